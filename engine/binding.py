@@ -1,0 +1,304 @@
+"""The only module that touches the engine's C: a config goes in, a Runner with plain Python values comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine._engine import ffi, lib
+from engine.config import EngineConfig
+
+__all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
+
+STAGES = ("rx_ns", "decode_ns", "book_ns", "strategy_ns", "risk_ns", "encode_ns", "tx_ns")
+DECISION_ROW = np.dtype(
+    [("trigger_sequence", "<u8")]
+    + [(stage, "<i8") for stage in STAGES]
+    + [("price", "<u4"), ("shares", "<u4"), ("symbol", "<u2"), ("side", "S1"), ("reason", "u1")]
+    + [("ordinal", "u1"), ("feed_state", "u1"), ("flags", "<u2"), ("line", "u1"), ("pad", "u1")]
+)
+BOOK_ROW = np.dtype(
+    [("symbol", "<u2"), ("side", "S1"), ("price", "<u4"), ("position", "<u4")]
+    + [("reference", "<u8"), ("shares", "<u4")]
+)
+OWN_ORDER_ROW = np.dtype(
+    [("token_key", "<u8"), ("trigger_sequence", "<u8"), ("symbol", "<u2"), ("side", "S1"), ("state", "u1")]
+    + [("price", "<u4"), ("shares", "<u4"), ("open_shares", "<u4"), ("executed_shares", "<u4")]
+    + [("canceled_shares", "<u4"), ("reason", "S1")]
+)
+KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL}
+STRATEGIES = {"touch_taker": lib.STRATEGY_TOUCH_TAKER, "reflector": lib.STRATEGY_REFLECTOR}
+
+
+class EngineError(Exception):
+    """The engine refused its configuration or a wire could not be opened; the text says which and why."""
+
+
+def die_with_parent() -> bool:
+    """Asks the kernel to end this process with its parent; False when the parent is gone already."""
+    return bool(lib.runner_die_with_parent())
+
+
+def text(pointer: Any) -> str:
+    return bytes(ffi.string(pointer)).decode()
+
+
+def numbers(struct: Any, *names: str) -> dict[str, int]:
+    return {name: int(getattr(struct, name)) for name in names}
+
+
+def fields(struct: Any) -> dict[str, int]:
+    """Every integer field of a C struct, by name."""
+    names = [name for name, field in ffi.typeof(struct).fields if field.type.kind == "primitive"]
+    return numbers(struct, *names)
+
+
+def engine_options(config: EngineConfig) -> Any:
+    """``struct engine_options`` for a config; limits are sealed."""
+    options = ffi.new("struct engine_options *")
+    options.strategy = STRATEGIES[config.strategy.name]
+    options.stages = config.stages
+    lib.feed_options_default(ffi.addressof(options, "feed"))
+    ffi.memmove(options.feed.session, config.feed.session.ljust(10).encode() if config.feed.session else bytes(10), 10)
+    options.feed.first_sequence = config.feed.first_sequence
+    options.feed.hold_back_ns = config.feed.hold_back_ns
+    options.feed.line_silence_ns = config.feed.line_silence_ns
+    options.feed.reorder_packet_count = config.feed.reorder_packets
+    lib.book_options_default(ffi.addressof(options, "book"))
+    options.book.order_capacity = config.book.orders
+    options.book.level_capacity = config.book.levels
+    strategy = config.strategy
+    options.touch_taker.order_shares = strategy.order_shares
+    options.touch_taker.imbalance_permille = strategy.imbalance_permille
+    options.touch_taker.cooldown_messages = strategy.cooldown_messages
+    options.reflector.every = strategy.every
+    request = options.reflector.request
+    request.trigger_sequence, request.price, request.shares = 1, 10_000, 1
+    request.symbol, request.side = 1, b"B"
+    ffi.memmove(request.stock, b"REFLECT ", 8)
+    limits, risk = options.limits, config.risk
+    limits.order_shares_max = risk.order_shares_max
+    limits.notional_max = risk.notional_max
+    limits.price_max = risk.price_max
+    limits.collar_permille = risk.collar_permille
+    limits.position_long_max = limits.position_short_max = risk.position_max
+    limits.order_rate_per_s = risk.order_rate_per_s
+    limits.order_burst = risk.order_burst
+    limits.allow_unannounced = risk.allow_unannounced
+    limits.generation = 1
+    lib.risk_limits_seal(ffi.addressof(options, "limits"))
+    options.late_after_ns = risk.late_after_ns
+    options.own_orders.open_max = config.open_orders
+    options.own_orders.dead_keep = config.open_orders
+    options.own_orders.executions_max = config.open_orders * 2
+    gateway = config.gateway
+    options.soupbin.username = (gateway.username if gateway else "STEP").encode()
+    options.soupbin.password = (gateway.password if gateway else "STEP").encode()
+    options.soupbin.session = (gateway.session if gateway else "").encode()
+    options.soupbin.requested_sequence = 1
+    options.decision_capacity = config.decisions
+    return options
+
+
+class Runner:
+    """One engine with its memory and wires. ``run()`` is the engine thread; the rest is for before and after."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        options = ffi.new("struct runner_options *")
+        self._keep: list[Any] = []  # C strings that must outlive the runner
+        options.cpu = -1 if config.cpu is None else config.cpu
+        for index, line in enumerate(config.lines):
+            target = options.lines[index]
+            target.kind = KINDS[line.wire]
+            target.interface = self._string(line.interface)
+            target.queue = line.queue
+            target.socket_map = -1 if line.socket_map is None else line.socket_map
+            target.group = self._string(line.group)
+            target.port = line.port
+        if config.gateway:
+            options.gateway_address = self._string(config.gateway.address)
+            options.gateway_port = config.gateway.port
+        if config.control:
+            options.control_path = self._string(str(config.control))
+        error = ffi.new("char[512]")
+        self._runner = lib.runner_open(engine_options(config), options, error, 512)
+        if self._runner == ffi.NULL:
+            raise EngineError(text(error))
+        self._engine = lib.runner_engine(self._runner)
+        self._lines = len(config.lines)
+
+    def _string(self, value: str) -> Any:
+        self._keep.append(ffi.new("char[]", value.encode()))
+        return self._keep[-1]
+
+    def close(self) -> None:
+        if self._runner != ffi.NULL:
+            lib.runner_close(self._runner)
+            self._runner = ffi.NULL
+
+    def run(self) -> None:
+        """Polls until stop(). EngineError when a wire or the gateway is not there."""
+        if lib.runner_run(self._runner):
+            raise EngineError(text(lib.runner_error(self._runner)))
+
+    def stop(self) -> None:
+        lib.runner_stop(self._runner)
+
+    @property
+    def session_up(self) -> bool:
+        return int(self._engine.session.soupbin.state) == lib.SOUPBIN_UP
+
+    @property
+    def session_cause(self) -> str:
+        """Why the order session is down, in words."""
+        return text(lib.soupbin_cause_name(self._engine.session.soupbin.cause))
+
+    @property
+    def feed_state(self) -> str:
+        return text(lib.feed_state_name(self._engine.feed.state)).upper()
+
+    def accept_login(self, now_ns: int) -> None:
+        lib.runner_accept_login(self._runner, now_ns)
+
+    def step(self, line: int, datagram: bytes, now_ns: int) -> None:
+        lib.engine_step(self._engine, line, datagram, len(datagram), now_ns)
+
+    def step_timer(self, now_ns: int) -> None:
+        lib.engine_step_timer(self._engine, now_ns)
+
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Bytes from the gateway."""
+        lib.order_session_receive(ffi.addressof(self._engine, "session"), data, len(data), now_ns)
+
+    def take_sent(self) -> bytes:
+        """Bytes for the gateway since the last call."""
+        buffer = ffi.new("uint8_t[]", 1 << 20)
+        count = lib.runner_take_sent(self._runner, buffer, 1 << 20)
+        return bytes(ffi.buffer(buffer, count))
+
+    def top(self, symbol: int) -> tuple[int, int, int, int]:
+        """(bid price, bid shares, ask price, ask shares); price 0 = empty side."""
+        top = lib.book_top(ffi.addressof(self._engine, "book"), symbol)
+        return top.bid_price, top.bid_shares, top.ask_price, top.ask_shares
+
+    def book(self) -> NDArray[Any]:
+        """All displayed orders, BOOK_ROW sorted by symbol, side, price, position."""
+        count = self._engine.book.order_count
+        rows = np.empty(count, BOOK_ROW)
+        pointer = ffi.cast("struct book_row *", ffi.from_buffer(rows)) if count else ffi.NULL
+        written = lib.book_export(ffi.addressof(self._engine, "book"), pointer, count)
+        return rows[:written]
+
+    def decisions(self) -> NDArray[Any]:
+        """The decision log, DECISION_ROW in order of decision."""
+        rows = np.zeros(self._engine.decisions.count, DECISION_ROW)
+        if len(rows):
+            pointer = ffi.cast("struct decision_row *", ffi.from_buffer(rows))
+            lib.engine_export_decisions(self._engine, pointer, len(rows))
+        return rows
+
+    def own_orders(self) -> NDArray[Any]:
+        """The own orders still in the table, OWN_ORDER_ROW."""
+        table = ffi.addressof(self._engine.session, "own_orders")
+        rows = []
+        for slot in range(table.order_count):
+            order = lib.own_orders_at(table, slot)
+            if order == ffi.NULL:
+                continue
+            key = int(order.token_key)
+            rows.append(
+                (key, key >> 16, order.symbol, order.side, order.state, order.price, order.shares)
+                + (order.open_shares, order.executed_shares, order.canceled_shares, order.reason)
+            )
+        return np.array(rows, OWN_ORDER_ROW)
+
+    def positions(self) -> dict[int, int]:
+        """Position by symbol, in shares; symbols never traded are left out."""
+        table = self._engine.session.own_orders
+        found = {}
+        for symbol in range(lib.OWN_ORDERS_SYMBOL_COUNT):
+            own = table.symbols[symbol]
+            if own.position or own.executed_shares:
+                found[symbol] = int(own.position)
+        return found
+
+    def report(self) -> dict[str, Any]:
+        """Every counter of the engine, by stage."""
+        engine = self._engine
+        statistics = engine.itch.statistics
+        types = {chr(letter): int(count) for letter, count in enumerate(statistics.types) if count}
+        return {
+            "wire": self._wire_report(),
+            "feed": self._feed_report(),
+            "types": types,
+            "decode": numbers(statistics, "unknown_types", "length_errors", "long_messages"),
+            "book": self._book_report(),
+            "strategy": numbers(engine.touch_taker, "triggers", "suppressed"),
+            "risk": {
+                text(lib.risk_reason_name(code)): int(engine.risk.reasons[code])
+                for code in range(lib.RISK_REASON_COUNT)
+            },
+            "reason_names": {code: text(lib.risk_reason_name(code)) for code in range(lib.RISK_REASON_COUNT)},
+            "loop": fields(engine.statistics),
+            "decisions": numbers(engine.decisions, "count", "lost"),
+            "orders": fields(engine.session.own_orders.counters),
+            "session": self._session_report(),
+            "positions": {str(symbol): shares for symbol, shares in self.positions().items()},
+            "transitions": self._transitions(),
+            "transitions_lost": int(engine.feed.statistics.transitions_lost),
+        }
+
+    def _wire_report(self) -> dict[str, Any]:
+        report: dict[str, Any] = {"huge_pages": bool(lib.runner_huge_pages(self._runner))}
+        for line in range(self._lines):
+            counters = ffi.new("struct af_xdp_statistics *")
+            lib.runner_port_statistics(self._runner, line, counters)
+            report["AB"[line]] = {
+                **fields(counters[0]),
+                "zero_copy": bool(lib.runner_zero_copy(self._runner, line)),
+            }
+        return report
+
+    def _feed_report(self) -> dict[str, Any]:
+        statistics = self._engine.feed.statistics
+        report: dict[str, Any] = {"state": self.feed_state, **fields(statistics)}
+        report["lines"] = {}
+        for index, name in enumerate("AB"):
+            line = statistics.lines[index]
+            report["lines"][name] = {**fields(line), "malformed": sum(line.malformed)}
+        return report
+
+    def _book_report(self) -> dict[str, int]:
+        book = self._engine.book
+        report = {
+            text(lib.book_outcome_name(outcome)): int(book.statistics.outcomes[outcome])
+            for outcome in range(lib.BOOK_OUTCOME_COUNT)
+        }
+        report |= numbers(book.statistics, "symbol_mismatches", "order_count_max", "level_count_max")
+        return {**report, "complete": int(book.complete), "order_count": int(book.order_count)}
+
+    def _session_report(self) -> dict[str, Any]:
+        session = self._engine.session
+        return {
+            "state": text(lib.soupbin_state_name(session.soupbin.state)),
+            "cause": self.session_cause,
+            **fields(session.soupbin.counters),
+            "partial_sends": int(session.stream.partial_sends),
+        }
+
+    def _transitions(self) -> list[dict[str, Any]]:
+        capacity = lib.FEED_TRANSITION_COUNT
+        rows = ffi.new("struct feed_transition[]", capacity)
+        count = lib.feed_transitions(ffi.addressof(self._engine, "feed"), rows, capacity)
+        return [
+            {
+                "at_ns": int(row.at_ns),
+                "before": text(lib.feed_state_name(getattr(row, "from"))).upper(),
+                "after": text(lib.feed_state_name(row.to)).upper(),
+                "cause": text(lib.feed_cause_name(row.cause)),
+                "sequence": int(row.sequence),
+            }
+            for row in rows[0:count]
+        ]

@@ -1,0 +1,96 @@
+"""The engine's configuration: one JSON object in, one frozen EngineConfig out; unknown keys are errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["BookConfig", "EngineConfig", "FeedConfig", "GatewayConfig", "LineConfig", "RiskConfig", "StrategyConfig"]
+
+Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class LineConfig(Frozen):
+    """One line of the feed. ``socket_map`` is an inherited XSKMAP descriptor; None: attach our own program."""
+
+    wire: Literal["af_xdp", "kernel"] = "af_xdp"
+    interface: Annotated[str, Field(min_length=1, max_length=15)]
+    queue: Annotated[int, Field(ge=0, le=63)] = 0
+    socket_map: int | None = None
+    group: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class GatewayConfig(Frozen):
+    """The venue's order gateway: SoupBinTCP over TCP."""
+
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    username: Annotated[str, Field(min_length=1, max_length=6)]
+    password: Annotated[str, Field(min_length=1, max_length=10)]
+    session: Annotated[str, Field(max_length=10)] = ""
+
+
+class FeedConfig(Frozen):
+    """``first_sequence`` 0 joins at the first message seen; an empty session takes the first one seen."""
+
+    session: Annotated[str, Field(max_length=10)] = ""
+    first_sequence: Annotated[int, Field(ge=0)] = 1
+    hold_back_ns: Nanoseconds = 1_000_000
+    line_silence_ns: Nanoseconds = 3_000_000_000
+    reorder_packets: Annotated[int, Field(ge=1, le=1 << 20)] = 1024
+
+
+class BookConfig(Frozen):
+    """Capacities, fixed at start."""
+
+    orders: Annotated[int, Field(ge=1, le=1 << 28)] = 1_048_576
+    levels: Annotated[int, Field(ge=1, le=1 << 28)] = 262_144
+
+
+class StrategyConfig(Frozen):
+    """The strategy and its parameters; each ignores the other's."""
+
+    name: Literal["touch_taker", "reflector"] = "touch_taker"
+    order_shares: Annotated[int, Field(ge=1, le=999_999)] = 100
+    imbalance_permille: Annotated[int, Field(ge=0, le=1_000_000)] = 800
+    cooldown_messages: Annotated[int, Field(ge=0)] = 0
+    every: Annotated[int, Field(ge=1)] = 100
+
+
+class RiskConfig(Frozen):
+    """Hard limits; shares, 1/10000 of the currency unit, per symbol where that makes sense."""
+
+    order_shares_max: Annotated[int, Field(ge=0, le=999_999)] = 1_000
+    notional_max: Annotated[int, Field(ge=0, lt=2**63)] = 10_000_000_000
+    price_max: Annotated[int, Field(ge=0, le=1_999_999_900)] = 1_999_999_900
+    collar_permille: Annotated[int, Field(ge=0, le=1000)] = 100
+    position_max: Annotated[int, Field(ge=0, le=10**15)] = 100_000
+    order_rate_per_s: Annotated[int, Field(ge=0, le=10**9)] = 100_000
+    order_burst: Annotated[int, Field(ge=0, le=10**9)] = 10_000
+    allow_unannounced: bool = True
+    late_after_ns: Nanoseconds = 10_000_000
+
+
+class EngineConfig(Frozen):
+    """Everything the engine is told before it starts."""
+
+    cpu: int | None = None
+    output: Path | None = None
+    control: Path | None = None
+    die_with_parent: bool = True
+    stages: bool = True
+    lines: Annotated[tuple[LineConfig, ...], Field(max_length=2)] = ()
+    gateway: GatewayConfig | None = None
+    feed: FeedConfig = FeedConfig()
+    book: BookConfig = BookConfig()
+    strategy: StrategyConfig = StrategyConfig()
+    risk: RiskConfig = RiskConfig()
+    open_orders: Annotated[int, Field(ge=1, le=1 << 20)] = 65_536
+    decisions: Annotated[int, Field(ge=1, le=1 << 26)] = 1_048_576

@@ -1,0 +1,234 @@
+#include "engine/engine.h"
+
+#include <string.h>
+
+/* A poll that comes late means that the thread was not running: remember it, and distrust what waited. */
+static inline uint64_t note_time(struct engine *engine)
+{
+    uint64_t ticks = clock_ticks(), since = ticks - engine->last_poll_ticks;
+    engine->last_poll_ticks = ticks;
+    if (__builtin_expect(since > engine->stall_ticks, 0)) {
+        uint64_t ns = clock_ns(&engine->clock, ticks) - clock_ns(&engine->clock, ticks - since);
+        engine->statistics.stalls++;
+        engine->statistics.stall_ns_total += ns;
+        if (ns > engine->statistics.stall_ns_max)
+            engine->statistics.stall_ns_max = ns;
+        if (since > engine->late_ticks && !engine->late) {
+            engine->late = true;
+            engine->statistics.late_episodes++;
+        }
+    }
+    return ticks;
+}
+
+static enum risk_reason check(struct engine *engine, const struct order_request *request, uint64_t now_ns)
+{
+    const struct own_symbol *own = own_orders_symbol(&engine->session.own_orders, request->symbol);
+    const struct risk_context context = {
+        .now_ns = now_ns,
+        .position = own->position,
+        .open_buy_shares = own->open_buy_shares,
+        .open_sell_shares = own->open_sell_shares,
+        .feed_state = engine->feed.state,
+        .book_complete = engine->book.complete,
+        .session_up = order_session_ready(&engine->session),
+        .late = engine->late,
+        .own_orders_full = own_orders_full(&engine->session.own_orders),
+        .trading_state = engine->trading_states[request->symbol],
+    };
+    return risk_check(&engine->risk, request, book_top(&engine->book, request->symbol), &context);
+}
+
+/* Bytes handed to the transport: RISK_NONE, or why nothing left. */
+static enum risk_reason transmit(struct engine *engine, const uint8_t *packet, uint64_t now_ns)
+{
+    if (!stream_send(&engine->session.stream, packet, OUCH42_ENTER_PACKET_BYTES)) {
+        engine->statistics.send_failures++;
+        return RISK_SESSION_DOWN;
+    }
+    soupbin_sent(&engine->session.soupbin, now_ns);
+    engine->statistics.orders++;
+    return RISK_NONE;
+}
+
+static void note_decision(struct engine *engine, struct decision *decision, enum risk_reason reason, uint64_t now_ns)
+{
+    decision->reason = (uint8_t)reason;
+    decision->feed_state = (uint8_t)engine->feed.state;
+    decision->flags = 0;
+    if (reason != RISK_NONE)
+        return;
+    if (engine->last_order_ns == 0)
+        decision->flags = DECISION_FLAG_FIRST;
+    else if (now_ns - engine->last_order_ns >= DECISION_IDLE_NS)
+        decision->flags = DECISION_FLAG_AFTER_IDLE;
+    engine->last_order_ns = now_ns;
+}
+
+/* Risk, encode, send, remember: one order request to its end. */
+static void answer(struct engine *engine, const struct order_request *request, uint8_t line, const uint64_t *stages,
+                   uint64_t now_ns)
+{
+    uint8_t packet[OUCH42_ENTER_PACKET_BYTES];
+    struct decision scratch, *decision = decision_next(&engine->decisions, &scratch);
+    memcpy(decision->stages, stages, sizeof(decision->stages));
+    engine->statistics.triggers++;
+
+    enum risk_reason reason = check(engine, request, now_ns);
+    decision->stages[STAGE_RISK] = clock_ticks();
+    if (reason == RISK_NONE && !ouch42_enter(&engine->template_, request, 'T', packet))
+        reason = RISK_REQUEST_INVALID;
+    if (reason == RISK_NONE) {
+        decision->stages[STAGE_ENCODE] = clock_ticks();
+        reason = transmit(engine, packet, now_ns);
+        decision->stages[STAGE_TX] = clock_ticks();
+    }
+    if (reason == RISK_NONE)
+        own_orders_sent(&engine->session.own_orders, request, 'T');
+
+    decision->trigger_sequence = request->trigger_sequence;
+    decision->price = request->price;
+    decision->shares = request->shares;
+    decision->symbol = request->symbol;
+    decision->side = request->side;
+    decision->ordinal = request->ordinal;
+    decision->line = line;
+    note_decision(engine, decision, reason, now_ns);
+}
+
+/* The smallest answer: nothing decoded, a prebuilt packet with its token patched. */
+static void reflect(struct engine *engine, const struct feed_message *message, uint64_t *stages, uint64_t now_ns)
+{
+    if (!reflector_next(&engine->reflector, message->sequence, message->sequence + 1))
+        return;
+    struct decision scratch, *decision = decision_next(&engine->decisions, &scratch);
+    const uint8_t *packet = reflector_packet(&engine->reflector, message->sequence);
+    enum risk_reason reason = RISK_NONE;
+    engine->statistics.triggers++;
+    if (engine->control->kill.value)
+        reason = RISK_KILL_SWITCH;
+    else if (engine->feed.state != FEED_LIVE)
+        reason = RISK_FEED_NOT_LIVE;
+    else if (!packet || !order_session_ready(&engine->session))
+        reason = RISK_SESSION_DOWN;
+    if (reason == RISK_NONE)
+        reason = transmit(engine, packet, now_ns);
+
+    const struct order_request *request = &engine->options.reflector.request;
+    *decision = (struct decision){.trigger_sequence = message->sequence, .price = request->price,
+                                  .shares = request->shares, .symbol = request->symbol, .side = request->side,
+                                  .line = message->line};
+    decision->stages[STAGE_RX] = stages[STAGE_RX];
+    decision->stages[STAGE_TX] = reason == RISK_NONE ? clock_ticks() : 0;
+    note_decision(engine, decision, reason, now_ns);
+}
+
+static inline void stamp(const struct engine *engine, uint64_t *stages, enum decision_stage stage)
+{
+    if (engine->stages)
+        stages[stage] = clock_ticks();
+}
+
+/* Decode, book, strategy, and an answer for each order that the strategy wants. */
+static void take(struct engine *engine, const struct feed_message *message, uint64_t *stages, uint64_t now_ns)
+{
+    struct event event;
+    struct strategy_output output;
+    if (!itch50_take(&engine->itch, message->data, message->length, &event))
+        return;
+    event.sequence = message->sequence;
+    stamp(engine, stages, STAGE_DECODE);
+
+    if (event.kind == EVENT_TRADING_STATE)
+        engine->trading_states[event.symbol] = event.flag;
+    enum book_outcome outcome = book_apply(&engine->book, &event);
+    if (outcome != BOOK_APPLIED && outcome != BOOK_IGNORED && outcome != BOOK_OVERFILL)
+        return;
+    stamp(engine, stages, STAGE_BOOK);
+
+    output.count = 0;
+    touch_taker_on_event(&engine->touch_taker, &event, book_top(&engine->book, event.symbol), &output);
+    stamp(engine, stages, STAGE_STRATEGY);
+    for (uint32_t i = 0; i < output.count; i++)
+        answer(engine, &output.orders[i], message->line, stages, now_ns);
+}
+
+static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns)
+{
+    struct feed_message message;
+    uint64_t stages[STAGE_COUNT] = {rx_ticks};
+    while (feed_next(&engine->feed, &message)) {
+        if (engine->strategy == STRATEGY_REFLECTOR)
+            reflect(engine, &message, stages, now_ns);
+        else
+            take(engine, &message, stages, now_ns);
+    }
+}
+
+static void publish(struct engine *engine, uint64_t now_ns)
+{
+    struct control *control = engine->control;
+    engine->last_publish_ns = now_ns;
+    control->delivered = engine->feed.statistics.delivered;
+    control->triggers = engine->statistics.triggers;
+    control->orders = engine->statistics.orders;
+    control->feed_state = engine->feed.state;
+    control->session_up = soupbin_is_up(&engine->session.soupbin);
+    control->stalls = engine->statistics.stalls;
+    control->stall_ns_max = engine->statistics.stall_ns_max;
+    control->heartbeat_ns = now_ns;
+}
+
+uint32_t engine_poll(struct engine *engine)
+{
+    struct packet packets[PACKET_BATCH_MAX];
+    uint64_t ticks = note_time(engine), now_ns = clock_ns(&engine->clock, ticks);
+    uint32_t handled = 0;
+
+    for (uint32_t line = 0; line < FEED_LINE_COUNT; line++) {
+        uint32_t count = port_receive(&engine->lines[line], packets);
+        for (uint32_t i = 0; i < count; i++) {
+            feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
+            drain(engine, ticks, now_ns);
+        }
+        port_release(&engine->lines[line]);
+        handled += count;
+    }
+
+    uint64_t since = now_ns - engine->last_order_poll_ns;
+    if (since > ORDER_POLL_BUSY_NS || (handled == 0 && since > ORDER_POLL_IDLE_NS)) {
+        engine->last_order_poll_ns = now_ns;
+        order_session_poll(&engine->session, now_ns);
+    }
+    if (handled == 0) {
+        engine->late = false;
+        feed_timer(&engine->feed, now_ns);
+        drain(engine, ticks, now_ns);
+    }
+    if (now_ns - engine->last_publish_ns > CONTROL_PUBLISH_NS)
+        publish(engine, now_ns);
+    engine->statistics.polls++;
+    return handled;
+}
+
+void engine_run(struct engine *engine)
+{
+    engine->last_poll_ticks = clock_ticks();
+    while (!engine->control->stop)
+        engine_poll(engine);
+    publish(engine, clock_ns(&engine->clock, clock_ticks()));
+}
+
+void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns)
+{
+    uint64_t ticks = clock_ticks();
+    feed_accept(&engine->feed, line, datagram, length, now_ns);
+    drain(engine, ticks, now_ns);
+}
+
+void engine_step_timer(struct engine *engine, uint64_t now_ns)
+{
+    feed_timer(&engine->feed, now_ns);
+    drain(engine, clock_ticks(), now_ns);
+    order_session_poll(&engine->session, now_ns);
+}

@@ -1,0 +1,116 @@
+/* The engine: market data in, orders out, one thread, one function.
+ *
+ *     port -> feed -> itch50 -> book -> strategy -> risk -> ouch42 -> stream
+ *
+ * engine_poll() is the hot path, top to bottom in wire order. After engine_init() nothing allocates,
+ * locks or prints; system calls are those of the wires alone. Fail closed: without a LIVE feed, a
+ * complete book, an order session in which every answer was understood and limits that verify, the
+ * risk gate answers with a reason and nothing is sent.
+ *
+ * Lateness: a poll that comes more than late_after_ns after the one before means that input has been
+ * waiting; until a poll finds nothing more to read, every order is refused with RISK_LATE.
+ *
+ * Owner: one thread for engine_poll() and engine_step(); the control page is shared (control.h).
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/book/book.h"
+#include "engine/clock.h"
+#include "engine/control.h"
+#include "engine/decision.h"
+#include "engine/feed/feed.h"
+#include "engine/feed/itch50.h"
+#include "engine/io/port.h"
+#include "engine/order_session.h"
+#include "engine/risk/risk.h"
+#include "engine/strategy/reflector.h"
+#include "engine/strategy/touch_taker.h"
+
+enum { ENGINE_ERROR_BYTES = 256, ENGINE_MEMORY_ALIGNMENT = 64 };
+
+#define ENGINE_STALL_NS 20000ull /* a poll that comes later is counted as a stall */
+
+struct engine_options {
+    uint32_t strategy; /* enum strategy_kind */
+    bool stages;       /* stamp decode, book and strategy too: three more clock reads a message */
+    struct feed_options feed;
+    struct book_options book;
+    struct touch_taker_options touch_taker;
+    struct reflector_options reflector;
+    struct risk_limits limits; /* sealed */
+    struct own_orders_options own_orders;
+    struct soupbin_options soupbin;
+    struct ouch42_options ouch;
+    uint64_t late_after_ns;     /* 0 = never late */
+    uint32_t decision_capacity;
+};
+
+struct engine_statistics {
+    uint64_t polls;
+    uint64_t triggers;      /* orders the strategy asked for */
+    uint64_t orders;        /* handed to the transport */
+    uint64_t send_failures; /* passed by risk, refused by the transport */
+    uint64_t stalls;        /* polls later than ENGINE_STALL_NS */
+    uint64_t stall_ns_max;
+    uint64_t stall_ns_total;
+    uint64_t late_episodes;
+};
+
+struct engine {
+    /* hot */
+    struct control *control;
+    uint64_t last_poll_ticks;
+    uint64_t stall_ticks;
+    uint64_t late_ticks;
+    uint64_t last_order_poll_ns;
+    uint64_t last_publish_ns;
+    uint64_t last_order_ns;
+    uint32_t strategy;
+    bool stages;
+    bool late;
+    struct clock clock;
+    struct feed feed;
+    struct itch50 itch;
+    struct book book;
+    struct touch_taker touch_taker;
+    struct reflector reflector;
+    struct risk risk;
+    struct ouch42_template template_;
+    struct decision_log decisions;
+    struct engine_statistics statistics;
+    char trading_states[STRATEGY_SYMBOL_COUNT]; /* 0 = never announced */
+    struct order_session session;
+    struct port lines[FEED_LINE_COUNT];
+    struct control own_control; /* used when nobody shares a page */
+    struct engine_options options;
+    char error[ENGINE_ERROR_BYTES];
+};
+
+/* Bytes for engine_init(), 0 when an option is out of range. */
+size_t engine_memory_size(const struct engine_options *options);
+
+/* 0 or -errno with a sentence in engine->error. `control` may be NULL. */
+int engine_init(struct engine *engine, const struct engine_options *options, struct control *control, void *memory,
+                size_t size);
+
+/* One round over wires, timers and the order session. Returns datagrams handled. */
+uint32_t engine_poll(struct engine *engine);
+
+/* Polls until control->stop. */
+void engine_run(struct engine *engine);
+
+/* One datagram at a given time, as if a line had brought it: for tests and replays. */
+void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns);
+
+/* Timers at a given time: hold-back, silence, heartbeats. */
+void engine_step_timer(struct engine *engine, uint64_t now_ns);
+
+/* Decisions with their stamps in CLOCK_MONOTONIC ns; rows written, at most capacity. */
+uint32_t engine_export_decisions(const struct engine *engine, struct decision_row *rows, uint32_t capacity);
+
+#endif

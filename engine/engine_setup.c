@@ -1,0 +1,135 @@
+/* What happens before the first poll and after the last one: memory is dealt out, results are exported. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct shares {
+    size_t feed, book, touch_taker, own_orders, decisions;
+};
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + ENGINE_MEMORY_ALIGNMENT - 1) & ~(size_t)(ENGINE_MEMORY_ALIGNMENT - 1);
+}
+
+static bool deal(const struct engine_options *options, struct shares *shares)
+{
+    shares->feed = aligned(feed_memory_size(&options->feed));
+    shares->book = aligned(book_memory_size(&options->book));
+    shares->own_orders = aligned(own_orders_bytes(&options->own_orders));
+    shares->touch_taker = aligned(sizeof(struct touch_taker_symbol) * STRATEGY_SYMBOL_COUNT);
+    shares->decisions = aligned(sizeof(struct decision) * options->decision_capacity);
+    return shares->feed && shares->book && shares->own_orders;
+}
+
+size_t engine_memory_size(const struct engine_options *options)
+{
+    struct shares shares;
+    if (!deal(options, &shares))
+        return 0;
+    return shares.feed + shares.book + shares.own_orders + shares.touch_taker + shares.decisions;
+}
+
+static int refuse(struct engine *engine, int result, const char *what)
+{
+    snprintf(engine->error, sizeof(engine->error), "%s: %s", what, strerror(-result));
+    return result;
+}
+
+static int init_strategy(struct engine *engine, const struct engine_options *options, void *memory)
+{
+    int result = touch_taker_init(&engine->touch_taker, &options->touch_taker, memory);
+    if (result)
+        return refuse(engine, result, "strategy touch_taker: parameters out of range");
+    if (options->strategy == STRATEGY_REFLECTOR) {
+        result = reflector_init(&engine->reflector, &options->reflector, &engine->template_);
+        if (result)
+            return refuse(engine, result, "strategy reflector: parameters out of range");
+    } else if (options->strategy != STRATEGY_TOUCH_TAKER) {
+        return refuse(engine, -EINVAL, "strategy: unknown kind");
+    }
+    return 0;
+}
+
+static int init_orders(struct engine *engine, const struct engine_options *options, void *memory, size_t bytes)
+{
+    struct risk_options risk = {.limits = options->limits, .kill_switch = &engine->control->kill};
+    int result = own_orders_init(&engine->session.own_orders, &options->own_orders, memory, bytes);
+    if (result)
+        return refuse(engine, result, "own orders: capacity out of range");
+    engine->session.tracking = options->strategy != STRATEGY_REFLECTOR;
+    result = soupbin_init(&engine->session.soupbin, &options->soupbin);
+    if (result)
+        return refuse(engine, result, "order session: user name, password or session cannot be written");
+    result = ouch42_template_init(&engine->template_, &options->ouch);
+    if (result)
+        return refuse(engine, result, "order template: a field is not printable");
+    result = risk_init(&engine->risk, &risk);
+    return result ? refuse(engine, result, "risk limits: out of bounds or not sealed") : 0;
+}
+
+int engine_init(struct engine *engine, const struct engine_options *options, struct control *control, void *memory,
+                size_t size)
+{
+    struct shares shares;
+    uint8_t *next = memory;
+    memset(engine, 0, sizeof(*engine));
+    engine->options = *options;
+    engine->strategy = options->strategy;
+    engine->stages = options->stages;
+    engine->control = control ? control : &engine->own_control;
+    if (!deal(options, &shares) || size < engine_memory_size(options))
+        return refuse(engine, -EINVAL, "engine: capacities out of range or memory too small");
+
+    int result = feed_init(&engine->feed, &options->feed, next, shares.feed);
+    if (result)
+        return refuse(engine, result, "feed: options out of range");
+    next += shares.feed;
+    result = book_init(&engine->book, &options->book, next, shares.book);
+    if (result)
+        return refuse(engine, result, "book: capacities out of range");
+    next += shares.book;
+    result = init_orders(engine, options, next, shares.own_orders);
+    if (result)
+        return result;
+    next += shares.own_orders;
+    result = init_strategy(engine, options, next);
+    if (result)
+        return result;
+    next += shares.touch_taker;
+    engine->decisions = (struct decision_log){(struct decision *)next, options->decision_capacity, 0, 0};
+
+    clock_init(&engine->clock);
+    engine->stall_ticks = clock_ticks_from_ns(&engine->clock, ENGINE_STALL_NS);
+    engine->late_ticks = options->late_after_ns ? clock_ticks_from_ns(&engine->clock, options->late_after_ns)
+                                                : UINT64_MAX;
+    engine->last_poll_ticks = clock_ticks();
+    return 0;
+}
+
+uint32_t engine_export_decisions(const struct engine *engine, struct decision_row *rows, uint32_t capacity)
+{
+    struct clock_anchor stop = clock_anchor_now();
+    uint32_t count = engine->decisions.count < capacity ? engine->decisions.count : capacity;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct decision *from = &engine->decisions.rows[i];
+        struct decision_row *to = &rows[i];
+        for (unsigned stage = 0; stage < STAGE_COUNT; stage++)
+            to->stages_ns[stage] =
+                from->stages[stage] ? clock_interpolate(&engine->clock, &stop, from->stages[stage]) : 0;
+        to->trigger_sequence = from->trigger_sequence;
+        to->price = from->price;
+        to->shares = from->shares;
+        to->symbol = from->symbol;
+        to->side = from->side;
+        to->reason = from->reason;
+        to->ordinal = from->ordinal;
+        to->feed_state = from->feed_state;
+        to->flags = from->flags;
+        to->line = from->line;
+        to->reserved = 0;
+    }
+    return count;
+}

@@ -1,0 +1,54 @@
+#include "engine/order_session.h"
+
+bool order_session_login(struct order_session *session, uint64_t now_ns)
+{
+    uint8_t bytes[SOUPBIN_LOGIN_BYTES];
+    if (!soupbin_connected(&session->soupbin, now_ns))
+        return false;
+    uint32_t length = soupbin_login(&session->soupbin, now_ns, bytes, sizeof(bytes));
+    return length && stream_send(&session->stream, bytes, length);
+}
+
+void order_session_receive(struct order_session *session, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
+{
+    struct soupbin_message message;
+    struct own_event event;
+    soupbin_receive(&session->soupbin, bytes, length, now_ns);
+    while (soupbin_next(&session->soupbin, &message)) {
+        bool understood = ouch42_decode(&session->decoder, message.payload, message.length, &event) == OUCH42_DECODED;
+        if (!session->tracking)
+            continue;
+        if (understood)
+            own_orders_apply(&session->own_orders, &event);
+        else
+            own_orders_note_undecodable(&session->own_orders);
+    }
+    if (session->soupbin.state == SOUPBIN_CLOSED && session->stream.open)
+        stream_close(&session->stream);
+}
+
+void order_session_poll(struct order_session *session, uint64_t now_ns)
+{
+    uint8_t bytes[SOUPBIN_HEARTBEAT_BYTES];
+    if (!session->stream.open)
+        return;
+    uint32_t length = stream_receive(&session->stream, session->received, ORDER_RECEIVE_BYTES);
+    if (length)
+        order_session_receive(session, session->received, length, now_ns);
+    length = soupbin_timer(&session->soupbin, now_ns, bytes, sizeof(bytes));
+    if (length)
+        stream_send(&session->stream, bytes, length);
+    if (!session->stream.open)
+        soupbin_disconnected(&session->soupbin);
+    else if (session->soupbin.state == SOUPBIN_CLOSED)
+        stream_close(&session->stream);
+}
+
+void order_session_logout(struct order_session *session, uint64_t now_ns)
+{
+    uint8_t bytes[SOUPBIN_LOGOUT_BYTES];
+    uint32_t length = soupbin_logout(&session->soupbin, now_ns, bytes, sizeof(bytes));
+    if (length)
+        stream_send(&session->stream, bytes, length);
+    stream_close(&session->stream);
+}

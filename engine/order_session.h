@@ -1,0 +1,51 @@
+/* The order session: SoupBinTCP over a stream, OUCH answers into the table of own orders.
+ *
+ * Glue without logic of its own: it moves bytes between the stream and the session's state machine.
+ * Owner: the engine thread. order_session_poll() costs one system call on a kernel stream, so the
+ * engine calls it when no market data is waiting, and at least every ORDER_POLL_BUSY_NS.
+ */
+#ifndef ENGINE_ORDER_SESSION_H
+#define ENGINE_ORDER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/io/stream.h"
+#include "engine/order/ouch42.h"
+#include "engine/order/own_orders.h"
+#include "engine/order/soupbin.h"
+
+enum {
+    ORDER_POLL_IDLE_NS = 5 * 1000,
+    ORDER_POLL_BUSY_NS = 50 * 1000,
+    ORDER_RECEIVE_BYTES = 16384, /* taken from the stream per poll */
+};
+
+struct order_session {
+    struct stream stream;
+    struct soupbin soupbin;
+    struct ouch42_decoder decoder;
+    struct own_orders own_orders;
+    bool tracking; /* false: answers are only counted (reflector) */
+    uint8_t received[ORDER_RECEIVE_BYTES];
+};
+
+/* The stream is connected: write the login. False when the session refuses. */
+bool order_session_login(struct order_session *session, uint64_t now_ns);
+
+/* Answers in, heartbeats out, time-outs. */
+void order_session_poll(struct order_session *session, uint64_t now_ns);
+
+/* The same for bytes that a test brings. */
+void order_session_receive(struct order_session *session, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+
+void order_session_logout(struct order_session *session, uint64_t now_ns);
+
+/* True when an order would leave at once and every answer so far was understood. */
+static inline bool order_session_ready(const struct order_session *session)
+{
+    return soupbin_is_up(&session->soupbin) && stream_ready(&session->stream) &&
+           own_orders_trusted(&session->own_orders);
+}
+
+#endif

@@ -1,0 +1,121 @@
+"""The engine as a process: a config file in, JSON lines out while it runs, result files when it stops.
+
+stdout   {"event": "ready", ...}  the wires are open and the order session is up
+         {"event": "stopped", ...}
+stdin    {"do": "stop"}, or its end
+files    decisions.npy book.npy own_orders.npy engine.json, in the config's output directory
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from engine.binding import EngineError, Runner, die_with_parent
+from engine.config import EngineConfig
+
+__all__ = ["main"]
+
+READY_SECONDS_MAX = 10.0
+EXIT_USAGE = 64
+EXIT_MISSING = 69
+
+
+def say(message: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def complain(what: str) -> None:
+    sys.stderr.write(f"engine: error: {what}\n")
+
+
+def load(path: Path) -> EngineConfig:
+    """EngineError with one sentence when the file cannot be used."""
+    try:
+        return EngineConfig.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise EngineError(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise EngineError(f"{path}: {where or 'config'}: {first['msg']}") from error
+
+
+def wait_ready(runner: Runner, thread: threading.Thread) -> None:
+    """Returns when the order session is up; EngineError when it will not be."""
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    while not runner.session_up:
+        if not thread.is_alive():
+            return
+        if time.monotonic() > deadline:
+            raise EngineError(f"order gateway: no login within {READY_SECONDS_MAX:.0f} s ({runner.session_cause})")
+        time.sleep(0.005)
+
+
+def write_results(runner: Runner, output: Path) -> None:
+    np.save(output / "decisions.npy", runner.decisions())
+    np.save(output / "book.npy", runner.book())
+    np.save(output / "own_orders.npy", runner.own_orders())
+    (output / "engine.json").write_text(json.dumps(runner.report(), indent=1))
+
+
+def serve(config: EngineConfig) -> None:
+    """Runs one engine from start to stop."""
+    runner = Runner(config)
+    failures: list[EngineError] = []
+
+    def loop() -> None:
+        try:
+            runner.run()
+        except EngineError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=loop, name="engine")
+    thread.start()
+    try:
+        if config.gateway:
+            wait_ready(runner, thread)
+        if thread.is_alive():
+            say({"event": "ready"})
+            for line in sys.stdin:
+                if json.loads(line).get("do") == "stop":
+                    break
+    finally:
+        runner.stop()
+        thread.join()
+    if failures:
+        raise failures[0]
+    if config.output:
+        write_results(runner, config.output)
+    say({"event": "stopped"})
+    runner.close()
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m engine CONFIG.json``; returns the exit code."""
+    if len(arguments) != 1:
+        complain("usage: python -m engine CONFIG.json")
+        return EXIT_USAGE
+    try:
+        config = load(Path(arguments[0]))
+    except EngineError as error:
+        complain(str(error))
+        return EXIT_USAGE
+    if config.die_with_parent and not die_with_parent():
+        complain("the process that started the engine is gone")
+        return EXIT_MISSING
+    try:
+        serve(config)
+    except EngineError as error:
+        complain(str(error))
+        return EXIT_MISSING
+    return 0

@@ -1,0 +1,95 @@
+"""The engine step by step: one datagram in, the orders it caused out; the same C as on the wire, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from engine.binding import Runner
+from engine.config import EngineConfig
+
+__all__ = ["Engine", "Order"]
+
+ENTER_ORDER_BYTES = 52  # SoupBinTCP frame and OUCH 4.2 Enter Order
+LINES = {"A": 0, "B": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """An Enter Order as it would leave; ``price`` in 1/10000."""
+
+    trigger_sequence: int
+    ordinal: int
+    side: str
+    shares: int
+    stock: str
+    price: int
+    raw: bytes
+
+
+def orders_in(sent: bytes) -> Iterator[Order]:
+    """The Enter Orders in a stretch of the order stream; other packets are passed over."""
+    while sent:
+        size = 2 + int.from_bytes(sent[:2], "big")
+        packet, sent = sent[:size], sent[size:]
+        if size == ENTER_ORDER_BYTES and packet[2:4] == b"UO":
+            yield Order(
+                trigger_sequence=int(packet[5:17], 16),
+                ordinal=int(packet[17:18]),
+                side=packet[18:19].decode(),
+                shares=int.from_bytes(packet[19:23], "big"),
+                stock=packet[23:31].decode().rstrip(),
+                price=int.from_bytes(packet[31:35], "big"),
+                raw=packet,
+            )
+
+
+class Engine:
+    """A logged-in engine without wires. Time is the caller's: ``now_ns`` must not go back."""
+
+    def __init__(self, config: EngineConfig | None = None) -> None:
+        self._runner = Runner(config or EngineConfig(decisions=65_536))
+        self._runner.accept_login(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def step(self, datagram: bytes, *, line: str = "A", now_ns: int = 0) -> list[Order]:
+        """Hands over one MoldUDP64 datagram and returns the orders that left."""
+        self._runner.step(LINES[line], datagram, now_ns)
+        return list(orders_in(self._runner.take_sent()))
+
+    def timer(self, *, now_ns: int) -> list[Order]:
+        """Lets time pass: hold-back, silence, heartbeats."""
+        self._runner.step_timer(now_ns)
+        return list(orders_in(self._runner.take_sent()))
+
+    def receive(self, data: bytes, *, now_ns: int = 0) -> None:
+        """Bytes from the order gateway."""
+        self._runner.receive(data, now_ns)
+
+    def top(self, symbol: int) -> tuple[int, int, int, int]:
+        """(bid price, bid shares, ask price, ask shares) of a stock locate; price 0 = empty side."""
+        return self._runner.top(symbol)
+
+    @property
+    def feed_state(self) -> str:
+        return self._runner.feed_state
+
+    def book(self) -> NDArray[Any]:
+        return self._runner.book()
+
+    def decisions(self) -> NDArray[Any]:
+        return self._runner.decisions()
+
+    def report(self) -> dict[str, Any]:
+        return self._runner.report()

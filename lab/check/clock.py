@@ -1,0 +1,47 @@
+"""clock: no effect comes before its cause. One negative latency means that two stamps are not comparable."""
+
+from __future__ import annotations
+
+from lab.check.base import CheckResult, Evidence, passed, register, unknown
+from lab.measure.match import STAGE_COLUMNS
+from lab.measure.rows import MISSING, Rows
+
+__all__ = ["check"]
+
+NAME = "clock"
+EXPECTED = "no negative latency"
+# The send call may return after the frame has crossed a veth, so tx_ns can be later than the arrival it caused.
+OVERLAPPING = ("wire_out",)
+
+
+@register(NAME, always=True)
+def check(evidence: Evidence) -> CheckResult:
+    samples, clock = evidence.measurement.samples, evidence.data.clock
+    doubts = []
+    for name in ("wire_to_wire", "response"):
+        doubts += _negative(samples, name, allowed_ns=0)
+    for stage in STAGE_COLUMNS:
+        if stage not in OVERLAPPING:
+            doubts += _negative(samples, stage, allowed_ns=clock.uncertainty_ns)
+    floor = evidence.measurement.floor
+    if floor is not None and floor.wire_to_wire.negative:
+        doubts.append(f"wire_floor: {floor.wire_to_wire.negative:,} negative")
+    if doubts:
+        return unknown(NAME, expected=EXPECTED, observed=doubts[0], evidence="; ".join(doubts))
+    overlap = evidence.blocks["stages"]["wire_out"]["negative"]
+    note = f"; {overlap:,} orders arrived before the send call returned" if overlap else ""
+    return passed(
+        NAME,
+        expected=EXPECTED,
+        observed="none",
+        evidence=f"one domain ({clock.domain}), grade {clock.grade}, uncertainty {clock.uncertainty_ns} ns{note}",
+    )
+
+
+def _negative(samples: Rows, name: str, *, allowed_ns: int) -> list[str]:
+    values = samples[f"{name}_ns"]
+    bad = (values != MISSING) & (values < -allowed_ns)
+    if not bad.any():
+        return []
+    worst, first = int(values[bad].min()), int(samples["trigger_sequence"][bad][0])
+    return [f"{name}: {int(bad.sum()):,} negative, worst {worst} ns, first at message {first}"]

@@ -1,0 +1,66 @@
+"""Evidence in; every check's result and the verdict of the run out.
+
+FAIL if any check failed; else UNKNOWN if any could not be decided, or if there was nothing to decide on; else PASS.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from lab.check.base import CheckResult, Evidence, Registered, Verdict, registered_checks, unknown
+from lab.check.thresholds import check_threshold
+from lab.measure.data import RunData
+from lab.measure.figures import figure_blocks
+from lab.measure.measurement import Measurement
+from lab.scenario.figures import canonical
+from lab.scenario.models import Scenario
+
+__all__ = ["Judgement", "judge", "verdict_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    checks: tuple[CheckResult, ...]
+    verdict: Verdict
+
+
+def judge(data: RunData, measurement: Measurement, scenario: Scenario) -> Judgement:
+    """Always-on checks first, then the scenario's expectations in their order."""
+    evidence = Evidence(
+        data=data, measurement=measurement, blocks=figure_blocks(data, measurement), scenario=scenario
+    )
+    known = registered_checks()
+    results = [_guarded(item, evidence) for item in known.values() if item.always]
+    for name in scenario.expect:
+        item = known.get(canonical(name))
+        if item is None:
+            item = Registered(name=name, check=partial(check_threshold, name), always=False)
+        if not item.always:
+            results.append(_guarded(item, evidence))
+    return Judgement(checks=tuple(results), verdict=verdict_of(results))
+
+
+def verdict_of(results: Sequence[CheckResult]) -> Verdict:
+    """No check at all is UNKNOWN: nothing was shown."""
+    verdicts = {result.verdict for result in results}
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL
+    if not verdicts or Verdict.UNKNOWN in verdicts:
+        return Verdict.UNKNOWN
+    return Verdict.PASS
+
+
+def _guarded(item: Registered, evidence: Evidence) -> CheckResult:
+    try:
+        return item.check(evidence)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return unknown(
+            item.name,
+            expected="a check that runs",
+            observed="the check itself crashed",
+            evidence=f"{type(error).__name__}: {error} ({last.filename.rsplit('/', 1)[-1]}:{last.lineno})",
+        )

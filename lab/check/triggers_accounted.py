@@ -1,0 +1,86 @@
+"""triggers_accounted: every message that should cause an order is matched, blocked by risk, or has an excuse.
+
+Excuses for an unmatched trigger are: its packet never reached the engine, or the feed was not LIVE around its
+arrival. A trigger that arrived while LIVE and left neither an order nor a rejection is a FAIL, and so is an order
+that the engine says it sent and that nobody saw, and an order for a message that is not a trigger.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
+from lab.check.feed_state import live_throughout
+from lab.measure.match import Status
+from lab.measure.rows import MISSING, Rows
+
+__all__ = ["check"]
+
+NAME = "triggers_accounted"
+EXPECTED = "triggers == matched + risk_blocked + unmatched, each unmatched one explained"
+AROUND_NS = 1_000_000  # a gap is seen by the packet after it, and acted on within a poll
+
+
+@register(NAME, always=True)
+def check(evidence: Evidence) -> CheckResult:
+    counts, matching = evidence.measurement.counts, evidence.measurement.matching
+    samples = matching.samples
+    observed = (
+        f"{counts.triggers:,} == {counts.matched:,} + {counts.risk_blocked:,} + {counts.unmatched:,}"
+    )
+    if counts.triggers == 0:
+        why = "nothing in this run could cause an order"
+        return unknown(NAME, expected=EXPECTED, observed="no trigger", evidence=why)
+    if counts.triggers != counts.matched + counts.risk_blocked + counts.unmatched:
+        return failed(NAME, expected=EXPECTED, observed=observed, evidence="the sum does not hold")
+    doubts: list[str] = []
+    if len(matching.unpublished):
+        doubts.append(_some("triggers are in no published packet", matching.unpublished))
+    wrong: list[str] = []
+    if len(matching.unexpected_orders):
+        wrong.append(_some("orders answer a message that is not a trigger", matching.unexpected_orders))
+    if len(matching.sent_not_seen):
+        text = _some("orders were sent by the engine and seen by nobody", matching.sent_not_seen)
+        (doubts if evidence.data.tap.lost else wrong).append(text)
+    silent = samples[(samples["status"] == Status.UNMATCHED) & ~samples["decided"]]
+    excused = _judge_silent(evidence, silent, wrong, doubts)
+    notes = [*wrong, *doubts, *excused]
+    if counts.duplicate:
+        notes.append(f"{counts.duplicate:,} orders repeat a token")
+    if len(matching.unexpected_decisions):
+        notes.append(_some("decisions are not in the expected triggers", matching.unexpected_decisions))
+    if evidence.measurement.triggers_from == "engine":
+        notes.append("no oracle ran: the triggers are those the engine itself reported")
+    report = failed if wrong else unknown if doubts else passed
+    return report(NAME, expected=EXPECTED, observed=observed, evidence="; ".join(notes))
+
+
+def _judge_silent(evidence: Evidence, silent: Rows, wrong: list[str], doubts: list[str]) -> list[str]:
+    """Triggers with no decision at all: the engine missed them, and either it had a reason or it did not."""
+    if len(silent) == 0:
+        return []
+    unreached = silent["wire_ns"] == MISSING
+    reached = silent[~unreached]
+    excused = [f"{int(unreached.sum()):,} triggers never reached the engine"] if unreached.any() else []
+    if len(reached) == 0:
+        return excused
+    engine = evidence.data.engine
+    if not engine.transitions or engine.transitions_lost:
+        doubts.append(
+            _some("triggers have no decision and the feed's states are not known", reached["trigger_sequence"])
+        )
+        return excused
+    at = reached["wire_ns"]
+    live = live_throughout(engine.transitions, at - AROUND_NS, at + AROUND_NS)
+    if live.any():
+        wrong.append(
+            _some("triggers arrived while LIVE and left no decision", reached["trigger_sequence"][live])
+        )
+    if not live.all():
+        excused.append(f"{int((~live).sum()):,} triggers arrived while the feed was not LIVE, or about to change")
+    return excused
+
+
+def _some(what: str, sequences: Rows) -> str:
+    shown = ", ".join(str(int(sequence)) for sequence in np.unique(sequences)[:3])
+    return f"{len(sequences):,} {what} (messages {shown}{', ...' if len(sequences) > 3 else ''})"

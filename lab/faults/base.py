@@ -1,0 +1,128 @@
+"""What every fault is made of: trigger, options, the context it may touch, and the registry by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from lab.quantities import Count, Duration, FrozenModel
+
+__all__ = [
+    "Fault",
+    "FaultContext",
+    "FaultOptions",
+    "SequenceTrigger",
+    "Trigger",
+    "fault_for",
+    "register",
+    "registered",
+]
+
+Line = Literal["A", "B"]
+Port = Literal["A", "B", "order"]
+
+
+class SequenceTrigger(FrozenModel):
+    """When: at the packet that carries this feed message."""
+
+    sequence: Annotated[Count, Field(ge=1, description="Feed message number (1 is the first) that fires it.")]
+
+
+class Trigger(FrozenModel):
+    """When: at a feed message or at an intended time, so that the same seed gives the same experiment."""
+
+    sequence: Annotated[
+        Count | None, Field(default=None, description="Feed message number (1 is the first) that fires it.")
+    ]
+    time_ns: Annotated[
+        Duration | None,
+        Field(
+            default=None,
+            alias="time",
+            description="Intended time since the first packet, such as 1s.",
+        ),
+    ]
+
+    @model_validator(mode="after")
+    def exactly_one(self) -> Self:
+        if (self.sequence is None) == (self.time_ns is None):
+            raise ValueError("give exactly one of sequence and time")
+        if self.sequence == 0:
+            raise ValueError("sequence counts from 1")
+        return self
+
+
+class FaultOptions(FrozenModel):
+    """Base of every fault's options. ``do`` names the fault, ``at`` says when."""
+
+    do: str
+    at: SequenceTrigger | Trigger
+
+    def duration_ns(self) -> int | None:
+        """How long after injection the lab heals it; None: at the end of the run."""
+        return None
+
+
+class FaultContext(Protocol):
+    """The only hands a fault has. Implemented by the lab; every call returns when it has taken effect.
+
+    Undoing calls (``clear_drops``, ``set_link(up=True)``, ``resume_engine``) succeed when there is nothing to undo.
+    """
+
+    def drop_packets(self, line: Line, sequence: int, packets: int) -> None:
+        """Let the wire drop ``packets`` consecutive packets of ``line``, from the one carrying ``sequence``."""
+
+    def clear_drops(self, line: Line) -> None:
+        """Disarm whatever ``drop_packets`` left on ``line``."""
+
+    def set_link(self, port: Port, *, up: bool) -> None:
+        """Take the engine's end of a wire down or up."""
+
+    def pause_engine(self) -> None:
+        """Stop the engine process where it stands (SIGSTOP)."""
+
+    def resume_engine(self) -> None:
+        """Let it continue (SIGCONT)."""
+
+
+Options = TypeVar("Options", bound=FaultOptions)
+
+
+class Fault(ABC, Generic[Options]):
+    """One fault of one scenario. ``inject`` breaks, ``heal`` repairs; healing twice is the same as once."""
+
+    name: ClassVar[str]
+    options_model: ClassVar[type[FaultOptions]]
+    armed: ClassVar[bool] = False
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    @abstractmethod
+    def inject(self, context: FaultContext) -> None: ...
+
+    @abstractmethod
+    def heal(self, context: FaultContext) -> None: ...
+
+
+_registry: dict[str, type[Fault[Any]]] = {}
+
+
+def register(fault: type[Fault[Any]]) -> type[Fault[Any]]:
+    """Class decorator: makes ``fault`` known by its name."""
+    if fault.name in _registry:
+        raise ValueError(f"two faults are called {fault.name!r}")
+    _registry[fault.name] = fault
+    return fault
+
+
+def registered() -> dict[str, type[Fault[Any]]]:
+    """Every fault by name, in the order of registration."""
+    return dict(_registry)
+
+
+def fault_for(options: FaultOptions) -> Fault[Any]:
+    """The fault that ``options`` describe, ready to inject."""
+    return _registry[options.do](options)

@@ -1,0 +1,185 @@
+"""What one run left behind, before any judgement: the input of matching, checks and reports.
+
+``RunData`` holds raw rows (``lab.measure.rows``) and small typed reports of each process. Nothing in it is
+derived, so that a stored run can be measured and judged again by a later version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lab.measure.rows import (
+    DECISIONS,
+    DROP_COPY,
+    MARKET_TAPS,
+    ORDER_ARRIVALS,
+    PACKETS,
+    Rows,
+)
+
+__all__ = [
+    "ClockInfo",
+    "EngineReport",
+    "Event",
+    "ExchangeReport",
+    "FaultRecord",
+    "FloorData",
+    "HostReport",
+    "RunData",
+    "TapReport",
+    "Transition",
+    "empty_rows",
+]
+
+
+def empty_rows() -> dict[str, Rows]:
+    """Zero-length arrays of every raw table, for a run that died early."""
+    return {
+        "packets": np.empty(0, PACKETS),
+        "market_taps": np.empty(0, MARKET_TAPS),
+        "order_arrivals": np.empty(0, ORDER_ARRIVALS),
+        "decisions": np.empty(0, DECISIONS),
+        "drop_copy": np.empty(0, DROP_COPY),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockInfo:
+    """The domain every stamp of the run is in, how good the stamps are, and how far two stamps may disagree."""
+
+    domain: str = "CLOCK_MONOTONIC"
+    grade: str = "sw-driver"  # hw | sw-driver | sw-app: what the packets really got
+    uncertainty_ns: int = 0
+    stamps_by_grade: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TapReport:
+    """Completeness of the wire taps. ``lost`` counts records that found the ring full."""
+
+    lost: int
+    capacity: int
+    peak: int = 0  # deepest the ring has been, records; 0 = not known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One change of the engine's feed state, as written by the engine. States are FEED_STATES names."""
+
+    at_ns: int
+    before: str
+    after: str
+    cause: str
+    sequence: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineReport:
+    """engine.json. ``positions`` is by symbol (stock locate), in shares; ``risk`` counts blocks by reason name.
+
+    ``exit_code`` is None while the process's end is unknown; ``reason_names`` maps a decision's reason code to
+    its name. ``feed`` may nest one level (``lines`` -> ``A`` -> counter).
+    """
+
+    alive: bool
+    exit_code: int | None
+    wire: str
+    wire_mode: str = ""
+    final_feed_state: str = ""
+    feed: Mapping[str, object] = field(default_factory=dict)
+    book: Mapping[str, int] = field(default_factory=dict)
+    types: Mapping[str, int] = field(default_factory=dict)
+    risk: Mapping[str, int] = field(default_factory=dict)
+    orders: Mapping[str, int] = field(default_factory=dict)
+    loop: Mapping[str, int] = field(default_factory=dict)
+    positions: Mapping[int, int] = field(default_factory=dict)
+    transitions: Sequence[Transition] = ()
+    transitions_lost: int = 0
+    reason_names: Mapping[int, str] = field(default_factory=dict)
+    stderr_tail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeReport:
+    """exchange.json: the exchange's own counters and the longest its loop stood still."""
+
+    counters: Mapping[str, int] = field(default_factory=dict)
+    loop_stall_max_ns: int = 0
+    loop_stall_count: int = 0
+    exit_code: int | None = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostReport:
+    """What the host did to the run while traffic was published. ``knobs`` is what two runs must share."""
+
+    steal_ns: int = 0
+    stall_max_ns: int = 0  # the longest either busy loop was seen standing still
+    stall_count: int = 0
+    involuntary_switches: int = 0
+    knobs: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultRecord:
+    """One fault as it really happened; times are 0 when they did not happen (yet)."""
+
+    name: str
+    injected_ns: int
+    healed_ns: int = 0
+    detected_ns: int = 0
+    recovered_ns: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A line of events.jsonl: fault, state change, command, or the lab's own step."""
+
+    at_ns: int
+    kind: str
+    what: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloorData:
+    """The wire-floor run: same wires, engine in reflector mode; raw rows only."""
+
+    packets: Rows
+    market_taps: Rows
+    order_arrivals: Rows
+    every: int
+    tap: TapReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """Everything measured in one run. Row layouts are in ``lab.measure.rows``.
+
+    ``expected_triggers`` are the oracle's trigger sequences (sorted u8), or None when no oracle ran.
+    ``engine_book`` and ``exchange_book`` are BOOK rows, or None when that side wrote none.
+    ``started_ns`` is the intended time of the first packet.
+    """
+
+    packets: Rows
+    market_taps: Rows
+    order_arrivals: Rows
+    decisions: Rows
+    drop_copy: Rows
+    engine: EngineReport
+    exchange: ExchangeReport
+    tap: TapReport
+    clock: ClockInfo = field(default_factory=ClockInfo)
+    host: HostReport = field(default_factory=HostReport)
+    started_ns: int = 0
+    expected_triggers: Rows | None = None
+    engine_book: Rows | None = None
+    exchange_book: Rows | None = None
+    floor: FloorData | None = None
+    faults: Sequence[FaultRecord] = ()
+    events: Sequence[Event] = ()

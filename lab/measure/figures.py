@@ -1,0 +1,136 @@
+"""A Measurement in; the numeric blocks of summary.json out, and the look-up of a figure by its dotted name.
+
+The result is the JSON form itself (schema 1 of the results contract, without verdict and checks), so that an
+expectation, the report and a stored summary all read the same number under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lab.measure.data import RunData
+from lab.measure.histogram import PERCENTILES, supports
+from lab.measure.match import STAGE_COLUMNS
+from lab.measure.measurement import Measurement
+from lab.measure.rows import LINE_NAMES, TAP_DROPPED_BY_FAULT, Rows
+from lab.measure.wire import PUBLISHED_LINES
+
+__all__ = ["DROP_COPY_KINDS", "figure_blocks", "look_up", "too_few_samples"]
+
+DROP_COPY_KINDS = {
+    b"O": "received",
+    b"A": "accepted",
+    b"E": "executed",
+    b"C": "canceled",
+    b"J": "rejected",
+    b"X": "cancel_received",
+    b"D": "duplicate_ignored",
+}
+
+
+def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
+    """clock, counts, latency_ns, pacing, feed, stages, order_flow, risk, exchange, host, tap, faults."""
+    series = measurement.series
+    latency: dict[str, Any] = {
+        name: series[name].histogram.figures().to_json() for name in series if not name.startswith("stage.")
+    }
+    latency.setdefault("wire_floor", {})
+    latency["stage"] = {
+        stage: series[f"stage.{stage}"].histogram.figures().to_json() for stage in STAGE_COLUMNS
+    }
+    return {
+        "clock": {
+            "domain": data.clock.domain,
+            "grade": data.clock.grade,
+            "uncertainty_ns": data.clock.uncertainty_ns,
+            "stamps_by_grade": dict(data.clock.stamps_by_grade),
+        },
+        "counts": measurement.counts.to_json(),
+        "triggers_from": measurement.triggers_from,
+        "latency_ns": latency,
+        "pacing": {pacing.line: pacing.to_json() for pacing in measurement.pacing},
+        "feed": _feed(data, measurement),
+        "stages": {
+            stage: {"negative": series[f"stage.{stage}"].histogram.negative} for stage in STAGE_COLUMNS
+        },
+        "order_flow": _order_flow(data.drop_copy),
+        "risk": dict(data.engine.risk),
+        "exchange": {
+            **data.exchange.counters,
+            "loop_stall_max_ns": data.exchange.loop_stall_max_ns,
+            "loop_stall_count": data.exchange.loop_stall_count,
+        },
+        "host": {
+            "steal_ns": data.host.steal_ns,
+            "stall_max_ns": data.host.stall_max_ns,
+            "stall_count": data.host.stall_count,
+            "involuntary_switches": data.host.involuntary_switches,
+            **data.host.extra,
+        },
+        "tap": {"lost": data.tap.lost, "capacity": data.tap.capacity, "peak": data.tap.peak},
+        "faults": [dict(vars(fault)) for fault in data.faults],
+    }
+
+
+def _feed(data: RunData, measurement: Measurement) -> dict[str, Any]:
+    taps = data.market_taps
+    wire = {}
+    for line, name in enumerate(LINE_NAMES):
+        rows = taps[taps["line"] == line]
+        if len(rows) == 0 and line >= PUBLISHED_LINES:
+            continue
+        wire[name] = {
+            "packets": measurement.wire.seen[line],
+            "dropped_by_fault": int(((rows["flags"] & TAP_DROPPED_BY_FAULT) != 0).sum()),
+        }
+    for pacing in measurement.pacing:
+        wire[pacing.line]["missing"] = pacing.missing
+    block: dict[str, Any] = {**data.engine.feed, "final_state": data.engine.final_feed_state, "wire": wire}
+    block.setdefault("lines", wire)
+    return block
+
+
+def _order_flow(drop_copy: Rows) -> dict[str, int]:
+    kinds, counts = np.unique(drop_copy["kind"], return_counts=True)
+    by_kind = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
+    flow = {name: int(by_kind.get(kind, 0)) for kind, name in DROP_COPY_KINDS.items()}
+    executed = drop_copy["shares"][drop_copy["kind"] == b"E"]
+    return {**flow, "shares_executed": int(executed.sum(dtype=np.int64))}
+
+
+def look_up(blocks: Mapping[str, Any], name: str) -> int | float | Fraction | None:
+    """The figure called ``name`` (canonical spelling); None when the run has no such figure."""
+    head, _, tail = name.rpartition(".")
+    if tail.endswith("_over_floor"):
+        point = tail.removesuffix("_over_floor")
+        above, floor = look_up(blocks, f"{head}.{point}"), look_up(blocks, f"wire_floor.{point}")
+        return Fraction(above) / Fraction(floor) if above is not None and floor else None
+    if head == "share":
+        counts = blocks["counts"]
+        return Fraction(100 * counts[tail], counts["triggers"]) if counts["triggers"] else None
+    for root in (blocks.get("latency_ns", {}), blocks):
+        value: Any = root
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def too_few_samples(blocks: Mapping[str, Any], name: str) -> str | None:
+    """Why a percentile cannot be judged: fewer samples than it takes for one to lie above it."""
+    head, _, tail = name.rpartition(".")
+    quantile = PERCENTILES.get(tail.removesuffix("_over_floor"))
+    if quantile is None:
+        return None
+    series = [head, "wire_floor"] if tail.endswith("_over_floor") else [head]
+    for one in series:
+        count = look_up(blocks, f"{one}.count")
+        if count is not None and not supports(int(count), quantile):
+            needed = -(-quantile.denominator // (quantile.denominator - quantile.numerator))
+            return f"{one} has {int(count):,} samples; {tail} needs {needed:,}"
+    return None

@@ -1,0 +1,236 @@
+"""RunData in; the Measurement out: a row per trigger, every histogram, every denominator. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.measure.data import FloorData, RunData, empty_rows
+from lab.measure.histogram import Histogram
+from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
+from lab.measure.rows import LINE_NAMES, MISSING, Rows
+from lab.measure.wire import END_OF_SESSION, NEVER, PUBLISHED_LINES, WireArrivals, first_arrivals, locate
+
+__all__ = ["Counts", "FloorMeasurement", "LinePacing", "Measurement", "Series", "measure_run"]
+
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """The denominators. triggers == matched + risk_blocked + unmatched; ``orders`` counts every order frame."""
+
+    published: int
+    triggers: int
+    orders: int
+    matched: int
+    unmatched: int
+    risk_blocked: int
+    duplicate: int
+    late: int
+    cold: int = 0
+    unexpected: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One latency figure: the whole run, and (start_ns, length_ns, histogram) per second for the .hlog."""
+
+    name: str
+    histogram: Histogram
+    intervals: tuple[tuple[int, int, Histogram], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinePacing:
+    """How one line kept to its schedule. ``missing`` packets never reached the wire; ``early`` came before time."""
+
+    line: str
+    packets: int
+    missing: int
+    unsent: int
+    early: int
+    early_max_ns: int
+    late_max_ns: int
+
+    def to_json(self) -> dict[str, int | str]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloorMeasurement:
+    """The reflector run over the same wires."""
+
+    wire_to_wire: Histogram
+    triggers: int
+    matched: int
+    tap_lost: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Everything derived from one RunData. ``series`` is by figure name, such as "stage.book".
+
+    ``triggers_from`` says who counted the triggers: "oracle", or "engine" when no oracle ran.
+    """
+
+    counts: Counts
+    matching: Matching
+    wire: WireArrivals
+    series: Mapping[str, Series]
+    pacing: tuple[LinePacing, ...]
+    floor: FloorMeasurement | None
+    triggers_from: str
+    started_ns: int
+
+    @property
+    def samples(self) -> Rows:
+        return self.matching.samples
+
+
+def measure_run(data: RunData, *, late_after_ns: int) -> Measurement:
+    """Deterministic and without side effects; linear in rows, seconds for millions of them."""
+    packets = _ordered(data.packets)
+    wire = first_arrivals(packets, data.market_taps)
+    triggers, source = _triggers(data)
+    matching = match_triggers(
+        packets=packets,
+        wire=wire,
+        decisions=data.decisions,
+        order_arrivals=data.order_arrivals,
+        triggers=triggers,
+    )
+    started_ns = data.started_ns or (int(packets["intended_ns"][0]) if len(packets) else 0)
+    series: dict[str, Series] = {}
+    _latency_series(series, matching.samples, started_ns)
+    pacing = _pacing(series, packets, wire, started_ns)
+    floor = _floor(data.floor) if data.floor is not None else None
+    if floor is not None:
+        series["wire_floor"] = Series(name="wire_floor", histogram=floor.wire_to_wire)
+    return Measurement(
+        counts=_counts(packets, matching, len(data.order_arrivals), late_after_ns),
+        matching=matching,
+        wire=wire,
+        series=series,
+        pacing=pacing,
+        floor=floor,
+        triggers_from=source,
+        started_ns=started_ns,
+    )
+
+
+def _ordered(packets: Rows) -> Rows:
+    first = packets["first_sequence"]
+    if len(first) > 1 and bool((first[1:] < first[:-1]).any()):
+        return packets[np.argsort(first, kind="stable")]
+    return packets
+
+
+def _triggers(data: RunData) -> tuple[NDArray[np.uint64], str]:
+    if data.expected_triggers is not None:
+        return np.unique(data.expected_triggers.astype(np.uint64)), "oracle"
+    own = np.concatenate([data.decisions["trigger_sequence"], data.order_arrivals["trigger_sequence"]])
+    return np.unique(own.astype(np.uint64)), "engine"
+
+
+def _counts(packets: Rows, matching: Matching, orders: int, late_after_ns: int) -> Counts:
+    samples = matching.samples
+    response = samples["response_ns"]
+    return Counts(
+        published=int(packets["count"].sum(dtype=np.int64)),
+        triggers=len(samples),
+        orders=orders,
+        matched=int((samples["status"] == Status.MATCHED).sum()),
+        unmatched=int((samples["status"] == Status.UNMATCHED).sum()),
+        risk_blocked=int((samples["status"] == Status.BLOCKED).sum()),
+        duplicate=matching.duplicate_orders,
+        late=int(((response != MISSING) & (response > late_after_ns)).sum()),
+        cold=int((samples["cold"] | samples["after_idle"]).sum()),
+        unexpected=len(matching.unexpected_orders),
+    )
+
+
+def _latency_series(series: dict[str, Series], samples: Rows, started_ns: int) -> None:
+    when = np.where(samples["intended_ns"] == MISSING, started_ns, samples["intended_ns"])
+
+    def put(name: str, column: str, where: NDArray[np.bool_] | None = None) -> None:
+        values = samples[column]
+        keep = values != MISSING if where is None else (values != MISSING) & where
+        series[name] = _series(name, values[keep], when[keep], started_ns)
+
+    put("wire_to_wire", "wire_to_wire_ns")
+    put("wire_to_wire_cold", "wire_to_wire_ns", samples["cold"] | samples["after_idle"])
+    put("response", "response_ns")
+    sent = samples["status"] == Status.MATCHED
+    for stage in STAGE_COLUMNS:
+        put(f"stage.{stage}", f"{stage}_ns", sent)
+
+
+def _series(name: str, values: Rows, when: Rows, started_ns: int) -> Series:
+    intervals = []
+    second = (when - started_ns) // SECOND_NS
+    for number in np.unique(second).tolist():
+        part = Histogram.of(values[second == number])
+        intervals.append((started_ns + number * SECOND_NS, SECOND_NS, part))
+    whole = Histogram()
+    for _, _, part in intervals:
+        whole.add(part)
+    return Series(name=name, histogram=whole, intervals=tuple(intervals))
+
+
+def _pacing(
+    series: dict[str, Series], packets: Rows, wire: WireArrivals, started_ns: int
+) -> tuple[LinePacing, ...]:
+    """pacing_error is line A's; line B's is pacing_error_B. A line that is not there at all is left out."""
+    result = []
+    intended = packets["intended_ns"]
+    for line in range(PUBLISHED_LINES):
+        arrival = wire.at_wire[line]
+        seen = arrival != NEVER
+        sent = packets["sent_ns"][:, line] > 0
+        if line > 0 and not seen.any() and not sent.any():
+            continue
+        error = arrival[seen] - intended[seen]
+        name = "pacing_error" if line == 0 else f"pacing_error_{LINE_NAMES[line]}"
+        series[name] = _series(name, np.abs(error), intended[seen], started_ns)
+        result.append(
+            LinePacing(
+                line=LINE_NAMES[line],
+                packets=len(packets),
+                missing=int((~seen).sum()),
+                unsent=int((~sent).sum()),
+                early=int((error < 0).sum()),
+                early_max_ns=int(-error.min(initial=0)),
+                late_max_ns=int(error.max(initial=0)),
+            )
+        )
+    return tuple(result)
+
+
+def _floor(floor: FloorData) -> FloorMeasurement:
+    packets = _ordered(floor.packets)
+    taps = floor.market_taps[floor.market_taps["count"] != END_OF_SESSION]
+    wire = first_arrivals(packets, taps)
+    last = int((packets["first_sequence"][-1] + packets["count"][-1]) if len(packets) else 0)
+    triggers = np.arange(floor.every, last, floor.every, dtype=np.uint64)
+    triggers = triggers[locate(packets, triggers) >= 0]
+    matching = match_triggers(
+        packets=packets,
+        wire=wire,
+        decisions=empty_rows()["decisions"],
+        order_arrivals=floor.order_arrivals,
+        triggers=triggers,
+    )
+    values = matching.samples["wire_to_wire_ns"]
+    return FloorMeasurement(
+        wire_to_wire=Histogram.of(values[values != MISSING]),
+        triggers=len(triggers),
+        matched=int((matching.samples["status"] == Status.MATCHED).sum()),
+        tap_lost=floor.tap.lost,
+    )

@@ -1,0 +1,140 @@
+"""The names that ``expect`` may use, what kind of quantity each is, and the nearest name for a misspelt one.
+
+    <series>.<point>        wire_to_wire.p99, stage.book.p50, pacing_error.max      duration (count: a count)
+    <series>.<point>_over_floor   wire_to_wire.p50_over_floor                       ratio to wire_floor.<point>
+    counts.<name>           counts.unmatched                                        count
+    share.<name>            share.late                                              percent of the triggers
+    feed. host. order_flow. risk. exchange. stages.   known only after the run      by suffix: _ns is a duration
+    named checks            orders_while_blind (count), book_matches_oracle (truth)
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from lab.units import Kind, Threshold
+
+__all__ = [
+    "CHECKS",
+    "COUNTS",
+    "POINTS",
+    "SERIES",
+    "SHARES",
+    "STAGES",
+    "Figure",
+    "canonical",
+    "figure_for",
+    "kind_problem",
+    "nearest",
+]
+
+STAGES = ("wire_in", "decode", "book", "strategy", "risk", "encode", "tx", "wire_out")
+SERIES = (
+    "wire_to_wire",
+    "wire_to_wire_cold",
+    "response",
+    "pacing_error",
+    "pacing_error_B",
+    "wire_floor",
+    *(f"stage.{stage}" for stage in STAGES),
+    "recovery.gap",
+    "takeover",
+    "kill",
+)
+POINTS = ("min", "p50", "p90", "p99", "p99_9", "p99_99", "max")
+COUNTS = (
+    "published",
+    "triggers",
+    "orders",
+    "matched",
+    "unmatched",
+    "risk_blocked",
+    "duplicate",
+    "late",
+    "cold",
+    "unexpected",
+)
+SHARES = ("matched", "unmatched", "risk_blocked", "late")
+FREE = ("feed", "host", "order_flow", "risk", "exchange", "stages", "pacing")
+CHECKS: dict[str, Kind] = {
+    "orders_while_blind": Kind.COUNT,
+    "position_matches_drop_copy": Kind.TRUTH,
+    "book_matches_oracle": Kind.TRUTH,
+    "triggers_accounted": Kind.TRUTH,
+    "tap_complete": Kind.TRUTH,
+    "engine_alive": Kind.TRUTH,
+    "clock": Kind.TRUTH,
+    "pacing": Kind.TRUTH,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A name in canonical spelling (p99_9, not p99.9) and what it measures."""
+
+    name: str
+    kind: Kind
+
+
+def canonical(name: str) -> str:
+    """wire_to_wire.p99.9 and wire_to_wire.p99_9 are the same figure."""
+    return re.sub(r"\.p99\.(99?)(?=$|_over_floor$)", r".p99_\1", name.strip())
+
+
+def figure_for(name: str) -> Figure | None:
+    """The figure called ``name``, or None when no run could have it."""
+    name = canonical(name)
+    if name in CHECKS:
+        return Figure(name=name, kind=CHECKS[name])
+    head, _, tail = name.rpartition(".")
+    if head in SERIES:
+        if tail == "count":
+            return Figure(name=name, kind=Kind.COUNT)
+        if tail in POINTS:
+            return Figure(name=name, kind=Kind.DURATION)
+        base = tail.removesuffix("_over_floor")
+        if head in ("wire_to_wire", "response") and base != tail and base in POINTS:
+            return Figure(name=name, kind=Kind.RATIO)
+        return None
+    if head == "counts":
+        return Figure(name=name, kind=Kind.COUNT) if tail in COUNTS else None
+    if head == "share":
+        return Figure(name=name, kind=Kind.PERCENT) if tail in SHARES else None
+    if name.split(".")[0] in FREE and head and tail:
+        return Figure(name=name, kind=Kind.DURATION if tail.endswith("_ns") else Kind.COUNT)
+    return None
+
+
+def _all_names() -> list[str]:
+    names = [f"{series}.{point}" for series in SERIES for point in (*POINTS, "count")]
+    names += [f"{series}.{point}_over_floor" for series in ("wire_to_wire", "response") for point in POINTS]
+    names += [f"counts.{count}" for count in COUNTS] + [f"share.{share}" for share in SHARES]
+    return [*names, *CHECKS, *(f"{free}." for free in FREE)]
+
+
+def nearest(name: str, choices: list[str] | None = None, *, count: int = 3) -> list[str]:
+    """Up to ``count`` names that look like ``name``, best first."""
+    pool = _all_names() if choices is None else choices
+    return difflib.get_close_matches(canonical(name), pool, n=count, cutoff=0.6)
+
+
+def kind_problem(figure: Figure, threshold: Threshold) -> str | None:
+    """Why ``threshold`` cannot be compared with ``figure``; None when it can."""
+    kind, bound = figure.kind, threshold.kind
+    if kind == bound or (bound is Kind.COUNT and threshold.value == 0 and kind is not Kind.TRUTH):
+        if kind is Kind.TRUTH and not threshold.value:
+            return "a named check is asked for with true; leave it out when it need not hold"
+        return None
+    if kind is Kind.RATIO and bound is Kind.COUNT:
+        return None
+    wanted = {
+        Kind.DURATION: "a duration with its unit, such as '< 40us'",
+        Kind.COUNT: "a count, such as '== 0'",
+        Kind.PERCENT: "a percentage, such as '< 1%'",
+        Kind.RATIO: "a ratio, such as '< 3x'",
+        Kind.RATE: "a rate, such as '> 100k/s'",
+        Kind.TRUTH: "true",
+    }[kind]
+    return f"{figure.name} is compared with {wanted}, not with {threshold.text!r}"

@@ -1,0 +1,300 @@
+"""A scenario as frozen values: every key, unit, range and default of the YAML, and nothing else.
+
+YAML names have no units in them ("duration: 10s"); attributes do (``duration_ns``). Reading files, line numbers
+and checks across sections are in ``lab.scenario.load``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from lab.faults import FaultOptions, registered
+from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
+
+__all__ = [
+    "Bursts",
+    "Capacity",
+    "Engine",
+    "Feed",
+    "Measure",
+    "Packing",
+    "Parameter",
+    "RiskLimits",
+    "Scenario",
+    "StrategyParameters",
+    "Traffic",
+    "traffic_conflicts",
+]
+
+MODEL_ONLY = ("symbols", "duration", "arrivals", "bursts")
+RECORDED_ONLY = ("speed",)
+MODEL_DEFAULTS = {
+    "source": "model",
+    "symbols": 100,
+    "rate": "100k/s",
+    "duration": "5s",
+    "arrivals": "hawkes",
+}
+RECORDED_DEFAULTS = {"speed": 1.0}
+
+
+def traffic_conflicts(value: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(key, message) for each key of a traffic mapping that cannot stand beside the others."""
+    sources = [key for key in value if key in ("source", "file", "pcap") and value[key] is not None]
+    conflicts = [(key, f"a second source; {sources[0]} is given already") for key in sources[1:]]
+    recorded = bool(sources) and sources[0] != "source"
+    foreign, owner = (MODEL_ONLY, "source: model") if recorded else (RECORDED_ONLY, "file: and pcap:")
+    conflicts += [(key, f"belongs to {owner} only") for key in foreign if value.get(key) is not None]
+    return conflicts
+
+
+class Packing(FrozenModel):
+    """How messages share packets."""
+
+    messages_max: Annotated[Count, Field(ge=1, le=1000, description="Most messages in one packet.")] = 4
+    gap_min_ns: Annotated[
+        Duration,
+        Field(alias="gap_min", description="Messages closer together than this share a packet."),
+    ] = 4_000
+
+
+class Bursts(FrozenModel):
+    """Regular bursts on top of the arrival process, as at an auction or a news print."""
+
+    messages: Annotated[Count, Field(ge=1, description="Messages in a burst.")]
+    every_ns: Annotated[Duration, Field(alias="every", ge=1, description="Time from one burst to the next.")]
+    spacing_ns: Annotated[Duration, Field(alias="spacing", description="Time between packets of a burst.")] = (
+        2_000
+    )
+    packing: Annotated[Count, Field(ge=1, le=1000, description="Messages in each packet of a burst.")] = 8
+
+
+class Traffic(FrozenModel):
+    """What the market sends: exactly one of ``source: model``, ``file:`` or ``pcap:``."""
+
+    source: Annotated[
+        Literal["model"] | None, Field(description="model: a seeded market model (the default).")
+    ] = None
+    file: Annotated[
+        tuple[str, ...] | None,
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+        as_tuple,
+        Field(min_length=1, description="ITCH 5.0 file, or a list of files played one after the other."),
+    ] = None
+    pcap: Annotated[str | None, Field(description="Capture (pcap) of a MoldUDP64 feed.")] = None
+    symbols: Annotated[Count | None, Field(ge=1, le=65535, description="Symbols of the model.")] = None
+    rate_per_s: Annotated[
+        Rate | None,
+        Field(alias="rate", ge=1, description="Messages per second; for file and pcap: replaces its own timing."),
+    ] = None
+    duration_ns: Annotated[
+        Duration | None, Field(alias="duration", ge=1, description="How long the model publishes.")
+    ] = None
+    arrivals: Annotated[
+        Literal["hawkes", "poisson", "even"] | None,
+        Field(description="Arrival process of the model: self-exciting, memoryless or evenly spaced."),
+    ] = None
+    packing: Annotated[
+        Packing,
+        BeforeValidator(lambda value: {"messages_max": value} if isinstance(value, int | str) else value),
+        Field(description="Most messages per packet, or a mapping with messages_max and gap_min."),
+    ] = Packing()
+    bursts: Annotated[Bursts | None, Field(description="Regular bursts; none by default.")] = None
+    speed: Annotated[
+        float | None,
+        Field(gt=0, le=1000, description="Plays a file or capture this many times as fast as recorded."),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def one_source(cls, value: Any) -> Any:
+        """Fills the defaults that belong to the source, and refuses keys that belong to another one."""
+        if not isinstance(value, dict):
+            return value
+        conflicts = traffic_conflicts(value)
+        if conflicts:
+            raise ValueError("; ".join(f"{key}: {message}" for key, message in conflicts))
+        filled = dict(value)
+        if isinstance(filled.get("speed"), int) and not isinstance(filled["speed"], bool):
+            filled["speed"] = float(filled["speed"])
+        recorded = any(value.get(key) is not None for key in ("file", "pcap"))
+        for key, default in (RECORDED_DEFAULTS if recorded else MODEL_DEFAULTS).items():
+            if filled.get(key) is None:
+                filled[key] = default
+        return filled
+
+    @property
+    def kind(self) -> Literal["model", "itch_file", "pcap"]:
+        """The exchange's name for the source."""
+        return "itch_file" if self.file else "pcap" if self.pcap else "model"
+
+    @property
+    def messages(self) -> int | None:
+        """How many messages the model publishes (rate x duration); None for files, whose length is their own."""
+        if self.rate_per_s is None or self.duration_ns is None:
+            return None
+        return self.rate_per_s * self.duration_ns // 1_000_000_000
+
+
+class StrategyParameters(FrozenModel):
+    """Parameters of touch_taker and reflector; each strategy ignores the other's."""
+
+    order_shares: Annotated[Count, Field(ge=1, le=999_999, description="Shares asked for by one order.")] = 100
+    imbalance_permille: Annotated[
+        Count, Field(ge=1, le=1000, description="Imbalance at the touch that is a signal, in 1/1000.")
+    ] = 800
+    cooldown_messages: Annotated[
+        Count, Field(description="Feed messages that must pass before a symbol triggers again.")
+    ] = 0
+    every: Annotated[
+        Count, Field(ge=1, description="Reflector: every message whose sequence is a multiple of this.")
+    ] = 100
+
+
+class RiskLimits(FrozenModel):
+    """Limits of the risk gate; a limit left out has the engine's default."""
+
+    order_shares_max: Annotated[Count | None, Field(ge=1, description="Most shares in one order.")] = None
+    notional_max: Annotated[Count | None, Field(ge=1, description="Most price x shares, in 1/10000.")] = None
+    collar_permille: Annotated[
+        Count | None, Field(ge=1, le=1000, description="Farthest from the last price, in 1/1000.")
+    ] = None
+    position_max: Annotated[
+        Count | None, Field(ge=1, description="Largest position of a symbol, either side.")
+    ] = None
+    order_rate_per_s: Annotated[
+        Rate | None, Field(alias="order_rate", ge=1, description="Orders per second, sustained.")
+    ] = None
+    order_burst: Annotated[Count | None, Field(ge=1, description="Orders at once above the rate.")] = None
+    late_after_ns: Annotated[
+        Duration | None,
+        Field(alias="late_after", ge=1, description="An order older than this since its packet is not sent."),
+    ] = None
+
+
+class Feed(FrozenModel):
+    """Line arbitration."""
+
+    hold_back_ns: Annotated[
+        Duration,
+        Field(alias="hold_back", description="How long a gap on one line waits for the other."),
+    ] = 1_000_000
+    start: Annotated[
+        Literal["first_message", "first_seen"],
+        Field(description="first_message: message 1 must come first; first_seen: join in progress."),
+    ] = "first_message"
+
+
+class Capacity(FrozenModel):
+    """Sizes fixed before start; the engine never allocates afterwards."""
+
+    orders: Annotated[Count, Field(ge=1, description="Resting orders the book can hold.")] = 1_000_000
+    levels: Annotated[Count, Field(ge=1, description="Price levels the book can hold.")] = 200_000
+
+
+class Engine(FrozenModel):
+    """The device under test."""
+
+    wire: Annotated[Literal["af_xdp", "kernel"], Field(description="Kernel bypass, or plain sockets.")] = "af_xdp"
+    strategy: Annotated[
+        Literal["touch_taker", "reflector"],
+        Field(description="touch_taker trades on the touch; reflector answers with the least possible work."),
+    ] = "touch_taker"
+    parameters: Annotated[StrategyParameters, Field(description="The strategy's parameters.")] = (
+        StrategyParameters()
+    )
+    risk: Annotated[
+        RiskLimits,
+        BeforeValidator(lambda value: {} if value == "default" else value),
+        Field(description="Risk limits, or the word default."),
+    ] = RiskLimits()
+    feed: Annotated[Feed, Field(description="Line arbitration.")] = Feed()
+    capacity: Annotated[Capacity, Field(description="Sizes of the book.")] = Capacity()
+
+
+class Measure(FrozenModel):
+    """What is measured besides the run itself, and what makes the run itself valid."""
+
+    wire_floor: Annotated[
+        bool, Field(description="Measure the same wires with a reflector first, in the same session.")
+    ] = True
+    wire_floor_duration_ns: Annotated[
+        Duration, Field(alias="wire_floor_duration", ge=1, description="How long the floor is measured.")
+    ] = 1_000_000_000
+    late_after_ns: Annotated[
+        Duration, Field(alias="late_after", ge=1, description="A response slower than this is counted late.")
+    ] = 10_000_000
+    pacing_bound_ns: Annotated[
+        Duration,
+        Field(
+            alias="pacing_bound",
+            ge=1,
+            description="The run is UNKNOWN when the p99 of pacing_error is above this.",
+        ),
+    ] = 50_000
+
+
+class Parameter(FrozenModel):
+    """A value the command line gives: --set NAME=VALUE replaces ${NAME} in any text of the file."""
+
+    help: Annotated[str, Field(min_length=1, description="What to give, in a sentence.")]
+    default: Annotated[
+        str | None,
+        BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value),
+        Field(description="Used when the command line says nothing; without it the value is required."),
+    ] = None
+
+
+def _fault(value: Any) -> Any:
+    """Picks the options model by ``do``; the loader has already reported unknown names with their line."""
+    if isinstance(value, FaultOptions):
+        return value
+    if not isinstance(value, Mapping) or "do" not in value:
+        raise ValueError("a fault is a mapping with do: NAME")
+    fault = registered().get(str(value["do"]))
+    if fault is None:
+        raise ValueError(f"unknown fault {value['do']!r}; known: {', '.join(registered())}")
+    return fault.options_model.model_validate(value)
+
+
+if TYPE_CHECKING:
+    AnyFault = FaultOptions
+else:
+    from pydantic import SerializeAsAny
+
+    AnyFault = Annotated[SerializeAsAny[FaultOptions], BeforeValidator(_fault)]
+
+
+class Scenario(FrozenModel):
+    """One experiment: one hypothesis (the title), what drives it, what breaks, and what must hold."""
+
+    title: Annotated[str, Field(min_length=1, description="The hypothesis, as a sentence.")]
+    description: Annotated[str, Field(description="Background, for the report.")] = ""
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="The same seed and commit give the same experiment.")] = 1
+    parameters: Annotated[
+        dict[str, Parameter], Field(description="Values from the command line, used as ${name}.")
+    ] = Field(default_factory=dict)
+    traffic: Annotated[Traffic, Field(description="What the market sends.")] = Field(
+        default_factory=lambda: Traffic.model_validate({})
+    )
+    engine: Annotated[Engine, Field(description="The device under test.")] = Engine()
+    faults: Annotated[
+        tuple[AnyFault, ...], as_tuple, Field(description="What breaks, and when; in order of the file.")
+    ] = ()
+    measure: Annotated[Measure, Field(description="What is measured, and what makes the run valid.")] = Measure()
+    expect: Annotated[
+        dict[str, ThresholdField],
+        Field(description="Figures and named checks with the threshold that must hold."),
+    ] = Field(default_factory=dict)
+    name: Annotated[str, Field(exclude=True, description="The file's name without .yaml.")] = "scenario"
+    path: Annotated[Path | None, Field(exclude=True)] = None
+
+    @model_validator(mode="after")
+    def reflector_has_no_oracle(self) -> Self:
+        if self.engine.strategy == "reflector" and "book_matches_oracle" in self.expect:
+            raise ValueError("the reflector decodes nothing, so book_matches_oracle cannot hold")
+        return self

@@ -1,0 +1,317 @@
+#include "lab/tap/loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+
+#include "lab/tap/tap.h"
+
+enum { DRAIN_BATCH_BYTES = 1 << 20 };
+
+struct tap {
+    struct bpf_object *object;
+    struct tap_state *state; /* the programs' .bss, mapped */
+    size_t state_bytes;
+    struct tap_market_record *market;
+    struct tap_frame_record *frames;
+    size_t market_bytes;
+    size_t frame_bytes;
+    int links[3];
+    int sockets;
+    uint32_t rules[TAP_LINE_COUNT];
+    uint8_t *batch;
+};
+
+static _Thread_local char error_text[512];
+
+const char *tap_error(void)
+{
+    return error_text;
+}
+
+static void say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error_text, sizeof(error_text), format, arguments);
+    va_end(arguments);
+}
+
+static int keep_last_line(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+    if (level == LIBBPF_WARN) {
+        char line[256];
+        vsnprintf(line, sizeof(line), format, arguments);
+        line[strcspn(line, "\n")] = 0;
+        if (error_text[0] == 0)
+            say("%s", line);
+    }
+    return 0;
+}
+
+static uint64_t power_of_two(uint64_t least)
+{
+    uint64_t value = 1;
+    while (value < least)
+        value <<= 1;
+    return value;
+}
+
+/* Attaches in native mode from within the interface's namespace; returns the link's descriptor. */
+static int attach(struct tap *tap, const char *program, int netns, uint32_t ifindex)
+{
+    struct bpf_program *found = bpf_object__find_program_by_name(tap->object, program);
+    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    int link = -ENOENT;
+
+    if (found && home >= 0 && setns(netns, CLONE_NEWNET) == 0) {
+        LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+        link = bpf_link_create(bpf_program__fd(found), (int)ifindex, BPF_XDP, &options);
+        if (link < 0)
+            link = -errno;
+        if (setns(home, CLONE_NEWNET))
+            link = -errno;
+    } else {
+        link = -errno;
+    }
+    if (home >= 0)
+        close(home);
+    if (link < 0)
+        say("attaching the %s tap to interface %u: %s", program, ifindex, strerror(-link));
+    return link;
+}
+
+static void *map_array(struct bpf_map *map, size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int size_maps(struct tap *tap, uint64_t market, uint64_t frames)
+{
+    struct bpf_map *market_map = bpf_object__find_map_by_name(tap->object, "market_records");
+    struct bpf_map *frame_map = bpf_object__find_map_by_name(tap->object, "frame_records");
+    if (!market_map || !frame_map)
+        return -ENOENT;
+    int result = bpf_map__set_max_entries(market_map, (uint32_t)market);
+    return result ? result : bpf_map__set_max_entries(frame_map, (uint32_t)frames);
+}
+
+static struct bpf_map *section(struct tap *tap, const char *suffix)
+{
+    struct bpf_map *map;
+    bpf_object__for_each_map(map, tap->object) {
+        const char *name = bpf_map__name(map), *dot = strrchr(name, '.');
+        if (dot && !strcmp(dot, suffix))
+            return map;
+    }
+    return NULL;
+}
+
+static int configure(struct tap *tap, const struct tap_options *options, uint64_t market, uint64_t frames)
+{
+    struct tap_settings settings = {
+        .line_ifindex = {options->line_ifindex[0], options->line_ifindex[1]},
+        .line_port = {options->line_port[0], options->line_port[1]},
+        .gateway_port = options->gateway_port,
+        .stamping = options->stamping,
+        .impairing = options->impairing,
+        .market_mask = market - 1,
+        .frame_mask = frames - 1,
+    };
+    struct bpf_map *constants = section(tap, ".rodata");
+    size_t size = 0;
+    if (!constants || !bpf_map__initial_value(constants, &size) || size != sizeof(settings)) {
+        say("wire.bpf.o has %zu bytes of settings, expected %zu: rebuild it", size, sizeof(settings));
+        return -EINVAL;
+    }
+    int result = bpf_map__set_initial_value(constants, &settings, sizeof(settings));
+    return result ? result : size_maps(tap, market, frames);
+}
+
+static int map_rings(struct tap *tap, uint64_t market, uint64_t frames)
+{
+    struct bpf_map *state = section(tap, ".bss");
+    tap->state_bytes = ((sizeof(struct tap_state) + 4095) / 4096) * 4096;
+    tap->market_bytes = market * sizeof(struct tap_market_record);
+    tap->frame_bytes = frames * sizeof(struct tap_frame_record);
+    tap->state = state ? map_array(state, tap->state_bytes) : NULL;
+    tap->market = map_array(bpf_object__find_map_by_name(tap->object, "market_records"), tap->market_bytes);
+    tap->frames = map_array(bpf_object__find_map_by_name(tap->object, "frame_records"), tap->frame_bytes);
+    if (!tap->state || !tap->market || !tap->frames)
+        return -errno;
+    tap->state->market.capacity = market;
+    tap->state->frames.capacity = frames;
+    return 0;
+}
+
+static int load(struct tap *tap, const struct tap_options *options)
+{
+    uint64_t market = power_of_two(options->market_capacity), frames = power_of_two(options->frame_capacity);
+    struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_MEMLOCK, &unlimited);
+
+    tap->object = bpf_object__open_file(options->object_path, NULL);
+    if (!tap->object)
+        return -errno;
+    int result = configure(tap, options, market, frames);
+    if (!result)
+        result = bpf_object__load(tap->object);
+    if (!result)
+        result = map_rings(tap, market, frames);
+    if (result)
+        return result;
+    tap->sockets = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "engine_sockets"));
+
+    for (unsigned line = 0; line < TAP_LINE_COUNT; line++) {
+        tap->links[line] = attach(tap, "market", options->engine_netns, options->line_ifindex[line]);
+        if (tap->links[line] < 0)
+            return tap->links[line];
+    }
+    if (options->order_ifindex) {
+        tap->links[2] = attach(tap, "order", options->exchange_netns, options->order_ifindex);
+        if (tap->links[2] < 0)
+            return tap->links[2];
+    }
+    return 0;
+}
+
+struct tap *tap_open(const struct tap_options *options)
+{
+    struct tap *tap = calloc(1, sizeof(*tap));
+    error_text[0] = 0;
+    libbpf_set_print(keep_last_line);
+    if (!tap)
+        return NULL;
+    tap->links[0] = tap->links[1] = tap->links[2] = -1;
+    tap->batch = malloc(DRAIN_BATCH_BYTES);
+    int result = tap->batch ? load(tap, options) : -ENOMEM;
+    if (result) {
+        if (error_text[0] == 0)
+            say("loading %s: %s", options->object_path, strerror(-result));
+        tap_close(tap);
+        return NULL;
+    }
+    return tap;
+}
+
+int tap_engine_sockets(const struct tap *tap)
+{
+    return tap->sockets;
+}
+
+int tap_drop(struct tap *tap, uint32_t line, uint64_t sequence, uint32_t packets)
+{
+    if (line >= TAP_LINE_COUNT)
+        return -EINVAL;
+    if (tap->rules[line] == TAP_DROP_RULES_MAX)
+        return -ENOSPC;
+    struct tap_drop_rule *rule = &tap->state->drops[line][tap->rules[line]];
+    rule->sequence = sequence;
+    __atomic_store_n(&rule->left, packets, __ATOMIC_RELEASE);
+    return (int)tap->rules[line]++;
+}
+
+void tap_drop_result(const struct tap *tap, uint32_t line, uint32_t index, struct tap_drop_result *result)
+{
+    const struct tap_drop_rule *rule = &tap->state->drops[line][index];
+    *result = (struct tap_drop_result){rule->left, rule->dropped, rule->first_drop_ns, rule->last_drop_ns};
+}
+
+void tap_drop_clear(struct tap *tap)
+{
+    for (unsigned line = 0; line < TAP_LINE_COUNT; line++)
+        for (unsigned rule = 0; rule < TAP_DROP_RULES_MAX; rule++)
+            __atomic_store_n(&tap->state->drops[line][rule].left, 0, __ATOMIC_RELEASE);
+}
+
+static int write_all(int file, const uint8_t *bytes, size_t size)
+{
+    while (size) {
+        ssize_t done = write(file, bytes, size);
+        if (done < 0 && errno != EINTR)
+            return -errno;
+        if (done > 0) {
+            bytes += done;
+            size -= (size_t)done;
+        }
+    }
+    return 0;
+}
+
+/* Moves committed records of one ring into the file; a claimed but empty slot was lost or is in flight. */
+static int drain_ring(struct tap *tap, struct tap_ring *ring, uint8_t *slots, size_t slot_bytes, int frames, int file)
+{
+    uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE), tail = ring->tail;
+    size_t filled = 0;
+    int result = 0;
+
+    for (; tail < head && !result; tail++) {
+        uint8_t *slot = slots + (tail & (ring->capacity - 1)) * slot_bytes;
+        uint64_t *stamp = (uint64_t *)slot;
+        if (__atomic_load_n(stamp, __ATOMIC_ACQUIRE) == 0) {
+            if (ring->lost == 0 && head - tail < 64)
+                break; /* being written at this moment: next time */
+            continue;
+        }
+        size_t bytes = frames ? 16 + ((struct tap_frame_record *)slot)->captured : slot_bytes;
+        if (filled + bytes > DRAIN_BATCH_BYTES) {
+            result = write_all(file, tap->batch, filled);
+            filled = 0;
+        }
+        memcpy(tap->batch + filled, slot, bytes);
+        filled += bytes;
+        __atomic_store_n(stamp, 0, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
+    return result ? result : write_all(file, tap->batch, filled);
+}
+
+int tap_drain(struct tap *tap, int market_file, int frame_file)
+{
+    int result = drain_ring(tap, &tap->state->market, (uint8_t *)tap->market, sizeof(*tap->market), 0, market_file);
+    if (result)
+        return result;
+    return drain_ring(tap, &tap->state->frames, (uint8_t *)tap->frames, sizeof(*tap->frames), 1, frame_file);
+}
+
+void tap_counts(const struct tap *tap, struct tap_counts *counts)
+{
+    const struct tap_state *state = tap->state;
+    *counts = (struct tap_counts){
+        .market_records = state->market.head,
+        .market_lost = state->market.lost,
+        .frame_records = state->frames.head,
+        .frames_lost = state->frames.lost,
+        .not_market_data = {state->not_market_data[0], state->not_market_data[1]},
+    };
+}
+
+void tap_close(struct tap *tap)
+{
+    if (!tap)
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        if (tap->links[i] >= 0)
+            close(tap->links[i]);
+    if (tap->state)
+        munmap(tap->state, tap->state_bytes);
+    if (tap->market)
+        munmap(tap->market, tap->market_bytes);
+    if (tap->frames)
+        munmap(tap->frames, tap->frame_bytes);
+    bpf_object__close(tap->object);
+    free(tap->batch);
+    free(tap);
+}

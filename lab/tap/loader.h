@@ -1,0 +1,63 @@
+/* Loads the wire programs, attaches them to the wires and drains their rings into files.
+ *
+ * Owner: the lab's thread; nothing here is on a hot path, so it may allocate. The BPF links belong to
+ * this process: when it ends, in whatever way, the kernel detaches the programs.
+ * Errors are returned as -errno with a sentence in tap_error().
+ */
+#ifndef LAB_TAP_LOADER_H
+#define LAB_TAP_LOADER_H
+
+#include <stdint.h>
+
+struct tap_options {
+    const char *object_path;     /* the compiled wire.bpf.o */
+    uint32_t line_ifindex[2];    /* engine's ends of lines A and B, inside engine_netns */
+    uint16_t line_port[2];       /* UDP destination ports */
+    uint32_t order_ifindex;      /* exchange's end of the order wire, inside exchange_netns; 0 = none */
+    uint16_t gateway_port;       /* TCP destination port */
+    int engine_netns;            /* open descriptors of the two network namespaces */
+    int exchange_netns;
+    uint64_t market_capacity;    /* records, rounded up to a power of two */
+    uint64_t frame_capacity;
+    uint8_t stamping;            /* 0: hand over only */
+    uint8_t impairing;           /* 1: drop rules are looked at */
+};
+
+struct tap_counts {
+    uint64_t market_records; /* claimed so far */
+    uint64_t market_lost;
+    uint64_t frame_records;
+    uint64_t frames_lost;
+    uint64_t not_market_data[2];
+};
+
+struct tap_drop_result {
+    uint32_t left;
+    uint32_t dropped;
+    uint64_t first_drop_ns;
+    uint64_t last_drop_ns;
+};
+
+struct tap;
+
+/* Returns NULL on error; tap_error() says why. */
+struct tap *tap_open(const struct tap_options *options);
+const char *tap_error(void);
+
+/* Descriptor of the XSKMAP in which the engine puts its sockets (key = line); valid until tap_close(). */
+int tap_engine_sockets(const struct tap *tap);
+
+/* Arms a rule; -ENOSPC when the line has TAP_DROP_RULES_MAX rules already. Returns the rule's index. */
+int tap_drop(struct tap *tap, uint32_t line, uint64_t sequence, uint32_t packets);
+void tap_drop_result(const struct tap *tap, uint32_t line, uint32_t rule, struct tap_drop_result *result);
+void tap_drop_clear(struct tap *tap);
+
+/* Appends committed records to the two files and makes room. Returns 0 or -errno.
+ * market_file gets struct tap_market_record as is; frame_file gets the first 16 bytes of
+ * struct tap_frame_record followed by `captured` bytes. */
+int tap_drain(struct tap *tap, int market_file, int frame_file);
+
+void tap_counts(const struct tap *tap, struct tap_counts *counts);
+void tap_close(struct tap *tap);
+
+#endif

@@ -1,0 +1,167 @@
+/* XDP programs of the lab's wires: stamp, impair, hand over.
+ *
+ * market: on the engine's end of lines A and B. Stamps every MoldUDP64 packet, applies the drop rules,
+ *         and hands the frame to the engine's AF_XDP socket; without one the kernel's stack gets it.
+ * order:  on the exchange's end of the order wire. Stamps and copies frames with TCP payload; passes all.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lab/tap/tap.h"
+
+#define MOLD_HEADER_BYTES 20
+
+const volatile struct tap_settings settings = {};
+struct tap_state state;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct tap_market_record);
+} market_records SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct tap_frame_record);
+} frame_records SEC(".maps");
+
+/* The engine puts its sockets here: key = line. */
+struct {
+    __uint(type, BPF_MAP_TYPE_XSKMAP);
+    __uint(max_entries, TAP_LINE_COUNT);
+    __type(key, __u32);
+    __type(value, __u32);
+} engine_sockets SEC(".maps");
+
+struct mold_header {
+    __u8 session[10];
+    __be64 sequence;
+    __be16 count;
+} __attribute__((packed));
+
+/* Claims the next slot of a ring; false when the lab has not made room. */
+static __always_inline int claim(struct tap_ring *ring, __u64 mask, __u32 *slot)
+{
+    __u64 index = __sync_fetch_and_add(&ring->head, 1);
+    if (index - *(volatile __u64 *)&ring->tail > mask) {
+        __sync_fetch_and_add(&ring->lost, 1);
+        return 0;
+    }
+    *slot = index & mask;
+    return 1;
+}
+
+static __always_inline void stamp_market(__u64 now, __u64 sequence, __u16 count, __u32 length, __u8 line,
+                                         __u8 flags)
+{
+    __u32 slot;
+    if (!claim(&state.market, settings.market_mask, &slot))
+        return;
+    struct tap_market_record *record = bpf_map_lookup_elem(&market_records, &slot);
+    if (!record)
+        return;
+    record->sequence = sequence;
+    record->length = length;
+    record->count = count;
+    record->line = line;
+    record->flags = flags;
+    *(volatile __u64 *)&record->stamp_ns = now;
+}
+
+/* True when a rule takes this packet: it reaches the rule's sequence and the rule has packets left. */
+static __always_inline int dropped(__u32 line, __u64 sequence, __u16 count, __u64 now)
+{
+    if (line >= TAP_LINE_COUNT)
+        return 0;
+    for (int i = 0; i < TAP_DROP_RULES_MAX; i++) {
+        struct tap_drop_rule *rule = &state.drops[line][i];
+        if (rule->left == 0 || sequence + count <= rule->sequence)
+            continue;
+        rule->left--;
+        rule->dropped++;
+        if (rule->first_drop_ns == 0)
+            rule->first_drop_ns = now;
+        rule->last_drop_ns = now;
+        return 1;
+    }
+    return 0;
+}
+
+SEC("xdp")
+int market(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    __u32 line = ctx->ingress_ifindex == settings.line_ifindex[1];
+    struct ethhdr *ethernet = data;
+    struct iphdr *ip = (void *)(ethernet + 1);
+    struct udphdr *udp = (void *)(ip + 1);
+    struct mold_header *mold = (void *)(udp + 1);
+
+    if ((void *)(mold + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+        ip->protocol != IPPROTO_UDP || udp->dest != bpf_htons(settings.line_port[line])) {
+        __sync_fetch_and_add(&state.not_market_data[line], 1);
+        return XDP_PASS;
+    }
+
+    if (settings.stamping || settings.impairing) {
+        __u64 now = bpf_ktime_get_ns();
+        __u64 sequence = bpf_be64_to_cpu(mold->sequence);
+        __u16 count = bpf_ntohs(mold->count);
+        __u32 length = bpf_ntohs(udp->len) - sizeof(*udp);
+        __u16 messages = count == 0xffff ? 0 : count;
+        int take = settings.impairing && messages && dropped(line, sequence, messages, now);
+        if (settings.stamping)
+            stamp_market(now, sequence, count, length, line, take ? TAP_FLAG_DROPPED : 0);
+        if (take)
+            return XDP_DROP;
+    }
+    return bpf_redirect_map(&engine_sockets, line, XDP_PASS);
+}
+
+SEC("xdp")
+int order(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    struct ethhdr *ethernet = data;
+    struct iphdr *ip = (void *)(ethernet + 1);
+    struct tcphdr *tcp = (void *)(ip + 1);
+
+    if (!settings.stamping || (void *)(tcp + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+        ip->protocol != IPPROTO_TCP || tcp->dest != bpf_htons(settings.gateway_port))
+        return XDP_PASS;
+    if (bpf_ntohs(ip->tot_len) <= sizeof(*ip) + tcp->doff * 4)
+        return XDP_PASS; /* no payload: an acknowledgement */
+
+    __u64 now = bpf_ktime_get_ns();
+    __u32 slot;
+    if (!claim(&state.frames, settings.frame_mask, &slot))
+        return XDP_PASS;
+    struct tap_frame_record *record = bpf_map_lookup_elem(&frame_records, &slot);
+    if (!record)
+        return XDP_PASS;
+    __u64 length = end - data;
+    __u32 captured = length;
+    if (captured > TAP_FRAME_BYTES_MAX)
+        captured = TAP_FRAME_BYTES_MAX;
+    barrier_var(captured); /* the verifier must see the bounds on this very register */
+    if (captured == 0 || captured > TAP_FRAME_BYTES_MAX || bpf_xdp_load_bytes(ctx, 0, record->data, captured))
+        captured = 0;
+    record->length = length;
+    record->captured = captured;
+    *(volatile __u64 *)&record->stamp_ns = now;
+    return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

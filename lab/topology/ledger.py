@@ -1,0 +1,172 @@
+"""What a run has made on this machine goes in; nothing of a dead run is left when heal() returns.
+
+The ledger is a directory in /run, one file a run, written before each thing is made. A run whose process
+is gone is undone from its file: children ended by pid (checked against their start time, so that a reused
+pid is never touched), namespaces removed (their interfaces go with them), scratch directories deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pyroute2 import netns
+
+from lab.errors import MissingError, UsageError
+
+__all__ = ["LEDGER_DIRECTORY", "Healed", "Ledger", "Process", "heal", "process_started"]
+
+LEDGER_DIRECTORY = Path(os.environ.get("TAILGATE_RUN_DIRECTORY", "/run/tailgate"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process we started. ``started`` is its start time in clock ticks since boot (0 = unknown)."""
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healed:
+    """What heal() took away."""
+
+    runs: int = 0
+    processes: int = 0
+    namespaces: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.runs)
+
+
+def process_started(pid: int) -> int:
+    """Start time of a live process in clock ticks since boot; 0 when there is none (or it is a zombie)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """One run's record; every change is on disk before the thing it names is made."""
+
+    prefix: str
+    owner: Process
+    processes: list[Process] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
+    directories: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        return LEDGER_DIRECTORY / f"{self.prefix}.json"
+
+    @classmethod
+    def open(cls, prefix: str) -> Ledger:
+        """Starts a ledger for this process. MissingError when not root, UsageError when the name is taken."""
+        if os.geteuid() != 0:
+            raise MissingError(
+                "a lab needs root",
+                install="sudo tailgate ...",
+                why="it makes network namespaces, loads BPF programs and pins cores",
+            )
+        LEDGER_DIRECTORY.mkdir(parents=True, exist_ok=True)
+        heal()
+        ledger = cls(prefix=prefix, owner=Process(pid=os.getpid(), started=process_started(os.getpid())))
+        if ledger.path.exists():
+            owner = json.loads(ledger.path.read_text())["owner"]["pid"]
+            raise UsageError(
+                f"a lab named {prefix!r} is already up",
+                why=f"process {owner} owns it",
+                todo="wait for it to end, or choose another name with --prefix",
+            )
+        ledger.save()
+        return ledger
+
+    def save(self) -> None:
+        temporary = self.path.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(self), indent=1))
+        temporary.replace(self.path)
+
+    def add_namespace(self, name: str) -> None:
+        self.namespaces.append(name)
+        self.save()
+
+    def add_directory(self, path: Path) -> None:
+        self.directories.append(str(path))
+        self.save()
+
+    def add_process(self, pid: int) -> None:
+        self.processes.append(Process(pid=pid, started=process_started(pid)))
+        self.save()
+
+    def close(self) -> None:
+        """Undoes all that is written down, then forgets it. Safe to call twice."""
+        undo(self)
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """One healer at a time: two would undo the same run."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def undo(ledger: Ledger) -> Healed:
+    """Takes away everything the ledger names; what is already gone is no error."""
+    ended = 0
+    for process in ledger.processes:
+        if process.started and process_started(process.pid) == process.started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+                ended += 1
+    present = set(netns.listnetns())
+    removed = [name for name in ledger.namespaces if name in present]
+    for name in removed:
+        netns.remove(name)
+    deleted = [path for path in ledger.directories if Path(path).exists()]
+    for path in deleted:
+        shutil.rmtree(path, ignore_errors=True)
+    ledger.path.unlink(missing_ok=True)
+    return Healed(runs=1, processes=ended, namespaces=tuple(removed), directories=tuple(deleted))
+
+
+def load(path: Path) -> Ledger:
+    raw = json.loads(path.read_text())
+    return Ledger(
+        prefix=raw["prefix"],
+        owner=Process(**raw["owner"]),
+        processes=[Process(**process) for process in raw["processes"]],
+        namespaces=list(raw["namespaces"]),
+        directories=list(raw["directories"]),
+    )
+
+
+def heal() -> Healed:
+    """Undoes every run whose process is gone. Runs that are alive are left alone."""
+    healed = Healed()
+    if not LEDGER_DIRECTORY.exists():
+        return healed
+    with exclusive(LEDGER_DIRECTORY):
+        for path in sorted(LEDGER_DIRECTORY.glob("*.json")):
+            ledger = load(path)
+            if process_started(ledger.owner.pid) == ledger.owner.started:
+                continue
+            one = undo(ledger)
+            healed = Healed(
+                runs=healed.runs + 1,
+                processes=healed.processes + one.processes,
+                namespaces=healed.namespaces + one.namespaces,
+                directories=healed.directories + one.directories,
+            )
+    return healed

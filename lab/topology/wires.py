@@ -1,0 +1,170 @@
+"""Two namespaces and the veth pairs between them go up; every interface of a lab hangs off one Topology.
+
+    <prefix>-exchange                      <prefix>-engine
+      a  10.77.1.1/24  ----- line A -----    a  10.77.1.2/24
+      b  10.77.2.1/24  ----- line B -----    b  10.77.2.2/24
+      o  10.77.3.1/24  ----- orders -----    o  10.77.3.2/24
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pyroute2 import IPRoute, NetNS, netns
+from pyroute2.netlink.exceptions import NetlinkError
+
+from lab.errors import MissingError, UsageError
+from lab.topology.ledger import Ledger
+
+__all__ = ["ORDER_WIRE", "WIRES", "Topology", "Wire"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """One veth pair: the same interface name at both ends, each end in its own namespace."""
+
+    name: str
+    interface: str
+    exchange_address: str
+    engine_address: str
+
+
+WIRES = {
+    "A": Wire(name="A", interface="line_a", exchange_address="10.77.1.1", engine_address="10.77.1.2"),
+    "B": Wire(name="B", interface="line_b", exchange_address="10.77.2.1", engine_address="10.77.2.2"),
+    "order": Wire(name="order", interface="orders", exchange_address="10.77.3.1", engine_address="10.77.3.2"),
+}
+ORDER_WIRE = WIRES["order"]
+PREFIX_BYTES = 24  # netmask of every wire
+
+
+class Topology:
+    """Builds on entry and takes everything away on exit; a crash in between is healed from the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.exchange = f"{ledger.prefix}-exchange"
+        self.engine = f"{ledger.prefix}-engine"
+        self._open: list[NetNS] = []
+        self._spaces: dict[str, NetNS] = {}
+
+    def __enter__(self) -> Topology:
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for space in self._spaces.values():
+            with contextlib.suppress(OSError):
+                space.close()
+        self._spaces.clear()
+
+    def _build(self) -> None:
+        taken = set(netns.listnetns()) & {self.exchange, self.engine}
+        if taken:
+            raise UsageError(
+                f"network namespace {sorted(taken)[0]!r} exists already and no run of ours made it",
+                todo=f"choose another name with --prefix, or remove it: ip netns delete {sorted(taken)[0]}",
+            )
+        for name in (self.exchange, self.engine):
+            self.ledger.add_namespace(name)
+            try:
+                netns.create(name)
+            except OSError as error:
+                raise MissingError(
+                    f"network namespace {name!r} could not be made",
+                    install="apt-get install iproute2, and run as root with CAP_SYS_ADMIN",
+                    why=str(error),
+                ) from error
+            self._spaces[name] = NetNS(name)
+        for wire in WIRES.values():
+            self._add_wire(wire)
+        for space in self._spaces.values():
+            space.link("set", index=1, state="up")
+        # IPv6 would put router solicitations and duplicate address detection on the measured wires.
+        for name in (self.exchange, self.engine):
+            with self._inside(name):
+                for key in ("all", "default"):
+                    Path(f"/proc/sys/net/ipv6/conf/{key}/disable_ipv6").write_text("1\n")
+        for name in (self.exchange, self.engine):
+            for wire in WIRES.values():
+                self.set_link(name, wire.interface, up=True)
+
+    def _add_wire(self, wire: Wire) -> None:
+        exchange, engine = self._spaces[self.exchange], self._spaces[self.engine]
+        with netns_descriptor(self.engine) as descriptor:
+            try:
+                exchange.link(
+                    "add",
+                    ifname=wire.interface,
+                    kind="veth",
+                    peer={"ifname": wire.interface, "net_ns_fd": descriptor},
+                )
+            except NetlinkError as error:
+                raise MissingError(
+                    f"veth pair {wire.interface!r} could not be made",
+                    install="a kernel with CONFIG_VETH, and root",
+                    why=str(error),
+                ) from error
+        for space, address in ((exchange, wire.exchange_address), (engine, wire.engine_address)):
+            space.addr("add", index=self._index(space, wire.interface), address=address, prefixlen=PREFIX_BYTES)
+
+    @staticmethod
+    def _index(space: IPRoute, interface: str) -> int:
+        found: list[int] = space.link_lookup(ifname=interface)
+        return found[0]
+
+    @contextlib.contextmanager
+    def _inside(self, name: str) -> Iterator[None]:
+        """Runs the body inside a namespace (this thread only)."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            netns.setns(name)
+            yield
+        finally:
+            netns.setns(home)
+            os.close(home)
+
+    def interface_index(self, namespace: str, interface: str) -> int:
+        """Kernel index of an interface inside its namespace."""
+        return self._index(self._spaces[namespace], interface)
+
+    def set_link(self, namespace: str, interface: str, *, up: bool) -> None:
+        """Brings one end of a wire up or down; the other end loses or gains its carrier."""
+        space = self._spaces[namespace]
+        space.link("set", index=self._index(space, interface), state="up" if up else "down")
+
+    def carrier_up(self, wire: Wire) -> bool:
+        """True when both ends are up."""
+        ends = ((self.exchange, self._spaces[self.exchange]), (self.engine, self._spaces[self.engine]))
+        return all(
+            space.get_links(self._index(space, wire.interface))[0].get_attr("IFLA_OPERSTATE") == "UP"
+            for _, space in ends
+        )
+
+    def command(self, namespace: str, *arguments: str) -> list[str]:
+        """The command line that runs a program inside a namespace."""
+        return ["ip", "netns", "exec", namespace, *arguments]
+
+
+@contextlib.contextmanager
+def netns_descriptor(name: str) -> Iterator[int]:
+    """An open descriptor of a named namespace."""
+    descriptor = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,237 @@
+/* The exchange's busy loop. Essay: exchange.h. */
+#include "traffic/exchange/exchange.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "traffic/exchange/clock.h"
+#include "traffic/wire/bytes.h"
+
+/* Look at the clock, and notice when the last look was too long ago. */
+static inline int64_t look(struct exchange *exchange, enum exchange_doing doing) {
+    int64_t now_ns = clock_ns();
+    int64_t gap_ns = now_ns - exchange->looked_ns;
+    exchange->looked_ns = now_ns;
+    if (__builtin_expect(gap_ns > EXCHANGE_STALL_NS, 0)) {
+        exchange->counters.stall_count[doing]++;
+        if (gap_ns > exchange->counters.stall_max_ns[doing])
+            exchange->counters.stall_max_ns[doing] = gap_ns;
+        exchange->progress->loop_stall_count++;
+        if (gap_ns > exchange->progress->loop_stall_max_ns)
+            exchange->progress->loop_stall_max_ns = gap_ns;
+    }
+    return now_ns;
+}
+
+/* The next packet's headers, made while there is time. */
+static void prepare_next(struct exchange *exchange) {
+    const struct exchange_options *options = &exchange->options;
+    if (exchange->next_packet == options->packet_count)
+        return;
+    const struct packet_record *packet = &options->packets[exchange->next_packet];
+    for (uint32_t i = 0; i < options->line_count; i++)
+        line_prepare(&exchange->lines[i], packet->first_sequence, packet->count,
+                     packet->bytes - MOLDUDP64_HEADER_BYTES, options->sums[exchange->next_packet]);
+    __builtin_prefetch(options->arena + packet->message_offset);
+}
+
+static void send_packet(struct exchange *exchange, struct packet_record *packet) {
+    const uint8_t *blocks = exchange->options.arena + packet->message_offset;
+    for (uint32_t i = 0; i < exchange->options.line_count; i++) {
+        int64_t now_ns = look(exchange, i ? DOING_SEND : DOING_WAIT);
+        bool sent = line_send(&exchange->lines[i], blocks, packet->bytes - MOLDUDP64_HEADER_BYTES);
+        packet->sent_ns[i] = sent ? now_ns : 0;
+        exchange->line_heard_ns[i] = now_ns;
+        exchange->progress->send_errors[i] = exchange->lines[i].errors;
+        if (i == 0 && now_ns - packet->intended_ns > exchange->counters.late_max_ns)
+            exchange->counters.late_max_ns = now_ns - packet->intended_ns;
+    }
+}
+
+/* The book and the gateway's market time follow what was sent. */
+static void follow(struct exchange *exchange, const struct packet_record *packet) {
+    const uint8_t *block = exchange->options.arena + packet->message_offset;
+    for (uint32_t i = 0; i < packet->count; i++) {
+        uint32_t length = load_be16(block);
+        published_book_apply(exchange->options.book, block + 2, length);
+        if (i + 1 == packet->count && length >= 11)
+            exchange->gateway.market_ns = load_be48(block + 2 + 5);
+        block += 2 + length;
+    }
+    exchange->next_sequence = packet->first_sequence + packet->count;
+    exchange->gateway.market_at_ns = packet->intended_ns;
+    exchange->gateway.published_sequence = exchange->next_sequence - 1;
+    exchange->progress->published_messages += packet->count;
+    exchange->progress->published_packets++;
+    exchange->progress->last_intended_ns = packet->intended_ns;
+}
+
+static void notify(const struct exchange *exchange) {
+    uint64_t one = 1;
+    if (exchange->options.notify >= 0 && write(exchange->options.notify, &one, sizeof one) < 0)
+        return;  /* the counter is full: whoever waits is awake anyway */
+}
+
+static void publish_next(struct exchange *exchange) {
+    struct packet_record *packet = &exchange->options.packets[exchange->next_packet];
+    send_packet(exchange, packet);
+    look(exchange, DOING_SEND);
+    follow(exchange, packet);
+    exchange->next_packet++;
+    prepare_next(exchange);
+    int64_t now_ns = look(exchange, DOING_BOOK);
+    if (exchange->next_packet == exchange->options.packet_count) {
+        exchange->counters.published_ns = now_ns;
+        exchange->progress->state = EXCHANGE_IDLE;
+        notify(exchange);
+    }
+}
+
+static void send_control(struct exchange *exchange, uint32_t line, uint16_t count, int64_t now_ns) {
+    line_prepare(&exchange->lines[line], exchange->next_sequence, count, 0, 0);
+    line_send(&exchange->lines[line], NULL, 0);
+    exchange->line_heard_ns[line] = now_ns;
+    exchange->progress->send_errors[line] = exchange->lines[line].errors;
+}
+
+static void keep_lines_alive(struct exchange *exchange, int64_t now_ns) {
+    for (uint32_t i = 0; i < exchange->options.line_count; i++) {
+        if (now_ns - exchange->line_heard_ns[i] < exchange->options.heartbeat_ns)
+            continue;
+        send_control(exchange, i, MOLDUDP64_HEARTBEAT, now_ns);
+        exchange->lines[i].heartbeats++;
+        prepare_next(exchange);
+    }
+}
+
+static void serve_orders(struct exchange *exchange, int64_t now_ns) {
+    order_port_poll(&exchange->gateway.port, now_ns);
+    exchange->progress->orders_received = exchange->gateway.counters.orders;
+    exchange->counters.polls++;
+    exchange->polled_ns = look(exchange, DOING_ORDERS);
+}
+
+/* When the next packet is due; far away while there is none. */
+static int64_t next_due_ns(struct exchange *exchange) {
+    if (exchange->progress->state == EXCHANGE_READY) {
+        int64_t start_ns = atomic_load_explicit(&exchange->command_start_ns, memory_order_acquire);
+        if (start_ns == 0)
+            return INT64_MAX;
+        exchange->start_ns = start_ns;
+        exchange->progress->state = EXCHANGE_PUBLISHING;
+    }
+    if (exchange->progress->state != EXCHANGE_PUBLISHING)
+        return INT64_MAX;
+    return exchange->start_ns + exchange->options.packets[exchange->next_packet].intended_ns;
+}
+
+static void run(struct exchange *exchange) {
+    int64_t due_ns = INT64_MAX;
+    while (!atomic_load_explicit(&exchange->command_stop, memory_order_relaxed)) {
+        if (due_ns == INT64_MAX)
+            due_ns = next_due_ns(exchange);
+        int64_t now_ns = look(exchange, DOING_WAIT);
+        bool starved = now_ns - exchange->polled_ns > EXCHANGE_STARVED_NS;
+        if (now_ns >= due_ns && !starved) {
+            exchange->options.packets[exchange->next_packet].intended_ns = due_ns;
+            publish_next(exchange);
+            due_ns = INT64_MAX;
+        } else if (now_ns - exchange->polled_ns >= EXCHANGE_POLL_EVERY_NS &&
+                   (due_ns - now_ns >= EXCHANGE_SLACK_NS || starved)) {
+            exchange->counters.polls_forced += due_ns - now_ns < EXCHANGE_SLACK_NS;
+            serve_orders(exchange, now_ns);
+            if (due_ns - now_ns > 2 * EXCHANGE_SLACK_NS)
+                keep_lines_alive(exchange, now_ns);
+        }
+    }
+}
+
+static void end_session(struct exchange *exchange) {
+    for (int round = 0; round < EXCHANGE_ENDS; round++) {
+        int64_t now_ns = clock_ns();
+        for (uint32_t i = 0; i < exchange->options.line_count; i++)
+            send_control(exchange, i, MOLDUDP64_END_OF_SESSION, now_ns);
+        while (clock_ns() - now_ns < EXCHANGE_END_EVERY_NS)
+            ;
+    }
+    order_port_close(&exchange->gateway.port);
+}
+
+static void *thread_main(void *argument) {
+    struct exchange *exchange = argument;
+    if (exchange->options.cpu >= 0) {
+        cpu_set_t cpus;
+        CPU_ZERO(&cpus);
+        CPU_SET((unsigned)exchange->options.cpu, &cpus);
+        exchange->pin_error = pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+    }
+    exchange->looked_ns = exchange->polled_ns = clock_ns();
+    run(exchange);
+    end_session(exchange);
+    exchange->progress->state = EXCHANGE_STOPPED;
+    notify(exchange);
+    return NULL;
+}
+
+int exchange_open(struct exchange *exchange, const struct exchange_options *options, char *error,
+                  uint32_t error_size) {
+    memset(exchange, 0, sizeof *exchange);
+    exchange->options = *options;
+    exchange->next_sequence = options->first_sequence;
+    exchange->progress = options->progress;
+    memset(exchange->progress, 0, sizeof *exchange->progress);
+    exchange->progress->magic = EXCHANGE_PROGRESS_MAGIC;
+    exchange->gateway.port.listener = -1;
+    for (uint32_t i = 0; i < LINES_MAX; i++)
+        exchange->lines[i].socket = -1;
+    int outcome = 0;
+    for (uint32_t i = 0; i < options->line_count && outcome == 0; i++)
+        outcome = line_open(&exchange->lines[i], &options->lines[i], options->session, error, error_size);
+    if (outcome == 0)
+        outcome = gateway_open(&exchange->gateway, &options->gateway, error, error_size);
+    if (outcome != 0) {
+        exchange_close(exchange);
+        return outcome;
+    }
+    if (options->packet_count && options->packets[0].bytes > MOLDUDP64_HEADER_BYTES + 13)
+        exchange->gateway.market_ns = load_be48(options->arena + options->packets[0].message_offset + 2 + 5);
+    prepare_next(exchange);
+    return 0;
+}
+
+int exchange_start(struct exchange *exchange) {
+    return -pthread_create(&exchange->thread, NULL, thread_main, exchange);
+}
+
+void exchange_command_start(struct exchange *exchange, int64_t at_ns) {
+    atomic_store_explicit(&exchange->command_start_ns, at_ns, memory_order_release);
+}
+
+void exchange_command_stop(struct exchange *exchange) {
+    atomic_store_explicit(&exchange->command_stop, 1, memory_order_release);
+}
+
+void exchange_join(struct exchange *exchange) {
+    pthread_join(exchange->thread, NULL);
+}
+
+void exchange_close(struct exchange *exchange) {
+    for (uint32_t i = 0; i < LINES_MAX; i++)
+        line_close(&exchange->lines[i]);
+    if (exchange->gateway.port.listener >= 0)
+        order_port_close(&exchange->gateway.port);
+}
+
+int exchange_die_with_parent(int32_t parent) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return -errno;
+    return getppid() == parent ? 0 : -ESRCH;  /* it may have died before the request */
+}
+
+uint64_t exchange_bytes(void) {
+    return sizeof(struct exchange);
+}

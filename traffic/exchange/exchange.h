@@ -1,0 +1,129 @@
+/* The exchange: one busy thread that publishes both lines on time and runs the order gateway in between.
+ *
+ * Everything is prepared before the start: one arena of framed messages, an array of packet records with intended
+ * offsets, the sums for the checksums. The loop only sends, lets the published book follow (behind the send, never
+ * before), looks after orders and heartbeats while the next packet is far enough away, and keeps time.
+ *
+ * Owner: the thread of exchange_start(); other threads use only the exchange_command_*() functions and read the
+ * progress page. Times are CLOCK_MONOTONIC ns. A packet behind its time leaves at once, and the times intended for
+ * those after it stay as they are: nothing shifts, so that no delay hides (coordinated omission).
+ * Between "the intended time is reached" and the send call there is no system call. Orders are looked at only when
+ * the next packet is EXCHANGE_SLACK_NS or more away; if that never comes for EXCHANGE_STARVED_NS (a schedule at its
+ * limit), once all the same, counted as polls_forced.
+ * Stalls: a gap above EXCHANGE_STALL_NS between two looks at the clock, counted by what was being done; those
+ * while waiting are the machine taking the core away.
+ * Specification: MoldUDP64 1.00 for heartbeats and end of session.
+ */
+#ifndef TRAFFIC_EXCHANGE_EXCHANGE_H
+#define TRAFFIC_EXCHANGE_EXCHANGE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "traffic/exchange/gateway.h"
+#include "traffic/exchange/line.h"
+#include "traffic/exchange/published_book.h"
+#include "traffic/market/schedule.h"
+
+enum {
+    EXCHANGE_STALL_NS = 20000,
+    EXCHANGE_SLACK_NS = 5000,
+    EXCHANGE_POLL_EVERY_NS = 8000,
+    EXCHANGE_STARVED_NS = 200000,
+    EXCHANGE_ENDS = 3,             /* end-of-session packets on each line */
+    EXCHANGE_END_EVERY_NS = 1000000,
+    EXCHANGE_NAME_BYTES = 11,
+};
+
+enum exchange_state {
+    EXCHANGE_READY = 0,            /* heartbeats only, waiting for the start */
+    EXCHANGE_PUBLISHING = 1,
+    EXCHANGE_IDLE = 2,             /* all published */
+    EXCHANGE_STOPPED = 3,
+};
+
+enum exchange_doing { DOING_WAIT = 0, DOING_SEND = 1, DOING_BOOK = 2, DOING_ORDERS = 3, EXCHANGE_DOINGS = 4 };
+
+#define EXCHANGE_PROGRESS_MAGIC UINT64_C(0x7461696c67617465)
+
+/* A page that others map and read at any time; each field is written whole. */
+struct exchange_progress {
+    uint64_t magic;
+    uint64_t published_messages;
+    uint64_t published_packets;
+    uint64_t orders_received;
+    uint64_t state;
+    int64_t last_intended_ns;
+    int64_t loop_stall_max_ns;
+    uint64_t loop_stall_count;
+    uint64_t send_errors[LINES_MAX];
+};
+_Static_assert(sizeof(struct exchange_progress) == 80, "ten words, read by others");
+
+struct exchange_options {
+    const uint8_t *arena;
+    struct packet_record *packets;
+    const uint16_t *sums;
+    uint64_t packet_count;
+    uint64_t first_sequence;
+    int64_t heartbeat_ns;
+    const uint8_t *session;            /* 10 bytes */
+    struct line_options lines[LINES_MAX];
+    uint32_t line_count;
+    int32_t cpu;                       /* -1: anywhere */
+    int32_t notify;                    /* eventfd: 1 is added when all is published and when stopped; -1: none */
+    struct gateway_options gateway;
+    struct published_book *book;
+    struct exchange_progress *progress;
+};
+
+struct exchange_counters {
+    uint64_t polls;
+    uint64_t polls_forced;
+    int64_t late_max_ns;               /* send call behind the intended time, first line */
+    int64_t published_ns;              /* when the last packet was out */
+    uint64_t stall_count[EXCHANGE_DOINGS];
+    int64_t stall_max_ns[EXCHANGE_DOINGS];
+};
+
+struct exchange {
+    struct exchange_options options;
+    struct exchange_counters counters;
+    uint64_t next_packet;
+    uint64_t next_sequence;
+    int64_t start_ns;
+    int64_t looked_ns;                 /* last look at the clock */
+    int64_t polled_ns;
+    int64_t line_heard_ns[LINES_MAX];  /* last attempt to send */
+    struct exchange_progress *progress;
+    struct line lines[LINES_MAX];
+    pthread_t thread;
+    int32_t pin_error;                 /* errno, 0: pinned as asked */
+    /* Commands, written by another thread. */
+    _Alignas(64) _Atomic int64_t command_start_ns;
+    _Atomic int32_t command_stop;
+    _Alignas(64) struct gateway gateway;
+};
+
+/* Open lines and gateway. 0, or -errno with a line in `error`. */
+int exchange_open(struct exchange *exchange, const struct exchange_options *options, char *error,
+                  uint32_t error_size);
+
+/* Start the thread. 0 or -errno. */
+int exchange_start(struct exchange *exchange);
+
+void exchange_command_start(struct exchange *exchange, int64_t at_ns); /* time intended for the first packet */
+void exchange_command_stop(struct exchange *exchange);
+void exchange_join(struct exchange *exchange);
+
+/* Close lines and gateway; after exchange_join(), or when it was never started. */
+void exchange_close(struct exchange *exchange);
+
+/* Kill this process when its parent dies. 0, or -errno; -ESRCH when the parent is gone already. */
+int exchange_die_with_parent(int32_t parent);
+
+/* For the caller's memory. */
+uint64_t exchange_bytes(void);
+
+#endif

@@ -1,0 +1,75 @@
+/* Raw frames on one interface. Essay: line.h. */
+#include "traffic/exchange/line.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int fail(struct line *line, const char *tried, const char *interface, char *error, uint32_t error_size) {
+    int cause = errno;
+    snprintf(error, error_size, "line on interface %s: %s: %s", interface, tried, strerror(cause));
+    if (line->socket >= 0)
+        close(line->socket);
+    line->socket = -1;
+    return -cause;
+}
+
+int line_open(struct line *line, const struct line_options *options, const uint8_t *session, char *error,
+              uint32_t error_size) {
+    int one = 1, buffer_bytes = 1 << 22;
+    memset(line, 0, sizeof *line);
+    line->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);  /* protocol 0: never receives */
+    if (line->socket < 0)
+        return fail(line, "cannot open a packet socket", options->interface, error, error_size);
+    struct ifreq request = {0};
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", options->interface);
+    if (ioctl(line->socket, SIOCGIFINDEX, &request) < 0)
+        return fail(line, "cannot find it", options->interface, error, error_size);
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = request.ifr_ifindex};
+    if (ioctl(line->socket, SIOCGIFHWADDR, &request) < 0)
+        return fail(line, "cannot read its address", options->interface, error, error_size);
+    uint8_t mac[6];
+    memcpy(mac, request.ifr_hwaddr.sa_data, sizeof mac);
+    if (bind(line->socket, (struct sockaddr *)&address, sizeof address) < 0)
+        return fail(line, "cannot bind to it", options->interface, error, error_size);
+    if (setsockopt(line->socket, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) < 0)
+        return fail(line, "cannot bypass its queueing discipline", options->interface, error, error_size);
+    setsockopt(line->socket, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes); /* a larger one only helps */
+    udp_frame_init(&line->frame, mac, options->source, options->group, options->port, options->port);
+    moldudp64_put(line->mold, session, 0, 0);
+    return 0;
+}
+
+void line_prepare(struct line *line, uint64_t sequence, uint16_t count, uint32_t bytes, uint16_t sum) {
+    store_be64(line->mold + 10, sequence);
+    store_be16(line->mold + 18, count);
+    uint64_t whole = (uint64_t)udp_sum(line->mold, MOLDUDP64_HEADER_BYTES) + sum;
+    udp_frame_set(&line->frame, (uint16_t)(MOLDUDP64_HEADER_BYTES + bytes), udp_fold(whole));
+}
+
+bool line_send(struct line *line, const uint8_t *blocks, uint32_t bytes) {
+    struct iovec pieces[3] = {{line->frame.header, UDP_FRAME_HEADER_BYTES},
+                              {line->mold, MOLDUDP64_HEADER_BYTES},
+                              {(void *)(uintptr_t)blocks, bytes}};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = bytes ? 3 : 2};
+    if (sendmsg(line->socket, &message, MSG_DONTWAIT) < 0) {
+        line->errors++;
+        line->last_error = errno;
+        return false;
+    }
+    line->packets++;
+    return true;
+}
+
+void line_close(struct line *line) {
+    if (line->socket >= 0)
+        close(line->socket);
+    line->socket = -1;
+}
