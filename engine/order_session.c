@@ -27,6 +27,18 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
         stream_close(&session->stream);
 }
 
+/* A dead order wire swallows orders into the transport's buffers: stop adding to them. */
+static void watch_answers(struct order_session *session, uint64_t now_ns)
+{
+    const struct own_orders_counters *counters = &session->own_orders.counters;
+    uint64_t answered = counters->accepted + counters->accepted_dead + counters->rejected;
+    if (answered != session->answered || answered >= counters->sent) {
+        session->answered = answered;
+        session->answered_ns = now_ns;
+    }
+    session->unanswered = now_ns - session->answered_ns > ORDER_ANSWER_NS;
+}
+
 void order_session_poll(struct order_session *session, uint64_t now_ns)
 {
     uint8_t bytes[SOUPBIN_HEARTBEAT_BYTES];
@@ -35,6 +47,8 @@ void order_session_poll(struct order_session *session, uint64_t now_ns)
     uint32_t length = stream_receive(&session->stream, session->received, ORDER_RECEIVE_BYTES);
     if (length)
         order_session_receive(session, session->received, length, now_ns);
+    if (session->tracking)
+        watch_answers(session, now_ns);
     length = soupbin_timer(&session->soupbin, now_ns, bytes, sizeof(bytes));
     if (length)
         stream_send(&session->stream, bytes, length);

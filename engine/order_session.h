@@ -19,6 +19,7 @@ enum {
     ORDER_POLL_IDLE_NS = 5 * 1000,
     ORDER_POLL_BUSY_NS = 50 * 1000,
     ORDER_RECEIVE_BYTES = 16384, /* taken from the stream per poll */
+    ORDER_ANSWER_NS = 50 * 1000 * 1000, /* the gateway owes an answer by then */
 };
 
 struct order_session {
@@ -26,7 +27,10 @@ struct order_session {
     struct soupbin soupbin;
     struct ouch42_decoder decoder;
     struct own_orders own_orders;
-    bool tracking; /* false: answers are only counted (reflector) */
+    bool tracking;       /* false: answers are only counted (reflector) */
+    bool unanswered;     /* an order has waited for ORDER_ANSWER_NS: what we sent may be stuck on the way */
+    uint64_t answered;   /* orders accepted or rejected, when last looked at */
+    uint64_t answered_ns; /* when that number last grew, or nothing was owed */
     uint8_t received[ORDER_RECEIVE_BYTES];
 };
 
@@ -41,11 +45,11 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
 
 void order_session_logout(struct order_session *session, uint64_t now_ns);
 
-/* True when an order would leave at once and every answer so far was understood. */
+/* True when an order would leave at once, every answer so far was understood, and none is overdue. */
 static inline bool order_session_ready(const struct order_session *session)
 {
     return soupbin_is_up(&session->soupbin) && stream_ready(&session->stream) &&
-           own_orders_trusted(&session->own_orders);
+           own_orders_trusted(&session->own_orders) && !session->unanswered;
 }
 
 #endif

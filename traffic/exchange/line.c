@@ -41,7 +41,8 @@ int line_open(struct line *line, const struct line_options *options, const uint8
         return fail(line, "cannot bind to it", options->interface, error, error_size);
     if (setsockopt(line->socket, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) < 0)
         return fail(line, "cannot bypass its queueing discipline", options->interface, error, error_size);
-    setsockopt(line->socket, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes); /* a larger one only helps */
+    /* A larger buffer only helps: refused is fine. */
+    setsockopt(line->socket, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes);
     udp_frame_init(&line->frame, mac, options->source, options->group, options->port, options->port);
     moldudp64_put(line->mold, session, 0, 0);
     return 0;

@@ -114,6 +114,13 @@ static void add_order(struct model *model, const struct model_symbol *symbol, ui
     emit(model, itch50_put_add(model->out, &order, participant));
 }
 
+/* Draws are made one statement after the other: the order in which arguments are evaluated is the compiler's. */
+static void add_new_order(struct model *model, const struct model_symbol *symbol, uint8_t side) {
+    uint32_t price = pick_price(model, symbol, side);
+    uint32_t shares = pick_shares(model);
+    add_order(model, symbol, side, price, shares);
+}
+
 /* A resting order, young and near the touch more often than not; the side has one. */
 static const struct published_order *pick_order(struct model *model, const struct model_symbol *symbol,
                                                 uint8_t side) {
@@ -209,7 +216,7 @@ static void act(struct model *model) {
         (action >= ACTION_ADD && action < ACTION_DELETE && 2 * depth < symbol->depth_target))
         action = 0;                /* too thin: add instead */
     if (action < ACTION_ADD)
-        add_order(model, symbol, side, pick_price(model, symbol, side), pick_shares(model));
+        add_new_order(model, symbol, side);
     else if (action < ACTION_DELETE)
         delete_order(model, symbol, side);
     else if (action < ACTION_REPLACE)
@@ -226,7 +233,7 @@ static void act(struct model *model) {
         move_fair_price(model, symbol);
 }
 
-enum rare { RARE_IMBALANCE, RARE_RETAIL, RARE_PARTICIPANT, RARE_PAUSE, RARE_RESUME, RARE_CROSS, RARE_COLLAR,
+enum rare { RARE_IMBALANCE, RARE_RETAIL, RARE_PARTICIPANT, RARE_NEWS, RARE_TRADING, RARE_CROSS, RARE_COLLAR,
             RARE_REG_SHO, RARE_IPO, RARE_ELSEWHERE, RARE_BROKEN, RARE_KINDS };
 
 /* Each kind in turn, so that a short stream has them all. */
@@ -248,10 +255,10 @@ static void act_rarely(struct model *model) {
     case RARE_PARTICIPANT:
         end = itch50_put_participant(out, locate, symbol->stock, participants[draw % 6], (uint8_t)"AE"[draw >> 63]);
         break;
-    case RARE_PAUSE:   /* pause and resumption say nothing about orders here: the book stays and trades on */
+    case RARE_NEWS:    /* no halts: every symbol trades all day, and no order is rejected for one */
         end = itch50_put_trading(out, locate, symbol->stock, 'T', "T3  ");
         break;
-    case RARE_RESUME:
+    case RARE_TRADING:
         end = itch50_put_trading(out, locate, symbol->stock, 'T', "    ");
         break;
     case RARE_CROSS:
@@ -283,11 +290,8 @@ uint64_t model_run(struct model *model, uint8_t *arena) {
     model_day_open(model, emit);
     for (uint32_t round = 0; round < MODEL_DEPTH_MAX; round++)  /* fill the books, all symbols growing together */
         for (uint32_t i = 0; i < model->symbol_count; i++)
-            for (int half = 0; half < 2 && round < model->symbols[i].depth_target && model->left; half++) {
-                uint8_t side = half ? 'S' : 'B';
-                add_order(model, &model->symbols[i], side, pick_price(model, &model->symbols[i], side),
-                          pick_shares(model));
-            }
+            for (int half = 0; half < 2 && round < model->symbols[i].depth_target && model->left; half++)
+                add_new_order(model, &model->symbols[i], half ? 'S' : 'B');
     while (model->left) {
         if (model->until_rare-- == 0) {
             model->until_rare = (uint32_t)random_below(&model->random, 2 * RARE_EVERY);

@@ -23,7 +23,7 @@
 
 enum {
     MODEL_SYMBOLS_MAX = 20000,
-    MODEL_DEPTH_MAX = 60,          /* target orders a side of the busiest symbol */
+    MODEL_DEPTH_MAX = 40,          /* target orders a side of the busiest symbol */
     MODEL_DEPTH_MIN = 10,
     MODEL_FRAME_BYTES_MAX = 52,    /* the caller's arena: this a message */
     MODEL_MESSAGES_A_SYMBOL_MIN = 8,

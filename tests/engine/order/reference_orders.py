@@ -43,13 +43,17 @@ class Orders:
         self.orders[token] = Order(side, shares, symbol, open=shares)
         return "ok"
 
-    def apply(self, kind: str, token: str, *, shares: int = 0, match: int = 0, live: bool = True, side: str = "") -> str:
+    def apply(
+        self, kind: str, token: str, *, shares: int = 0, match: int = 0, live: bool = True, side: str = ""
+    ) -> str:
         order = self.orders.get(token)
         if order is None:
             self.discrepancies += 1
             return "unknown"
         before = order.state
-        outcome = getattr(self, f"_{kind}", self._never)(order, shares=shares, match=match, live=live, side=side)
+        outcome = getattr(self, f"_{kind}", self._never)(
+            order, shares=shares, match=match, live=live, side=side
+        )
         self.discrepancies += outcome != "ok"
         if before in OPEN and order.state not in OPEN:
             self.dead.append(token)

@@ -76,26 +76,59 @@ def enter(order: Any, letter: bytes = b"T", made: Any = None) -> bytes:
     stock=STOCKS,
 )
 def test_enter_order_equals_the_reference_encoder(
-    letter: str, sequence: int, ordinal: int, side: bytes, shares: int, price: int, time_in_force: int, stock: bytes
+    letter: str,
+    sequence: int,
+    ordinal: int,
+    side: bytes,
+    shares: int,
+    price: int,
+    time_in_force: int,
+    stock: bytes,
 ) -> None:
     order = request(
-        trigger_sequence=sequence, ordinal=ordinal, side=side, shares=shares, price=price,
-        time_in_force=time_in_force, stock=stock,
-    )  # fmt: skip
-    expected = Enter(
-        token=token(letter, sequence, ordinal), side=side, shares=shares, price=price, time_in_force=time_in_force,
+        trigger_sequence=sequence,
+        ordinal=ordinal,
+        side=side,
+        shares=shares,
+        price=price,
+        time_in_force=time_in_force,
         stock=stock,
-    )  # fmt: skip
+    )
+    expected = Enter(
+        token=token(letter, sequence, ordinal),
+        side=side,
+        shares=shares,
+        price=price,
+        time_in_force=time_in_force,
+        stock=stock,
+    )
     assert enter(order, letter.encode()) == enter_packet(expected)
 
 
 def test_template_options_reach_their_fields() -> None:
-    made = template(firm=b"ABCD", display=b"N", capacity=b"A", intermarket_sweep=b"Y", cross=b"O", customer=b"R",
-                    minimum_shares=7)  # fmt: skip
+    made = template(
+        firm=b"ABCD",
+        display=b"N",
+        capacity=b"A",
+        intermarket_sweep=b"Y",
+        cross=b"O",
+        customer=b"R",
+        minimum_shares=7,
+    )
     expected = Enter(
-        token=token("T", 1, 0), side=b"B", shares=100, price=10_000, stock=b"AAPL    ", firm=b"ABCD", display=b"N",
-        capacity=b"A", intermarket_sweep=b"Y", cross=b"O", customer=b"R", minimum_shares=7,
-    )  # fmt: skip
+        token=token("T", 1, 0),
+        side=b"B",
+        shares=100,
+        price=10_000,
+        stock=b"AAPL    ",
+        firm=b"ABCD",
+        display=b"N",
+        capacity=b"A",
+        intermarket_sweep=b"Y",
+        cross=b"O",
+        customer=b"R",
+        minimum_shares=7,
+    )
     assert enter(request(), made=made) == enter_packet(expected)
 
 
@@ -107,10 +140,20 @@ def test_template_that_cannot_be_said_is_refused(options: dict[str, bytes | int]
 
 @pytest.mark.parametrize(
     "change",
-    [{"side": b"X"}, {"side": b"\0"}, {"shares": 0}, {"shares": 1_000_000}, {"price": 0}, {"price": 1_999_999_901},
-     {"time_in_force": 100_000}, {"ordinal": 10}, {"trigger_sequence": 2**48}, {"stock": b"\0" * 8},
-     {"stock": b" " * 8}],
-)  # fmt: skip
+    [
+        {"side": b"X"},
+        {"side": b"\0"},
+        {"shares": 0},
+        {"shares": 1_000_000},
+        {"price": 0},
+        {"price": 1_999_999_901},
+        {"time_in_force": 100_000},
+        {"ordinal": 10},
+        {"trigger_sequence": 2**48},
+        {"stock": b"\0" * 8},
+        {"stock": b" " * 8},
+    ],
+)
 def test_request_that_ouch_cannot_say_writes_nothing(change: dict[str, bytes | int]) -> None:
     assert enter(request(**change)) == b""
 
@@ -155,7 +198,11 @@ def test_token_and_key_convert_both_ways(sequence: int, ordinal: int, letter: st
 
 
 @settings(max_examples=300)
-@given(st.one_of(st.binary(min_size=14, max_size=14), st.from_regex(re.compile(rb"\A[S-V@\[][0-9A-Ga-f]{12}[0-9:]\Z"))))
+@given(
+    st.one_of(
+        st.binary(min_size=14, max_size=14), st.from_regex(re.compile(rb"\A[S-V@\[][0-9A-Ga-f]{12}[0-9:]\Z"))
+    )
+)
 def test_token_of_any_other_form_is_not_ours(text: bytes) -> None:
     key = lib.ouch42_token_parse(ffi.new("char[14]", text))
     assert (key != 0) == (token_parts(text) is not None)
@@ -203,7 +250,9 @@ def as_python(value: Any) -> int | bytes:
 
 @settings(max_examples=500)
 @given(host_messages())
-def test_every_host_message_decodes_to_what_was_encoded(case: tuple[str, dict[str, int | bytes], bytes]) -> None:
+def test_every_host_message_decodes_to_what_was_encoded(
+    case: tuple[str, dict[str, int | bytes], bytes],
+) -> None:
     letter, values, message = case
     outcome, event, decoder = decode(message)
     assert outcome == lib.OUCH42_DECODED
@@ -238,18 +287,35 @@ def test_every_unknown_type_is_counted_and_says_so() -> None:
 
 
 ACCEPTED: dict[str, int | bytes] = {
-    "time_ns": 1, "token": token("T", 1, 0), "side": b"B", "shares": 100, "stock": b"AAPL    ", "price": 1,
-    "time_in_force": 0, "firm": b"    ", "display": b"Y", "order_reference": 1, "capacity": b"P",
-    "intermarket_sweep": b"N", "minimum_shares": 0, "cross": b"N", "state": b"L", "bbo_weight": b" ",
-}  # fmt: skip
+    "time_ns": 1,
+    "token": token("T", 1, 0),
+    "side": b"B",
+    "shares": 100,
+    "stock": b"AAPL    ",
+    "price": 1,
+    "time_in_force": 0,
+    "firm": b"    ",
+    "display": b"Y",
+    "order_reference": 1,
+    "capacity": b"P",
+    "intermarket_sweep": b"N",
+    "minimum_shares": 0,
+    "cross": b"N",
+    "state": b"L",
+    "bbo_weight": b" ",
+}
 
 
 @pytest.mark.parametrize("change", [{"side": b"Q"}, {"state": b"X"}, {"shares": 0}, {"shares": 1_000_000}])
-def test_accepted_with_a_value_outside_of_the_specification_is_refused(change: dict[str, int | bytes]) -> None:
+def test_accepted_with_a_value_outside_of_the_specification_is_refused(
+    change: dict[str, int | bytes],
+) -> None:
     assert decode(encode_host("A", **(ACCEPTED | change)))[0] == lib.OUCH42_BAD_VALUE
 
 
 @pytest.mark.parametrize("shares", [0, 1_000_000])
 def test_execution_of_no_or_too_many_shares_is_refused(shares: int) -> None:
-    message = encode_host("E", time_ns=1, token=token("T", 1, 0), shares=shares, price=1, liquidity=b"R", match=1)
+    message = encode_host(
+        "E", time_ns=1, token=token("T", 1, 0), shares=shares, price=1, liquidity=b"R", match=1
+    )
     assert decode(message)[0] == lib.OUCH42_BAD_VALUE

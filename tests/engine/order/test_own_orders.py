@@ -54,7 +54,13 @@ class Table:
         assert lib.own_orders_init(self.c, options, self.memory + (-address % 64), size) == 0
 
     def sent(self, number: int, side: str = "B", shares: int = 100, symbol: int = 1) -> str:
-        values = {"trigger_sequence": number, "price": 1, "shares": shares, "symbol": symbol, "side": side.encode()}
+        values = {
+            "trigger_sequence": number,
+            "price": 1,
+            "shares": shares,
+            "symbol": symbol,
+            "side": side.encode(),
+        }
         return OUTCOMES[lib.own_orders_sent(self.c, ffi.new("struct order_request *", values), b"T")]
 
     def apply(
@@ -111,7 +117,11 @@ def test_transition_table_is_exactly_this(state: str) -> None:
         got = lib.own_order_transition(STATES.index(state), event_index)
         cell = (state, event)
         verdict = (
-            lib.OWN_EXPECTED if cell in EXPECTED else lib.OWN_ACCOUNTED if cell in ACCOUNTED else lib.OWN_UNEXPECTED
+            lib.OWN_EXPECTED
+            if cell in EXPECTED
+            else lib.OWN_ACCOUNTED
+            if cell in ACCOUNTED
+            else lib.OWN_UNEXPECTED
         )
         next_state = EXPECTED.get(cell) or ACCOUNTED.get(cell) or state
         assert (STATES[got.next], got.verdict) == (next_state, verdict), cell
@@ -177,6 +187,16 @@ def test_execution_after_a_cancel_is_still_in_the_position() -> None:
     assert not lib.own_orders_trusted(table.c)
 
 
+@pytest.mark.parametrize("kind", ["executed", "canceled"])
+def test_more_shares_than_are_open_are_accounted_and_close_the_order(kind: str) -> None:
+    table = Table()
+    reach(table, "live")
+    assert table.apply(kind, 1, shares=101, match=9) == "accounted"
+    assert table.state(1) == ("filled" if kind == "executed" else "canceled")
+    assert table.symbol().position == (101 if kind == "executed" else 0)
+    assert table.symbol().open_buy_shares == 0
+
+
 def test_broken_trade_reverses_the_position_once() -> None:
     table = Table()
     reach(table, "filled")
@@ -220,7 +240,9 @@ def test_dead_order_is_recycled_only_after_dead_keep_further_deaths() -> None:
     for number in range(1, 5):
         table.sent(number)
         table.apply("rejected", number)
-        assert [table.state(old) for old in range(max(1, number - 2), number + 1)] == ["rejected"] * min(3, number)
+        assert [table.state(old) for old in range(max(1, number - 2), number + 1)] == ["rejected"] * min(
+            3, number
+        )
     assert table.state(1) == "free"
     assert table.c.counters.recycled == 1
     assert table.apply("executed", 1, shares=5, match=1) == "unknown"
@@ -272,7 +294,8 @@ def test_undecodable_message_costs_the_trust() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"open_max": 0}, {"dead_keep": 0}, {"executions_max": 0}, {"open_max": 2**24}, {"dead_keep": 2**32 - 1}]
+    "values",
+    [{"open_max": 0}, {"dead_keep": 0}, {"executions_max": 0}, {"open_max": 2**24}, {"dead_keep": 2**32 - 1}],
 )
 def test_options_out_of_range_need_no_bytes(values: dict[str, int]) -> None:
     good = {"open_max": 1, "dead_keep": 1, "executions_max": 1}
@@ -289,23 +312,29 @@ def test_memory_too_small_or_crooked_is_refused() -> None:
     assert lib.own_orders_init(table, options, aligned + 8, size) < 0
 
 
+numbers = st.integers(0, 4)
 actions = st.lists(
     st.one_of(
-        st.tuples(st.just("sent"), st.integers(0, 12), st.sampled_from("BS"), st.integers(1, 50), st.integers(1, 2)),
+        st.tuples(st.just("sent"), numbers, st.integers(1, 20), st.integers(1, 2)),
         st.tuples(
-            st.sampled_from([*sorted(KINDS), *["accepted", "executed", "canceled"] * 4]),
-            st.integers(0, 12),
-            st.sampled_from("BS"),
-            st.integers(1, 50),
-            st.booleans(),
-            st.integers(1, 3),
+            st.sampled_from([*sorted(KINDS), *["accepted", "executed", "canceled"] * 6]),
+            numbers,
+            st.integers(1, 20),
+            st.sampled_from([True, True, True, False]),  # accepted live
+            st.integers(0, 2),  # how many matches ago
+            st.sampled_from([False] * 9 + [True]),  # accepted on the wrong side
         ),
     ),
-    max_size=120,
+    min_size=10,
+    max_size=80,
 )
 
 
-@settings(max_examples=120, deadline=None)
+def side_of(number: int) -> str:
+    return "BS"[number % 2]
+
+
+@settings(max_examples=300, deadline=None)
 @given(actions=actions, open_max=st.integers(1, 6), dead_keep=st.integers(1, 4))
 def test_any_message_sequence_gives_what_the_model_gives(
     actions: list[tuple[Any, ...]], open_max: int, dead_keep: int
@@ -315,20 +344,24 @@ def test_any_message_sequence_gives_what_the_model_gives(
     matches = 0
     for action in actions:
         if action[0] == "sent":
-            _, number, side, shares, symbol = action
+            _, number, shares, symbol = action
+            side = side_of(number)
             assert table.sent(number, side, shares, symbol) == model.sent(str(number), side, shares, symbol)
         else:
-            kind, number, side, shares, live, back = action
+            kind, number, shares, live, back, crossed = action
+            side = side_of(number + crossed)
             matches += kind == "executed"
             match = matches if kind == "executed" else max(0, matches - back)
             arguments = {"shares": shares, "match": match, "live": live, "side": side}
-            assert table.apply(kind, number, **arguments) == model.apply(kind, str(number), **arguments), action
+            assert table.apply(kind, number, **arguments) == model.apply(kind, str(number), **arguments), (
+                action
+            )
         for symbol in (1, 2):
             own = table.symbol(symbol)
             assert own.position == model.position[symbol]
             assert own.open_buy_shares == model.open_shares(symbol, buy=True)
             assert own.open_sell_shares == model.open_shares(symbol, buy=False)
-    for number in range(13):
+    for number in range(5):
         order = model.orders.get(str(number))
         assert table.state(number) == (order.state if order else "free")
     assert table.c.counters.discrepancies == model.discrepancies

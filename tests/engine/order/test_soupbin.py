@@ -14,10 +14,20 @@ from hypothesis import strategies as st
 from reference_ouch import login_accepted, login_request, soup
 
 SECOND = 1_000_000_000
-EVENTS = (
-    "connected login_written accepted rejected sequenced unsequenced heartbeat debug end_of_session "
-    "logout_written fault disconnected"
-).split()
+EVENTS = [
+    "connected",
+    "login_written",
+    "accepted",
+    "rejected",
+    "sequenced",
+    "unsequenced",
+    "heartbeat",
+    "debug",
+    "end_of_session",
+    "logout_written",
+    "fault",
+    "disconnected",
+]
 
 
 class Session:
@@ -109,9 +119,7 @@ def test_login_request_is_that_of_the_fact_sheet() -> None:
 )
 def test_login_request_equals_the_reference_encoder(session: str, sequence: int) -> None:
     written = Session(session=session, sequence=sequence).login()
-    assert written == login_request(
-        username="user", password="password", session=session, sequence=sequence
-    )
+    assert written == login_request(username="user", password="password", session=session, sequence=sequence)
 
 
 @pytest.mark.parametrize(
@@ -220,9 +228,19 @@ def test_oversize_packet_closes_the_session_before_it_is_read() -> None:
 
 @pytest.mark.parametrize(
     "packet",
-    [b"\0\0", soup(b"Q"), soup(b"L"), soup(b"O"), soup(b"R"), soup(b"H", b"x"), soup(b"Z", b"x"),
-     soup(b"A", b"short"), soup(b"J", b"A"), login_accepted(session="S1", sequence=1)],
-)  # fmt: skip
+    [
+        b"\0\0",
+        soup(b"Q"),
+        soup(b"L"),
+        soup(b"O"),
+        soup(b"R"),
+        soup(b"H", b"x"),
+        soup(b"Z", b"x"),
+        soup(b"A", b"short"),
+        soup(b"J", b"A"),
+        login_accepted(session="S1", sequence=1),
+    ],
+)
 def test_packet_a_server_may_not_send_now_closes_the_session(packet: bytes) -> None:
     session = Session().up()
     assert session.receive(packet + soup(b"S", b"x")) == []
@@ -242,9 +260,7 @@ def test_resume_asks_for_the_next_number_of_the_known_session() -> None:
     session.receive(soup(b"S", b"one") + soup(b"S", b"two"))
     lib.soupbin_disconnected(session.c)
     assert (session.state, session.cause) == ("closed", "disconnected")
-    assert session.login() == login_request(
-        username="user", password="password", session="DAY1", sequence=3
-    )
+    assert session.login() == login_request(username="user", password="password", session="DAY1", sequence=3)
 
 
 def test_partial_packet_of_the_old_connection_is_forgotten() -> None:

@@ -1,0 +1,1 @@
+"""Runs scenarios: wires up, the wire floor measured, the scenario played, raw data collected, all taken down."""

@@ -1,0 +1,157 @@
+"""A process of the lab: started in its namespace, spoken to in JSON lines, ended whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.errors import TailgateError, UndecidedError, UsageError
+from lab.topology import Ledger, Topology
+
+__all__ = ["Child"]
+
+STOP_SECONDS = 30.0
+EXIT_USAGE = 64
+PRIORITY = ("nice", "-n", "-20")
+
+
+class Child:
+    """``python -m MODULE CONFIG`` inside a namespace, at the highest ordinary priority.
+
+    stderr goes to a file, of which errors quote the last line.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        config: Path,
+        *,
+        topology: Topology,
+        namespace: str,
+        ledger: Ledger,
+        pass_descriptors: Sequence[int] = (),
+    ) -> None:
+        self.module = module
+        self._errors = config.with_suffix(".stderr")
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
+        build = os.environ.get("MESONPY_EDITABLE_SKIP", "")
+        for loaded in ("engine._engine", "traffic._traffic"):
+            # An editable install would look for changed sources at each import, on a core we measure.
+            origin = getattr(getattr(sys.modules.get(loaded), "__spec__", None), "origin", None)
+            build = build or (str(Path(origin).parent.parent) if origin else "")
+        if build:
+            environment["MESONPY_EDITABLE_SKIP"] = build
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                topology.command(namespace, *PRIORITY, sys.executable, "-m", module, str(config)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=tuple(pass_descriptors),
+                env=environment,
+                start_new_session=True,
+            )
+        ledger.add_process(self.process.pid)
+        self._favour()
+        self._pending = b""
+
+    def _favour(self) -> None:
+        """With autogroups a nice value counts only within its session, so the session gets it too."""
+        group = Path(f"/proc/{self.process.pid}/autogroup")
+        if group.exists():
+            group.write_text("-20")
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stderr_tail(self) -> str:
+        lines = self._errors.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError as error:
+            raise self.failure() from error
+
+    def wait_for(self, event: str, *, seconds: float) -> dict[str, Any]:
+        """The next message of that kind. TailgateError when the process ends or time runs out first."""
+        deadline = time.monotonic() + seconds
+        while True:
+            message = self.poll(max(0.0, deadline - time.monotonic()))
+            if message is not None and message.get("event") == event:
+                return message
+            if message is None and not self.alive:
+                raise self.failure()
+            if time.monotonic() >= deadline:
+                raise UndecidedError(
+                    f"{self.module}: no {event!r} within {seconds:.0f} s", why=self.stderr_tail() or None
+                )
+
+    def poll(self, seconds: float = 0.0) -> dict[str, Any] | None:
+        """The next message if one comes within the time; None otherwise, also at the end of the stream."""
+        assert self.process.stdout
+        if b"\n" not in self._pending:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.process.stdout, selectors.EVENT_READ)
+                if not selector.select(seconds):
+                    return None
+            chunk = os.read(self.process.stdout.fileno(), 65536)
+            if not chunk:
+                self.process.wait()
+                return None
+            self._pending += chunk
+            if b"\n" not in self._pending:
+                return None
+        line, self._pending = self._pending.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def failure(self) -> TailgateError:
+        """The error that the process ended with, in its own words."""
+        code = self.process.wait()
+        said = self.stderr_tail()
+        text = said.partition("error: ")[2] or said or f"ended with exit code {code}"
+        kind = UsageError if code == EXIT_USAGE else UndecidedError
+        if code == 69:
+            return self._missing(text)
+        return kind(text, where=self.module)
+
+    def _missing(self, text: str) -> TailgateError:
+        from lab.errors import MissingError
+
+        return MissingError(text, install="tailgate doctor", where=self.module)
+
+    def stop(self, *, seconds: float = STOP_SECONDS) -> int:
+        """Asks it to stop and waits until it has written its files; returns the exit code."""
+        if self.alive:
+            self.send({"do": "stop"})
+            self.wait_for("stopped", seconds=seconds)
+        return self.process.wait(timeout=seconds)
+
+    def end(self) -> None:
+        """Ends it now, paused or not. Safe to call twice."""
+        if self.alive:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream and not stream.closed:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue

@@ -1,0 +1,260 @@
+"""One pass: taps on, engine and exchange up, traffic, faults, all down again; raw files in a directory.
+
+The order matters. The engine is up before the first packet and outlives the end of the session, the exchange
+outlives the last order, and the taps outlive both.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UndecidedError
+from lab.faults import FaultOptions
+from lab.host import Cores, involuntary_switches, steal_ns
+from lab.measure.data import Event, FaultRecord, Transition
+from lab.run.child import Child
+from lab.run.faults import Nemesis, Reached
+from lab.run.pages import ExchangePage
+from lab.run.settings import GATEWAY_PORT, LINE_PORT, PassPlan, engine_settings, exchange_settings
+from lab.tap import Tap, TapCounts
+from lab.topology import Ledger, Topology
+
+__all__ = ["PassResult", "Progress", "run_pass"]
+
+READY_SECONDS = 120.0  # a large file is read and packed before the exchange is ready
+LEAD_NS = 100_000_000  # from the start command to the first packet
+PROGRESS_NS = 500_000_000
+SETTLE_LOOK_NS = 20_000_000
+SETTLE_NS = 100_000_000  # after the last packet, for the last answers
+SETTLE_MAX_NS = 3_000_000_000
+RING_RECORDS_MAX = 1 << 24
+FRAME_RECORDS = 1 << 15
+OVERDUE_NS = 30_000_000_000
+
+Progress = Callable[[str, int, int], None]  # pass, messages published, messages in all
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassResult:
+    """What a pass left: files in ``directory``, and what only the lab saw."""
+
+    directory: Path
+    ready: dict[str, Any]
+    started_ns: int
+    tap: TapCounts
+    tap_capacity: int
+    faults: Sequence[FaultRecord]
+    events: Sequence[Event]
+    engine_exit: int
+    engine_stderr: str
+    steal_ns: int
+    involuntary_switches: int
+
+    @property
+    def exchange(self) -> Path:
+        return self.directory / "exchange"
+
+    @property
+    def engine(self) -> Path:
+        return self.directory / "engine"
+
+
+class Pass:
+    """The moving parts of one pass, so that every one of them is taken down on every way out."""
+
+    def __init__(
+        self,
+        plan: PassPlan,
+        *,
+        faults: Sequence[FaultOptions],
+        topology: Topology,
+        ledger: Ledger,
+        cores: Cores,
+        directory: Path,
+        scratch: Path,
+        progress: Progress,
+    ) -> None:
+        self.plan, self.faults = plan, faults
+        self.topology, self.ledger, self.cores = topology, ledger, cores
+        self.directory, self.scratch = directory, scratch
+        self.progress = progress
+        self.events: list[Event] = []
+        self.stack = ExitStack()
+        for part in ("exchange", "engine"):
+            (directory / part).mkdir(parents=True, exist_ok=True)
+
+    def note(self, what: str, **detail: Any) -> None:
+        self.events.append(Event(at_ns=time.monotonic_ns(), kind="lab", what=what, detail=detail))
+
+    def run(self) -> PassResult:
+        with self.stack:
+            exchange, ready = self._start_exchange()
+            tap, capacity = self._open_tap(ready)
+            engine = self._start_engine(tap, ready)
+            nemesis = Nemesis(self.faults, topology=self.topology, tap=tap, engine=engine)
+            self.stack.callback(nemesis.heal)
+            nemesis.arm()
+            cpus = {self.cores.engine, self.cores.exchange}
+            stolen_ns = steal_ns(cpus)
+            started_ns = time.monotonic_ns() + LEAD_NS
+            exchange.send({"do": "start", "at_ns": started_ns})
+            self.note("started", at_ns=started_ns, **{"pass": self.plan.name})
+            self._watch(exchange, engine, tap, nemesis, started_ns=started_ns, ready=ready)
+            stolen_ns = steal_ns(cpus) - stolen_ns
+            nemesis.heal()
+            switches = involuntary_switches(engine.pid) + involuntary_switches(exchange.pid)
+            exchange.stop()
+            exit_code = engine.stop() if engine.alive else engine.process.wait()
+            tap.drain()
+            self.events += nemesis.events
+            return PassResult(
+                directory=self.directory,
+                ready=ready,
+                started_ns=started_ns,
+                tap=tap.counts(),
+                tap_capacity=capacity,
+                faults=nemesis.records(self._transitions()),
+                events=tuple(self.events),
+                engine_exit=exit_code,
+                engine_stderr=engine.stderr_tail(),
+                steal_ns=stolen_ns,
+                involuntary_switches=switches,
+            )
+
+    def _write(self, name: str, settings: dict[str, Any]) -> Path:
+        path = self.directory / name / "config.json"
+        path.write_text(json.dumps(settings, indent=1))
+        return path
+
+    def _start_exchange(self) -> tuple[Child, dict[str, Any]]:
+        settings = exchange_settings(
+            self.plan, directory=self.directory / "exchange", scratch=self.scratch, cores=self.cores
+        )
+        exchange = Child(
+            "traffic",
+            self._write("exchange", settings),
+            topology=self.topology,
+            namespace=self.topology.exchange,
+            ledger=self.ledger,
+        )
+        self.stack.callback(exchange.end)
+        self.progress(f"{self.plan.name}: preparing the market", 0, 0)
+        return exchange, exchange.wait_for("ready", seconds=READY_SECONDS)
+
+    def _open_tap(self, ready: dict[str, Any]) -> tuple[Tap, int]:
+        """Rings that hold the whole pass where that fits in memory, so that nothing has to be drained in it."""
+        packets = 2 * int(ready["packets"])
+        heartbeats = 64 + 4 * int(ready["duration_ns"]) // 1_000_000_000
+        capacity = min(packets + heartbeats + 4096, RING_RECORDS_MAX)
+        tap = Tap(
+            self.topology,
+            line_port=LINE_PORT,
+            gateway_port=GATEWAY_PORT,
+            market_capacity=capacity,
+            frame_capacity=FRAME_RECORDS,
+            directory=self.directory,
+            stamping=self.plan.stamping,
+            impairing=any(fault.do == "drop" for fault in self.faults),
+        )
+        self.stack.callback(tap.close)
+        return tap, capacity
+
+    def _start_engine(self, tap: Tap, ready: dict[str, Any]) -> Child:
+        sockets = tap.engine_sockets
+        settings = engine_settings(
+            self.plan,
+            directory=self.directory / "engine",
+            scratch=self.scratch,
+            cores=self.cores,
+            socket_map=sockets,
+            session=str(ready["session"]),
+            first_sequence=int(ready["first_sequence"]),
+            messages=int(ready["messages"]),
+        )
+        engine = Child(
+            "engine",
+            self._write("engine", settings),
+            topology=self.topology,
+            namespace=self.topology.engine,
+            ledger=self.ledger,
+            pass_descriptors=[sockets],
+        )
+        self.stack.callback(engine.end)
+        self.progress(f"{self.plan.name}: starting the engine", 0, 0)
+        engine.wait_for("ready", seconds=READY_SECONDS)
+        return engine
+
+    def _watch(
+        self,
+        exchange: Child,
+        engine: Child,
+        tap: Tap,
+        nemesis: Nemesis,
+        *,
+        started_ns: int,
+        ready: dict[str, Any],
+    ) -> None:
+        """Sleeps through the traffic: shows progress, fires faults, empties rings that fill up."""
+        page = ExchangePage(self.scratch / f"{self.plan.name}-exchange.page")
+        self.stack.callback(page.close)
+        total = int(ready["messages"])
+        deadline_ns = started_ns + int(ready["duration_ns"]) + OVERDUE_NS
+        shown_ns = published_ns = 0
+        last_orders = -1
+        orders_since_ns = 0
+        while True:
+            now_ns = time.monotonic_ns()
+            state = page.read()
+            reached = Reached(messages=state.messages, since_start_ns=now_ns - started_ns)
+            nemesis.step(reached)
+            if now_ns - shown_ns >= PROGRESS_NS:
+                shown_ns = now_ns
+                self.progress(self.plan.name, state.messages, total)
+                self._keep_rings_open(tap)
+                self._still_alive(exchange, engine)
+            if published_ns and not nemesis.waiting:
+                if state.orders != last_orders:
+                    last_orders, orders_since_ns = state.orders, now_ns
+                if now_ns - orders_since_ns >= SETTLE_NS or now_ns - published_ns >= SETTLE_MAX_NS:
+                    break
+            if now_ns > deadline_ns:
+                raise UndecidedError(
+                    "the exchange did not finish publishing in time",
+                    why=f"{state.messages} of {total} messages after {(now_ns - started_ns) / 1e9:.1f} s",
+                )
+            sleep_ns = nemesis.sleep_ns(reached)
+            if published_ns:
+                time.sleep(min(sleep_ns, SETTLE_LOOK_NS) / 1e9)
+            elif exchange.poll(sleep_ns / 1e9) is not None:
+                published_ns = time.monotonic_ns()
+                self.note("published", messages=state.messages)
+        self.progress(self.plan.name, total, total)
+
+    @staticmethod
+    def _keep_rings_open(tap: Tap) -> None:
+        counts = tap.counts()
+        if counts.frame_records % FRAME_RECORDS > FRAME_RECORDS // 4 or counts.market_records > RING_RECORDS_MAX // 2:
+            tap.drain()
+
+    @staticmethod
+    def _still_alive(exchange: Child, engine: Child) -> None:
+        for child in (exchange, engine):
+            if not child.alive:
+                raise child.failure()
+
+    def _transitions(self) -> list[Transition]:
+        path = self.directory / "engine" / "engine.json"
+        if not path.exists():
+            return []
+        return [Transition(**row) for row in json.loads(path.read_text())["transitions"]]
+
+
+def run_pass(plan: PassPlan, **parts: Any) -> PassResult:
+    """Runs one pass; see ``Pass`` for the parts."""
+    return Pass(plan, **parts).run()

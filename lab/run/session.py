@@ -1,0 +1,211 @@
+"""Scenarios go in; judged runs come out, each in its own directory under results/.
+
+One session builds the wires once, then for every scenario measures the wire floor (when asked), plays the
+scenario, lets the oracle replay what was published, and hands everything to measure, check and report. Raw
+files are in the run's directory before anything is derived from them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.errors import UndecidedError
+from lab.host import Cores, choose_cores, host_knobs
+from lab.measure.data import (
+    ClockInfo,
+    EngineReport,
+    ExchangeReport,
+    FloorData,
+    HostReport,
+    RunData,
+    TapReport,
+    Transition,
+)
+from lab.measure.rows import DECISIONS, Rows
+from lab.oracle import OracleResult, Reflector, TouchTaker, replay
+from lab.run.passes import PassResult, Progress, run_pass
+from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
+from lab.scenario import Scenario
+from lab.tap import market_rows, order_arrivals
+from lab.topology import Ledger, Topology
+
+__all__ = ["Session", "open_session"]
+
+SCRATCH = Path("/dev/shm")
+TAP_UNCERTAINTY_NS = 100  # two reads of the same kernel clock on two CPUs, and its rounding
+
+
+class Session:
+    """Wires that are up, and the cores the two busy threads have."""
+
+    def __init__(self, topology: Topology, ledger: Ledger, cores: Cores, scratch: Path) -> None:
+        self.topology, self.ledger, self.cores, self.scratch = topology, ledger, cores, scratch
+
+    def play(self, scenario: Scenario, raw: Path, *, progress: Progress) -> RunData:
+        """Floor, then the scenario; raw files of both stay in ``raw``."""
+        parts: dict[str, Any] = {
+            "topology": self.topology,
+            "ledger": self.ledger,
+            "cores": self.cores,
+            "scratch": self.scratch,
+            "progress": progress,
+        }
+        floor = None
+        if scenario.measure.wire_floor:
+            floor = floor_data(run_pass(floor_plan(scenario), faults=(), directory=raw / "floor", **parts))
+        main = run_pass(main_plan(scenario), faults=scenario.faults, directory=raw / "run", **parts)
+        progress("asking the oracle", 0, 0)
+        return run_data(scenario, main, floor)
+
+
+@contextmanager
+def open_session(prefix: str) -> Iterator[Session]:
+    """Wires up, this process on the lab's core; all undone at the end. MissingError, UsageError as they come."""
+    cores = choose_cores()
+    before = os.sched_getaffinity(0)
+    with ExitStack() as stack:
+        ledger = Ledger.open(prefix)
+        stack.callback(ledger.close)
+        scratch = SCRATCH / f"tailgate-{prefix}"
+        ledger.add_directory(scratch)
+        scratch.mkdir(exist_ok=True)
+        topology = stack.enter_context(Topology(ledger))
+        os.sched_setaffinity(0, {cores.lab})
+        stack.callback(os.sched_setaffinity, 0, before)
+        yield Session(topology, ledger, cores, scratch)
+
+
+def load_rows(path: Path) -> Rows:
+    rows: Rows = np.load(path, allow_pickle=False)
+    return rows
+
+
+def tap_report(result: PassResult) -> TapReport:
+    return TapReport(lost=result.tap.lost, capacity=result.tap_capacity, peak=result.tap.market_records)
+
+
+def floor_data(result: PassResult) -> FloorData:
+    """Raw rows of a reflector pass."""
+    return FloorData(
+        packets=load_rows(result.exchange / "packets.npy"),
+        market_taps=market_rows(result.directory / "market_taps.bin"),
+        order_arrivals=order_arrivals(result.directory / "order_frames.bin"),
+        every=FLOOR_EVERY,
+        tap=tap_report(result),
+    )
+
+
+def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
+    """What the engine said of itself; a dead engine's report is empty and says so."""
+    path = result.engine / "engine.json"
+    if not path.exists():
+        return EngineReport(
+            alive=False, exit_code=result.engine_exit, wire=scenario.engine.wire, stderr_tail=result.engine_stderr
+        )
+    raw = json.loads(path.read_text())
+    lines = raw["wire"]
+    zero_copy = all(lines[name]["zero_copy"] for name in "AB")
+    mode = ("zero copy" if zero_copy else "copy") if scenario.engine.wire == "af_xdp" else "sockets"
+    lost_in_wire = sum(lines[name]["dropped"] + lines[name]["ring_full"] for name in "AB")
+    return EngineReport(
+        alive=True,
+        exit_code=result.engine_exit,
+        wire=scenario.engine.wire,
+        wire_mode=mode,
+        final_feed_state=raw["feed"]["state"],
+        feed={**raw["feed"], **raw["decode"], "wire_drops": lost_in_wire},
+        book=raw["book"],
+        types=raw["types"],
+        risk=raw["risk"],
+        orders={**raw["orders"], "decisions_lost": raw["decisions"]["lost"]},
+        loop=raw["loop"],
+        positions={int(symbol): shares for symbol, shares in raw["positions"].items()},
+        transitions=tuple(Transition(**row) for row in raw["transitions"]),
+        transitions_lost=raw["transitions_lost"],
+        reason_names={int(code): name for code, name in raw["reason_names"].items()},
+        stderr_tail=result.engine_stderr,
+    )
+
+
+def exchange_report(result: PassResult) -> ExchangeReport:
+    raw = json.loads((result.exchange / "exchange.json").read_text())
+    stalls = raw["loop"]["stalls"].values()
+    return ExchangeReport(
+        counters={**raw["gateway"], **raw["published"], "late_max_ns": raw["loop"]["late_max_ns"]},
+        loop_stall_max_ns=max(stall["max_ns"] for stall in stalls),
+        loop_stall_count=sum(stall["count"] for stall in stalls),
+    )
+
+
+def host_report(result: PassResult, engine: EngineReport, exchange: ExchangeReport) -> HostReport:
+    return HostReport(
+        steal_ns=result.steal_ns,
+        stall_max_ns=max(exchange.loop_stall_max_ns, engine.loop.get("stall_ns_max", 0)),
+        stall_count=exchange.loop_stall_count + engine.loop.get("stalls", 0),
+        involuntary_switches=result.involuntary_switches,
+        knobs=host_knobs(),
+    )
+
+
+def ask_oracle(scenario: Scenario, result: PassResult) -> OracleResult:
+    """Replays what was published through the independent book and strategy."""
+    parameters = scenario.engine.parameters
+    strategy: TouchTaker | Reflector = (
+        Reflector(every=parameters.every)
+        if scenario.engine.strategy == "reflector"
+        else TouchTaker(
+            order_shares=parameters.order_shares,
+            imbalance_permille=parameters.imbalance_permille,
+            cooldown_messages=parameters.cooldown_messages,
+        )
+    )
+    stream = (result.exchange / "messages.itch").read_bytes()
+    return replay(stream, first_sequence=int(result.ready["first_sequence"]), strategy=strategy)
+
+
+def agreed_book(exchange: Rows, oracle: OracleResult) -> Rows | None:
+    """The exchange's book when the oracle's own book is the same; None when the two judges disagree."""
+    return exchange if np.array_equal(exchange, oracle.book) else None
+
+
+def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) -> RunData:
+    """Everything a pass left, in memory, unjudged."""
+    directory = result.directory
+    engine, exchange = engine_report(scenario, result), exchange_report(result)
+    packets = load_rows(result.exchange / "packets.npy")
+    if not len(packets):
+        raise UndecidedError("the exchange published nothing", where=str(directory))
+    taps = market_rows(directory / "market_taps.bin")
+    arrivals = order_arrivals(directory / "order_frames.bin")
+    oracle = ask_oracle(scenario, result)
+    alive = engine.alive
+    return RunData(
+        packets=packets,
+        market_taps=taps,
+        order_arrivals=arrivals,
+        decisions=load_rows(result.engine / "decisions.npy") if alive else np.empty(0, DECISIONS),
+        drop_copy=load_rows(result.exchange / "drop_copy.npy"),
+        engine=engine,
+        exchange=exchange,
+        tap=tap_report(result),
+        clock=ClockInfo(
+            grade="sw-driver",
+            uncertainty_ns=TAP_UNCERTAINTY_NS,
+            stamps_by_grade={"sw-driver": len(taps) + len(arrivals)},
+        ),
+        host=host_report(result, engine, exchange),
+        started_ns=result.started_ns,
+        expected_triggers=oracle.triggers["sequence"].astype("<u8"),
+        engine_book=load_rows(result.engine / "book.npy") if alive else None,
+        exchange_book=agreed_book(load_rows(result.exchange / "book.npy"), oracle),
+        floor=floor,
+        faults=tuple(result.faults),
+        events=tuple(result.events),
+    )

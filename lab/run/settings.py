@@ -1,0 +1,158 @@
+"""A scenario goes in; the configurations of exchange and engine come out, as the JSON that each reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.host import Cores
+from lab.quantities import FrozenModel
+from lab.scenario import Engine, Scenario
+from lab.topology import ORDER_WIRE
+from lab.topology.wires import WIRES
+
+__all__ = ["GATEWAY_PORT", "LINE_PORT", "PassPlan", "engine_settings", "exchange_settings", "floor_plan", "main_plan"]
+
+LINE_PORT = 26477
+GATEWAY_PORT = 30001
+GROUPS = {"A": "239.77.1.1", "B": "239.77.2.1"}
+ACCOUNT = {"username": "TAILGT", "password": "TAILGATE"}
+FLOOR_RATE_PER_S = 100_000
+FLOOR_EVERY = 100
+LINE_SILENCE_NS = 3_000_000_000
+DECISIONS_MAX = 1 << 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassPlan:
+    """One pass of traffic over the wires: what is sent, who answers, what breaks."""
+
+    name: str
+    source: dict[str, Any]
+    packing: dict[str, Any]
+    bursts: dict[str, Any] | None
+    seed: int
+    engine: Engine
+    stamping: bool = True
+
+
+def plain(model: FrozenModel) -> dict[str, Any]:
+    """Attributes as they are: integers, not the text that a scenario file has."""
+    return {name: getattr(model, name) for name in type(model).model_fields if getattr(model, name) is not None}
+
+
+def source_settings(scenario: Scenario) -> dict[str, Any]:
+    """The exchange's ``source`` for a scenario's traffic."""
+    traffic = scenario.traffic
+    if traffic.kind == "model":
+        return {
+            "kind": "model",
+            "symbols": traffic.symbols,
+            "messages": traffic.messages,
+            "arrivals": traffic.arrivals,
+            "rate_per_s": traffic.rate_per_s,
+        }
+    common = {"speed": traffic.speed, "rate_per_s": traffic.rate_per_s}
+    if traffic.file:
+        return {"kind": "itch_file", "paths": [str(path) for path in traffic.file], **common}
+    return {"kind": "pcap", "path": str(traffic.pcap), **common}
+
+
+def main_plan(scenario: Scenario) -> PassPlan:
+    """The scenario itself."""
+    bursts = scenario.traffic.bursts
+    return PassPlan(
+        name="run",
+        source=source_settings(scenario),
+        packing=plain(scenario.traffic.packing),
+        bursts=plain(bursts) if bursts else None,
+        seed=scenario.seed,
+        engine=scenario.engine,
+    )
+
+
+def floor_plan(scenario: Scenario) -> PassPlan:
+    """The same wires with the smallest possible answer: evenly spaced traffic into the reflector."""
+    parameters = scenario.engine.parameters.model_copy(update={"every": FLOOR_EVERY})
+    engine = scenario.engine.model_copy(update={"strategy": "reflector", "parameters": parameters})
+    messages = FLOOR_RATE_PER_S * scenario.measure.wire_floor_duration_ns // 1_000_000_000
+    return PassPlan(
+        name="floor",
+        source={
+            "kind": "model",
+            "symbols": 100,
+            "messages": max(messages, 10 * FLOOR_EVERY),
+            "arrivals": "even",
+            "rate_per_s": FLOOR_RATE_PER_S,
+        },
+        packing={"messages_max": 1, "gap_min_ns": 4_000},
+        bursts=None,
+        seed=scenario.seed,
+        engine=engine,
+    )
+
+
+def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: Cores) -> dict[str, Any]:
+    """The exchange's config."""
+    return {
+        "cpu": cores.exchange,
+        "seed": plan.seed,
+        "output": str(directory),
+        "progress": str(scratch / f"{plan.name}-exchange.page"),
+        "source": plan.source,
+        "packing": plan.packing,
+        "bursts": plan.bursts,
+        "lines": [
+            {
+                "name": name,
+                "interface": WIRES[name].interface,
+                "source": WIRES[name].exchange_address,
+                "group": group,
+                "port": LINE_PORT,
+            }
+            for name, group in GROUPS.items()
+        ],
+        "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+    }
+
+
+def engine_settings(
+    plan: PassPlan,
+    *,
+    directory: Path,
+    scratch: Path,
+    cores: Cores,
+    socket_map: int | None,
+    session: str,
+    first_sequence: int,
+    messages: int,
+) -> dict[str, Any]:
+    """The engine's config. ``messages`` sizes the decision log: at most one decision a message."""
+    engine = plan.engine
+    return {
+        "cpu": cores.engine,
+        "output": str(directory),
+        "control": str(scratch / f"{plan.name}-engine.page"),
+        "lines": [
+            {
+                "wire": engine.wire,
+                "interface": WIRES[name].interface,
+                "socket_map": socket_map if engine.wire == "af_xdp" else None,
+                "group": group,
+                "port": LINE_PORT,
+            }
+            for name, group in GROUPS.items()
+        ],
+        "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+        "feed": {
+            "session": session,
+            "first_sequence": first_sequence if engine.feed.start == "first_message" else 0,
+            "hold_back_ns": engine.feed.hold_back_ns,
+            "line_silence_ns": LINE_SILENCE_NS,
+        },
+        "book": {"orders": engine.capacity.orders, "levels": engine.capacity.levels},
+        "strategy": {"name": engine.strategy, **plain(engine.parameters)},
+        "risk": plain(engine.risk),
+        "decisions": min(max(messages, 1024), DECISIONS_MAX),
+    }

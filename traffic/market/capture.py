@@ -1,0 +1,305 @@
+"""Captures as a source: a pcap or pcapng file with MoldUDP64 enters, a `Stream` leaves with its packets kept.
+
+scapy reads the file formats; what it would pass over in silence (a file cut short) is checked here first.
+MoldUDP64 is told by its layout, not by ports: anonymised captures have none.
+"""
+
+import io
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scapy.error import Scapy_Exception
+from scapy.utils import RawPcapNgReader, RawPcapReader
+
+from traffic.bindings import PACKET_DTYPE
+from traffic.config import CaptureSource
+from traffic.errors import InputError
+from traffic.market.itch_file import read_bytes
+from traffic.market.stream import Stream, bounded_gaps, scan_stream
+
+__all__ = ["MoldPacket", "capture_stream", "parse_mold", "udp_payload"]
+
+MOLD_HEADER_BYTES = 20
+BLOCKS_BYTES_MAX = 1472 - MOLD_HEADER_BYTES
+MESSAGE_BYTES_MAX = BLOCKS_BYTES_MAX - 2
+HEARTBEAT, END_OF_SESSION = 0, 0xFFFF
+LINK_ETHERNET, LINK_RAW_IP = 1, 101
+VLAN_TAGS = (0x8100, 0x88A8)
+PCAP_MAGICS = {
+    b"\xa1\xb2\xc3\xd4": ">",
+    b"\xd4\xc3\xb2\xa1": "<",
+    b"\xa1\xb2\x3c\x4d": ">",
+    b"\x4d\x3c\xb2\xa1": "<",
+}
+PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoldPacket:
+    """One MoldUDP64 data packet; `blocks` are its messages, without lengths, none of them empty."""
+
+    time_ns: int
+    session: bytes
+    sequence: int
+    blocks: tuple[bytes, ...]
+
+
+class _Skip(Exception):
+    """A packet that is not for us; the text is the reason, counted."""
+
+
+def _cut(path: Path, index: int, offset: int, what: str, size: int) -> InputError:
+    return InputError(
+        f"{path}: packet {index} at byte {offset}: the file ends at byte {size}, inside {what}: "
+        "the capture is cut short; capture it again or cut it before this packet"
+    )
+
+
+def _check_pcap(path: Path, data: bytes) -> None:
+    order, offset, index = PCAP_MAGICS[data[:4]], 24, 0
+    if len(data) < offset:
+        raise _cut(path, 0, 0, "the file header", len(data))
+    while offset < len(data):
+        if len(data) - offset < 16:
+            raise _cut(path, index, offset, "a record header", len(data))
+        captured = struct.unpack_from(order + "I", data, offset + 8)[0]
+        if len(data) - offset - 16 < captured:
+            raise _cut(path, index, offset, f"a record of {captured} bytes", len(data))
+        offset += 16 + captured
+        index += 1
+
+
+def _check_pcapng(path: Path, data: bytes) -> None:
+    order, offset, index = "<", 0, 0
+    while offset < len(data):
+        if len(data) - offset < 12:
+            raise _cut(path, index, offset, "a block header", len(data))
+        if data[offset : offset + 4] == PCAPNG_MAGIC:
+            order = "<" if data[offset + 8 : offset + 12] == b"\x4d\x3c\x2b\x1a" else ">"
+        kind, length = struct.unpack_from(order + "II", data, offset)
+        if length < 12 or length % 4:
+            raise InputError(
+                f"{path}: packet {index} at byte {offset}: block length {length} is impossible: "
+                "the capture is damaged; capture it again"
+            )
+        if len(data) - offset < length:
+            raise _cut(path, index, offset, f"a block of {length} bytes", len(data))
+        offset += length
+        index += kind in (2, 3, 6)
+
+
+def _frames(path: Path, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(link type, time in ns, frame) of every packet."""
+    if data[:4] == PCAPNG_MAGIC:
+        _check_pcapng(path, data)
+        readers: Any = RawPcapNgReader  # scapy's annotations know neither open files nor this metadata
+        with readers(io.BytesIO(data)) as reader:
+            for frame, meta in reader:
+                ticks = (meta.tshigh << 32 | meta.tslow) if meta.tshigh is not None else 0
+                yield meta.linktype, ticks * 1_000_000_000 // meta.tsresol, frame
+    else:
+        _check_pcap(path, data)
+        readers = RawPcapReader
+        with readers(io.BytesIO(data)) as reader:
+            unit_ns = 1 if reader.nano else 1000
+            for frame, meta in reader:
+                yield reader.linktype, meta.sec * 1_000_000_000 + meta.usec * unit_ns, frame
+
+
+def udp_payload(link: int, frame: bytes) -> bytes:
+    """UDP payload of a frame: VLAN tags stripped, the IP total length taken for true, padding left out."""
+    offset = 0
+    if link == LINK_ETHERNET:
+        offset = 12
+        while len(frame) >= offset + 2 and int.from_bytes(frame[offset : offset + 2], "big") in VLAN_TAGS:
+            offset += 4
+        if frame[offset : offset + 2] != b"\x08\x00":
+            raise _Skip("not IPv4")
+        offset += 2
+    elif link != LINK_RAW_IP:
+        raise _Skip(f"link type {link}")
+    packet = frame[offset:]
+    if len(packet) < 20 or packet[0] >> 4 != 4:
+        raise _Skip("not IPv4")
+    header_bytes = (packet[0] & 15) * 4
+    total_bytes = int.from_bytes(packet[2:4], "big")
+    if packet[9] != 17:
+        raise _Skip("not UDP")
+    if int.from_bytes(packet[6:8], "big") & 0x3FFF:
+        raise _Skip("IP fragment")
+    if header_bytes < 20 or total_bytes < header_bytes + 8:
+        raise _Skip("malformed IPv4")
+    if total_bytes > len(packet):
+        raise _Skip("cut by the capture length")
+    datagram = packet[header_bytes:total_bytes]
+    udp_bytes = int.from_bytes(datagram[4:6], "big")
+    if not 8 <= udp_bytes <= len(datagram):
+        raise _Skip("malformed UDP")
+    return datagram[8:udp_bytes]
+
+
+def parse_mold(payload: bytes, *, time_ns: int) -> MoldPacket:
+    """A MoldUDP64 data packet by its layout: blocks fill the payload exactly."""
+    if len(payload) < MOLD_HEADER_BYTES:
+        raise _Skip("UDP, not MoldUDP64")
+    session, sequence, count = struct.unpack_from(">10sQH", payload)
+    if count in (HEARTBEAT, END_OF_SESSION):
+        if len(payload) != MOLD_HEADER_BYTES:
+            raise _Skip("UDP, not MoldUDP64")
+        raise _Skip("MoldUDP64 heartbeat" if count == HEARTBEAT else "MoldUDP64 end of session")
+    blocks, offset = [], MOLD_HEADER_BYTES
+    for _ in range(count):
+        if len(payload) - offset < 2:
+            raise _Skip("UDP, not MoldUDP64")
+        length = int.from_bytes(payload[offset : offset + 2], "big")
+        block = payload[offset + 2 : offset + 2 + length]
+        if not 0 < length <= MESSAGE_BYTES_MAX or len(block) < length:
+            raise _Skip("UDP, not MoldUDP64")
+        blocks.append(block)
+        offset += 2 + length
+    if offset != len(payload):
+        raise _Skip("UDP, not MoldUDP64")
+    return MoldPacket(time_ns=time_ns, session=session, sequence=sequence, blocks=tuple(blocks))
+
+
+def _read(path: Path) -> tuple[list[MoldPacket], Counter[str]]:
+    data = read_bytes(path)
+    if data[:4] != PCAPNG_MAGIC and data[:4] not in PCAP_MAGICS:
+        raise InputError(f"{path}: neither pcap nor pcapng (starts with {data[:4].hex() or 'nothing'})")
+    packets: list[MoldPacket] = []
+    skipped: Counter[str] = Counter()
+    try:
+        for link, time_ns, frame in _frames(path, data):
+            try:
+                packets.append(parse_mold(udp_payload(link, frame), time_ns=time_ns))
+            except _Skip as reason:
+                skipped[str(reason)] += 1
+    except (Scapy_Exception, struct.error, ZeroDivisionError) as error:
+        raise InputError(f"{path}: packet {len(packets) + skipped.total()}: unreadable: {error}") from None
+    if not packets:
+        found = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "no packets at all"
+        raise InputError(
+            f"{path}: no MoldUDP64 data packet in it ({found}): give a capture of ITCH multicast"
+        )
+    return packets, skipped
+
+
+def _is_whole(packets: list[MoldPacket]) -> bool:
+    """One session with a name, numbers without gap or repetition."""
+    if not packets[0].session.strip(b"\0 ") or packets[0].sequence == 0:
+        return False
+    following = packets[0].sequence
+    for packet in packets:
+        if packet.session != packets[0].session or packet.sequence != following:
+            return False
+        following += len(packet.blocks)
+    return True
+
+
+def _merge_lines(packets: list[MoldPacket]) -> tuple[list[MoldPacket], int]:
+    """Merge by number what two lines carry twice: each message once, first copy wins; how many were dropped.
+
+    Left as it is where numbers say nothing: several sessions, no numbers, or one number with two contents.
+    """
+    if packets[0].sequence == 0 or any(packet.session != packets[0].session for packet in packets):
+        return packets, 0
+    seen: dict[int, bytes] = {}
+    merged: list[MoldPacket] = []
+    duplicates = 0
+    for packet in packets:
+        start = 0
+        for index, block in enumerate(packet.blocks):
+            number = packet.sequence + index
+            if seen.setdefault(number, block) != block:
+                return packets, 0
+            if seen[number] is not block:
+                duplicates += 1
+                if start < index:
+                    merged.append(_part(packet, start, index))
+                start = index + 1
+        if start < len(packet.blocks):
+            merged.append(_part(packet, start, len(packet.blocks)))
+    return sorted(merged, key=lambda packet: packet.sequence), duplicates
+
+
+def _part(packet: MoldPacket, begin: int, end: int) -> MoldPacket:
+    return MoldPacket(
+        time_ns=packet.time_ns,
+        session=packet.session,
+        sequence=packet.sequence + begin,
+        blocks=packet.blocks[begin:end],
+    )
+
+
+def _fit(packets: list[MoldPacket]) -> list[MoldPacket]:
+    """Split what a jumbo frame carried and ours cannot."""
+    fitting: list[MoldPacket] = []
+    for packet in packets:
+        begin = size = 0
+        for index, block in enumerate(packet.blocks):
+            if size + 2 + len(block) > BLOCKS_BYTES_MAX:
+                fitting.append(_part(packet, begin, index))
+                begin, size = index, 0
+            size += 2 + len(block)
+        fitting.append(_part(packet, begin, len(packet.blocks)))
+    return fitting
+
+
+def _records(
+    packets: list[MoldPacket], offsets_ns: NDArray[np.int64], first_sequence: int
+) -> NDArray[np.void]:
+    counts = np.array([len(packet.blocks) for packet in packets], np.int64)
+    sizes = np.array([sum(2 + len(block) for block in packet.blocks) for packet in packets], np.int64)
+    records: NDArray[np.void] = np.zeros(len(packets), PACKET_DTYPE)
+    records["first_sequence"] = first_sequence + np.cumsum(counts) - counts
+    records["count"] = counts
+    records["burst"] = -1
+    records["bytes"] = MOLD_HEADER_BYTES + sizes
+    records["intended_ns"] = offsets_ns
+    records["message_offset"] = np.cumsum(sizes) - sizes
+    return records
+
+
+def capture_stream(source: CaptureSource, *, session: bytes) -> Stream:
+    """Read the capture; keep its session and numbers where they are whole, else number from 1 in ours."""
+    path = Path(source.path)
+    packets, skipped = _read(path)
+    whole = _is_whole(packets)
+    duplicates = 0
+    if not whole:
+        packets, duplicates = _merge_lines(packets)
+    captured_packets = len(packets)
+    packets = _fit(packets)
+    framed = b"".join(len(block).to_bytes(2, "big") + block for packet in packets for block in packet.blocks)
+    arena = np.frombuffer(framed, np.uint8)
+    collapsed = 0
+    if source.rate_per_s is None:
+        times_ns = np.array([packet.time_ns for packet in packets], np.int64)
+        offsets_ns, collapsed = bounded_gaps(times_ns, speed=source.speed, gap_max_ns=source.gap_max_ns)
+    else:
+        counts = np.array([len(packet.blocks) for packet in packets], np.int64)
+        offsets_ns = (np.cumsum(counts) - counts) * 1_000_000_000 // source.rate_per_s
+    first_sequence = packets[0].sequence if whole else 1
+    notes: dict[str, object] = {
+        "renumbered": not whole,
+        "skipped": dict(skipped),
+        "gaps_collapsed": collapsed,
+    }
+    if duplicates:
+        notes["duplicates"] = duplicates
+    if len(packets) > captured_packets:
+        notes["packets_split"] = len(packets) - captured_packets
+    return Stream(
+        arena=arena,
+        packets=_records(packets, offsets_ns, first_sequence),
+        scan=scan_stream(arena),
+        session=packets[0].session if whole else session,
+        first_sequence=first_sequence,
+        notes=notes,
+    )

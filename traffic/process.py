@@ -1,0 +1,250 @@
+"""The exchange process: a configuration and commands on stdin enter, events on stdout and files leave.
+
+stdout  {"event": "ready", ...}   {"event": "published", "at_ns": T}   {"event": "stopped"}
+stdin   {"do": "start", "at_ns": T}   {"do": "stop"}   end of file = stop
+
+The main thread sleeps until a command or the loop's eventfd wakes it; the C loop works in its own thread.
+"""
+
+import errno
+import json
+import mmap
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traffic.bindings import (
+    PROGRESS_BYTES,
+    Exchange,
+    ExchangeOptions,
+    LineOptions,
+    OpenError,
+    PublishedBook,
+    die_with_parent,
+)
+from traffic.config import CaptureSource, Config, ItchFileSource, load_config
+from traffic.errors import InputError, MissingError, TrafficError
+from traffic.market.itch_file import itch_file_stream
+from traffic.market.order_flow import order_flow_stream
+from traffic.market.stream import Stream
+from traffic.results import write_results
+
+__all__ = ["load_stream", "run"]
+
+ORDERS_MAX = 1 << 20
+
+
+def load_stream(config: Config) -> Stream:
+    """The stream the configuration asks for, packed and timed."""
+    session = config.session.ljust(10).encode()
+    source = config.source
+    if isinstance(source, CaptureSource):
+        from traffic.market.capture import capture_stream  # scapy takes half a second to import
+
+        return capture_stream(source, session=session)
+    if isinstance(source, ItchFileSource):
+        return itch_file_stream(source, session=session, packing=config.packing, bursts=config.bursts)
+    return order_flow_stream(
+        source, seed=config.seed, session=session, packing=config.packing, bursts=config.bursts
+    )
+
+
+def _ready(stream: Stream) -> dict[str, object]:
+    return {
+        "event": "ready",
+        "session": stream.session.decode("latin-1").rstrip(),
+        "first_sequence": stream.first_sequence,
+        "messages": stream.scan.messages,
+        "packets": int(stream.packets.size),
+        "duration_ns": stream.duration_ns,
+        "types": dict(stream.scan.types),
+        "length_errors": stream.scan.length_errors,
+        "unknown_types": stream.scan.unknown_types,
+        **stream.notes,
+    }
+
+
+def _say(event: dict[str, object]) -> None:
+    try:
+        os.write(1, json.dumps(event).encode() + b"\n")
+    except BrokenPipeError:
+        raise TrafficError(f"event {event['event']}: nobody reads stdout any more: stopping") from None
+
+
+@contextmanager
+def _progress_page(path: str | None) -> Iterator[NDArray[np.uint8]]:
+    if path is None:
+        yield np.zeros(PROGRESS_BYTES, np.uint8)
+        return
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise InputError(f"progress {path}: cannot be written: {error.strerror}") from None
+    try:
+        os.ftruncate(descriptor, PROGRESS_BYTES)
+        page = mmap.mmap(descriptor, PROGRESS_BYTES)
+    finally:
+        os.close(descriptor)
+    yield np.frombuffer(page, np.uint8)  # the mapping lives as long as the array
+
+
+def _make_exchange(
+    config: Config, stream: Stream, book: PublishedBook, progress: NDArray[np.uint8], notify_fd: int
+) -> Exchange:
+    exchange = Exchange(
+        ExchangeOptions(
+            arena=stream.arena,
+            packets=stream.packets,
+            first_sequence=stream.first_sequence,
+            session=stream.session,
+            lines=tuple(
+                LineOptions(
+                    interface=line.interface,
+                    source=line.source.packed,
+                    group=line.group.packed,
+                    port=line.port,
+                )
+                for line in config.lines
+            ),
+            gateway_address=config.gateway.address.packed,
+            gateway_port=config.gateway.port,
+            gateway_session=config.session,
+            username=config.gateway.username,
+            password=config.gateway.password,
+            heartbeat_ns=config.heartbeat_ns,
+            cpu=config.cpu,
+            notify_fd=notify_fd,
+            orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),
+        ),
+        book=book,
+        progress=progress,
+    )
+    try:
+        exchange.open()
+    except OpenError as error:
+        raise MissingError(f"{error}: {_advice(error.errno)}") from None
+    return exchange
+
+
+def _advice(cause: int) -> str:
+    if cause in (errno.EPERM, errno.EACCES):
+        return "run as root, or give CAP_NET_RAW"
+    if cause == errno.ENODEV:
+        return "create the interface in this network namespace first (ip link show lists what is there)"
+    if cause == errno.EADDRNOTAVAIL:
+        return "give an interface of this network namespace that address (ip addr add)"
+    if cause == errno.EADDRINUSE:
+        return "stop what holds the port (ss -ltnp shows it) or choose another"
+    return "see the cause named"
+
+
+@dataclass
+class _Commands:
+    """Lines of JSON on stdin, whatever pieces they arrive in."""
+
+    descriptor: int
+    rest: bytes = b""
+    ended: bool = False
+    started: bool = False
+
+    def read(self) -> Iterator[dict[str, object]]:
+        data = os.read(self.descriptor, 65536)
+        if not data:
+            self.ended = True
+            yield {"do": "stop"}
+            return
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in filter(None, (line.strip() for line in lines)):
+            yield self._parse(line)
+
+    def _parse(self, line: bytes) -> dict[str, object]:
+        try:
+            command = json.loads(line)
+        except ValueError:
+            command = None
+        if command == {"do": "stop"}:
+            return {"do": "stop"}
+        at_ns = command.get("at_ns") if isinstance(command, dict) else None
+        if type(at_ns) is not int or not 0 < at_ns < 2**62 or command != {"do": "start", "at_ns": at_ns}:
+            raise InputError(
+                f"command {line.decode(errors='replace')[:200]!r}: expected "
+                '{"do": "start", "at_ns": T} or {"do": "stop"}'
+            )
+        if self.started:
+            raise InputError("command start: given twice: the schedule runs once a process")
+        self.started = True
+        return {"do": "start", "at_ns": at_ns}
+
+
+def _serve(exchange: Exchange, *, notify_fd: int, stop_fd: int) -> None:
+    """Obey commands and report until told to stop (or stdin ends, or a signal comes)."""
+    commands = _Commands(0)
+    while True:
+        readable, _, _ = select.select([commands.descriptor, notify_fd, stop_fd], [], [])
+        if notify_fd in readable:
+            os.eventfd_read(notify_fd)
+            _say({"event": "published", "at_ns": exchange.published_ns()})
+        if stop_fd in readable:
+            return
+        if commands.descriptor in readable:
+            for command in commands.read():
+                if command["do"] == "stop":
+                    return
+                at_ns = command["at_ns"]
+                assert isinstance(at_ns, int)
+                exchange.start(at_ns)
+
+
+@contextmanager
+def _signals_to(stop_fd: int) -> Iterator[None]:
+    """SIGINT and SIGTERM mean stop, in order."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        os.eventfd_write(stop_fd, 1)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(config: Config) -> None:
+    folder = Path(config.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output {folder}: cannot be made: {error.strerror}") from None
+    notify_fd, stop_fd = os.eventfd(0, os.EFD_CLOEXEC), os.eventfd(0, os.EFD_CLOEXEC)
+    with _progress_page(config.progress) as progress, _signals_to(stop_fd):
+        stream = load_stream(config)
+        adds = stream.scan.types.get("A", 0) + stream.scan.types.get("F", 0)
+        book = PublishedBook.for_stream(stream.arena, adds=adds)
+        exchange = _make_exchange(config, stream, book, progress, notify_fd)
+        ready = _ready(stream)
+        exchange.start_thread()
+        try:
+            _say(ready)
+            _serve(exchange, notify_fd=notify_fd, stop_fd=stop_fd)
+        finally:
+            exchange.stop()
+            write_results(folder, exchange=exchange, book=book, stream=stream, ready=ready)
+        _say({"event": "stopped"})
+
+
+def run(path: Path) -> None:
+    """One run of the exchange; TrafficError for everything the user can mend."""
+    parent = os.getppid()
+    config = load_config(path)
+    if config.die_with_parent and not die_with_parent(parent):
+        raise TrafficError("the parent process is gone already: nothing to serve")
+    _run(config)

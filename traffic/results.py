@@ -1,0 +1,54 @@
+"""What a run leaves behind: the stopped exchange enters, files in the output folder leave.
+
+messages.itch, packets.npy, drop_copy.npy, book.npy, then exchange.json; each is whole or not there.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traffic.bindings import Exchange, PublishedBook
+from traffic.market.stream import Stream
+
+__all__ = ["write_results"]
+
+
+def _write(folder: Path, name: str, write: Callable[[BinaryIO], object]) -> None:
+    partial = folder / f".{name}.part"
+    with partial.open("wb") as file:
+        write(file)
+    os.replace(partial, folder / name)
+
+
+def _write_array(folder: Path, name: str, rows: NDArray[np.void]) -> None:
+    _write(folder, name, lambda file: np.save(file, rows, allow_pickle=False))
+
+
+def write_results(
+    folder: Path, *, exchange: Exchange, book: PublishedBook, stream: Stream, ready: dict[str, object]
+) -> None:
+    """Write all files; only what was published counts."""
+    packets = exchange.published_packets()
+    end = 0
+    if packets.size:
+        end = int(packets["message_offset"][-1]) + int(packets["bytes"][-1]) - 20
+    _write(folder, "messages.itch", lambda file: file.write(stream.arena[:end].data))
+    _write_array(folder, "packets.npy", packets)
+    _write_array(folder, "drop_copy.npy", exchange.drop_copy())
+    _write_array(folder, "book.npy", book.rows())
+    summary = {
+        "stream": {key: value for key, value in ready.items() if key != "event"},
+        "published": {
+            "messages": int(packets["count"].sum()),
+            "packets": int(packets.size),
+            "at_ns": exchange.published_ns(),
+        },
+        **exchange.counters(),
+    }
+    text = json.dumps(summary, indent=1) + "\n"
+    _write(folder, "exchange.json", lambda file: file.write(text.encode()))
