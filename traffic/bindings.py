@@ -252,6 +252,7 @@ class ExchangeOptions:
     username: str
     password: str
     heartbeat_ns: int
+    lead_ns: int = 0
     cpu: int | None = None
     notify_fd: int = -1
     orders_max: int = 1 << 16
@@ -297,6 +298,7 @@ class Exchange:
         given.packet_count = options.packets.size
         given.first_sequence = options.first_sequence
         given.heartbeat_ns = options.heartbeat_ns
+        given.lead_ns = options.lead_ns
         given.session = self._session
         given.line_count = len(options.lines)
         for index, line in enumerate(options.lines):

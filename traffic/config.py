@@ -55,10 +55,10 @@ class ItchFileSource(_Model):
 
 
 class CaptureSource(_Model):
-    """A pcap or pcapng file with MoldUDP64; its packet boundaries are kept."""
+    """pcap or pcapng files with MoldUDP64, one behind the other; their packet boundaries are kept."""
 
     kind: Literal["pcap"]
-    path: str
+    paths: Annotated[tuple[str, ...], Field(min_length=1)]
     speed: Speed = 1.0
     rate_per_s: Rate | None = None
     gap_max_ns: Annotated[int, Field(ge=0)] | None = None
@@ -127,6 +127,7 @@ class Config(_Model):
     lines: Annotated[tuple[LineConfig, ...], Field(min_length=1, max_length=2)]
     gateway: GatewayConfig
     heartbeat_ns: Annotated[int, Field(ge=1_000_000)] = 1_000_000_000
+    lead_ns: Annotated[int, Field(ge=0, le=1_000_000)] = 0  # packets are sent so much before their intended time
 
     @model_validator(mode="after")
     def _bursts_need_free_packets(self) -> Self:

@@ -120,6 +120,7 @@ def _make_exchange(
             username=config.gateway.username,
             password=config.gateway.password,
             heartbeat_ns=config.heartbeat_ns,
+            lead_ns=config.lead_ns,
             cpu=config.cpu,
             notify_fd=notify_fd,
             orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),

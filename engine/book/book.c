@@ -30,12 +30,12 @@ static enum book_outcome enter(struct book *book, uint64_t reference, uint16_t s
 {
     uint32_t place = 0;
 
+    if (book_index_find(book, reference, &place) != BOOK_INDEX_MISSING)
+        return BOOK_DUPLICATE_REFERENCE;
     if (shares == 0)
         return BOOK_ZERO_SHARES;
     if (price == 0)
         return BOOK_ZERO_PRICE;
-    if (book_index_find(book, reference, &place) != BOOK_INDEX_MISSING)
-        return BOOK_DUPLICATE_REFERENCE;
     if (book->order_count == book->order_capacity)
         return BOOK_FULL;
 
@@ -126,6 +126,11 @@ static enum book_outcome change(struct book *book, const struct event *event)
 
     if (place == BOOK_INDEX_MISSING)
         return BOOK_UNKNOWN_REFERENCE;
+
+    /* a reference that stands for another order is taken: which of the two is right cannot be known */
+    if (event->kind == EVENT_REPLACE && event->new_order_reference != event->order_reference &&
+        book_index_find(book, event->new_order_reference, &empty) != BOOK_INDEX_MISSING)
+        return BOOK_DUPLICATE_REFERENCE;
 
     const struct book_order *order = &book->orders[(uint32_t)book->index[place]];
     uint16_t symbol = order->symbol;

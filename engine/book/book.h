@@ -18,9 +18,10 @@
  *   price 0      means "side empty" in struct book_top: not entered
  *   side         neither 'B' nor 'S': not entered
  *   symbol       0 (the venue's "no instrument") or >= symbol_count: not entered
- *   duplicate    the order that is there stays
- *   replace      always removes the old order first; then the rules above hold for the new one, which inherits
- *                side and symbol. Unknown old reference: nothing happens at all
+ *   duplicate    an add, or a replace whose new reference stands for another order: nothing happens at all, every
+ *                order that is there stays. A replace may keep its own reference
+ *   replace      else removes the old order first, which gives the new one its room; then the rules above hold for
+ *                the new one, which inherits side and symbol. Unknown old reference: nothing happens at all
  *   overfill     executing or cancelling more than is there removes the order
  *   0 shares executed or cancelled: applied, changes nothing
  * All of these but "shares 0" and unknown references leave `complete` false: from then on the book may differ
@@ -56,7 +57,7 @@ enum book_outcome {
     BOOK_IGNORED = 0,             /* not an order message */
     BOOK_APPLIED = 1,
     BOOK_UNKNOWN_REFERENCE = 2,   /* nothing changed */
-    BOOK_DUPLICATE_REFERENCE = 3, /* add or replace: the new order was not entered */
+    BOOK_DUPLICATE_REFERENCE = 3, /* add or replace: nothing changed */
     BOOK_OVERFILL = 4,            /* more shares taken than there were: order removed */
     BOOK_FULL = 5,                /* order or level capacity reached: the new order was not entered */
     BOOK_BAD_SIDE = 6,

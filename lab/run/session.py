@@ -57,10 +57,12 @@ class Session:
             "scratch": self.scratch,
             "progress": progress,
         }
-        floor = None
+        floor, lead_ns = None, 0
         if scenario.measure.wire_floor:
             floor = floor_data(run_pass(floor_plan(scenario), faults=(), directory=raw / "floor", **parts))
-        main = run_pass(main_plan(scenario), faults=scenario.faults, directory=raw / "run", **parts)
+            lead_ns = send_time_ns(floor)
+        plan = main_plan(scenario, lead_ns=lead_ns)
+        main = run_pass(plan, faults=scenario.faults, directory=raw / "run", **parts)
         progress("asking the oracle", 0, 0)
         return run_data(scenario, main, floor)
 
@@ -102,6 +104,16 @@ def floor_data(result: PassResult) -> FloorData:
     )
 
 
+def send_time_ns(floor: FloorData) -> int:
+    """Median time from the exchange's send call to the stamp on line A: how far ahead to send. 0 without stamps."""
+    taps = floor.market_taps
+    stamped = taps[(taps["line"] == 0) & (taps["count"] > 0)]
+    both, sent, seen = np.intersect1d(floor.packets["first_sequence"], stamped["sequence"], return_indices=True)
+    if not len(both):
+        return 0
+    return int(np.median(stamped["stamp_ns"][seen] - floor.packets["sent_ns"][sent, 0]))
+
+
 def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
     """What the engine said of itself; a dead engine's report is empty and says so."""
     path = result.engine / "engine.json"
@@ -137,7 +149,11 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
 def exchange_report(result: PassResult) -> ExchangeReport:
     raw = json.loads((result.exchange / "exchange.json").read_text())
     stalls = raw["loop"]["stalls"].values()
+    stream = raw["stream"]
     return ExchangeReport(
+        types=stream["types"],
+        unknown_types=stream["unknown_types"],
+        length_errors=stream["length_errors"],
         counters={**raw["gateway"], **raw["published"], "late_max_ns": raw["loop"]["late_max_ns"]},
         loop_stall_max_ns=max(stall["max_ns"] for stall in stalls),
         loop_stall_count=sum(stall["count"] for stall in stalls),

@@ -35,6 +35,7 @@ class PassPlan:
     seed: int
     engine: Engine
     stamping: bool = True
+    lead_ns: int = 0
 
 
 def plain(model: FrozenModel) -> dict[str, Any]:
@@ -56,11 +57,11 @@ def source_settings(scenario: Scenario) -> dict[str, Any]:
     common = {"speed": traffic.speed, "rate_per_s": traffic.rate_per_s}
     if traffic.file:
         return {"kind": "itch_file", "paths": [str(path) for path in traffic.file], **common}
-    return {"kind": "pcap", "path": str(traffic.pcap), **common}
+    return {"kind": "pcap", "paths": [str(path) for path in traffic.pcap or ()], **common}
 
 
-def main_plan(scenario: Scenario) -> PassPlan:
-    """The scenario itself."""
+def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
+    """The scenario itself. ``lead_ns``: how long a packet takes from the send call to the wire, as measured."""
     bursts = scenario.traffic.bursts
     return PassPlan(
         name="run",
@@ -69,6 +70,7 @@ def main_plan(scenario: Scenario) -> PassPlan:
         bursts=plain(bursts) if bursts else None,
         seed=scenario.seed,
         engine=scenario.engine,
+        lead_ns=lead_ns,
     )
 
 
@@ -103,6 +105,7 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
         "source": plan.source,
         "packing": plan.packing,
         "bursts": plan.bursts,
+        "lead_ns": plan.lead_ns,
         "lines": [
             {
                 "name": name,

@@ -85,7 +85,12 @@ class Traffic(FrozenModel):
         as_tuple,
         Field(min_length=1, description="ITCH 5.0 file, or a list of files played one after the other."),
     ] = None
-    pcap: Annotated[str | None, Field(description="Capture (pcap) of a MoldUDP64 feed.")] = None
+    pcap: Annotated[
+        tuple[str, ...] | None,
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+        as_tuple,
+        Field(min_length=1, description="Capture (pcap, pcapng) of a MoldUDP64 feed, or a list of them."),
+    ] = None
     symbols: Annotated[Count | None, Field(ge=1, le=65535, description="Symbols of the model.")] = None
     rate_per_s: Annotated[
         Rate | None,

@@ -25,7 +25,7 @@ GOOD: dict[str, object] = {
     "gateway": {"address": "10.77.3.1", "port": 30001, "username": "TAILGT", "password": "TAILGATE"},
     "heartbeat_ns": 1000000000,
 }
-PCAP = {"kind": "pcap", "path": "x", "speed": 1, "rate_per_s": None}
+PCAP = {"kind": "pcap", "paths": ["x"], "speed": 1, "rate_per_s": None}
 BURSTS = {"messages": 1000, "every_ns": 500000000, "spacing_ns": 2000, "packing": 8}
 
 

@@ -50,7 +50,7 @@ def write(path: Path, *packets: Packet, gap_ns: int = 1000, ng: bool = False, na
 
 
 def read(path: Path, **options: object) -> Stream:
-    source = CaptureSource(kind="pcap", path=str(path), **options)  # type: ignore[arg-type]
+    source = CaptureSource(kind="pcap", paths=(str(path),), **options)  # type: ignore[arg-type]
     return capture_stream(source, session=b"TAILGATE01")
 
 

@@ -306,7 +306,7 @@ def test_a_capture_keeps_its_session_and_numbers_on_the_wire(wires: Wires, tmp_p
     ) + struct.pack(">HHHH", 0, 0, 8 + len(payload), 0) + payload  # fmt: skip
     record = struct.pack("<IIII", 1, 0, len(packet), len(packet)) + packet
     (tmp_path / "x.pcap").write_bytes(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1) + record)
-    source = {"kind": "pcap", "path": str(tmp_path / "x.pcap")}
+    source = {"kind": "pcap", "paths": [str(tmp_path / "x.pcap")]}
     with Process(configure(tmp_path, source=source, bursts=None), namespace=wires.namespace) as process:
         ready = process.event()
         assert (ready["session"], ready["first_sequence"], ready["renumbered"]) == ("000010059B", 41, False)

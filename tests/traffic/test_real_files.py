@@ -31,7 +31,7 @@ def itch(real: Path, *names: str) -> Stream:
 
 
 def capture(path: Path) -> Stream:
-    return capture_stream(CaptureSource(kind="pcap", path=str(path)), session=b"TAILGATE01")
+    return capture_stream(CaptureSource(kind="pcap", paths=(str(path),)), session=b"TAILGATE01")
 
 
 def test_the_open_has_the_messages_its_readme_counts(real: Path) -> None:

@@ -115,7 +115,7 @@ static void serve_orders(struct exchange *exchange, int64_t now_ns) {
     exchange->polled_ns = look(exchange, DOING_ORDERS);
 }
 
-/* When the next packet is due; far away while there is none. */
+/* When the next packet is to be sent, ahead of its intended time by the lead; far away while there is none. */
 static int64_t next_due_ns(struct exchange *exchange) {
     if (exchange->progress->state == EXCHANGE_READY) {
         int64_t start_ns = atomic_load_explicit(&exchange->command_start_ns, memory_order_acquire);
@@ -126,7 +126,7 @@ static int64_t next_due_ns(struct exchange *exchange) {
     }
     if (exchange->progress->state != EXCHANGE_PUBLISHING)
         return INT64_MAX;
-    return exchange->start_ns + exchange->options.packets[exchange->next_packet].intended_ns;
+    return exchange->start_ns + exchange->options.packets[exchange->next_packet].intended_ns - exchange->options.lead_ns;
 }
 
 static void run(struct exchange *exchange) {
@@ -137,7 +137,7 @@ static void run(struct exchange *exchange) {
         int64_t now_ns = look(exchange, DOING_WAIT);
         bool starved = now_ns - exchange->polled_ns > EXCHANGE_STARVED_NS;
         if (now_ns >= due_ns && !starved) {
-            exchange->options.packets[exchange->next_packet].intended_ns = due_ns;
+            exchange->options.packets[exchange->next_packet].intended_ns = due_ns + exchange->options.lead_ns;
             publish_next(exchange);
             due_ns = INT64_MAX;
         } else if (now_ns - exchange->polled_ns >= EXCHANGE_POLL_EVERY_NS &&

@@ -68,6 +68,7 @@ struct exchange_options {
     uint64_t packet_count;
     uint64_t first_sequence;
     int64_t heartbeat_ns;
+    int64_t lead_ns;                   /* send so much before the intended time: what the way to the wire takes */
     const uint8_t *session;            /* 10 bytes */
     struct line_options lines[LINES_MAX];
     uint32_t line_count;

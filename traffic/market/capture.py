@@ -7,8 +7,8 @@ MoldUDP64 is told by its layout, not by ports: anonymised captures have none.
 import io
 import struct
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ PCAP_MAGICS = {
     b"\xa1\xb2\x3c\x4d": ">",
     b"\x4d\x3c\xb2\xa1": "<",
 }
+FILE_GAP_NS = 1_000_000
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 
 
@@ -266,10 +267,21 @@ def _records(
     return records
 
 
+def _read_all(paths: Sequence[str]) -> tuple[list[MoldPacket], Counter[str]]:
+    """The packets of all files; each file begins FILE_GAP_NS behind the end of the one before."""
+    packets: list[MoldPacket] = []
+    skipped: Counter[str] = Counter()
+    for path in paths:
+        part, passed_over = _read(Path(path))
+        shift_ns = packets[-1].time_ns + FILE_GAP_NS - part[0].time_ns if packets else 0
+        packets += [replace(packet, time_ns=packet.time_ns + shift_ns) for packet in part]
+        skipped += passed_over
+    return packets, skipped
+
+
 def capture_stream(source: CaptureSource, *, session: bytes) -> Stream:
-    """Read the capture; keep its session and numbers where they are whole, else number from 1 in ours."""
-    path = Path(source.path)
-    packets, skipped = _read(path)
+    """Read the captures; keep session and numbers where they are whole, else number from 1 in ours."""
+    packets, skipped = _read_all(source.paths)
     whole = _is_whole(packets)
     duplicates = 0
     if not whole:

@@ -1,0 +1,331 @@
+/* Fuzz target: two lines of datagrams through feed, decoder and book, with invariants.
+ *
+ * The input is a program: small capacities first, then steps: a well-formed datagram near the expected number, raw
+ * bytes, time, a datagram before the last one was drained. Message bytes come from the input, so that a forged
+ * number brings other messages than its twin. Checked: numbers strictly increase and add up with what was given up,
+ * every datagram is counted once, every new message is won by one line once, reorder slots are neither lost nor
+ * shared, LIVE means that nothing is missing, and the book is the slow one of shadow_book.h.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/book/book.h"
+#include "engine/feed/feed.h"
+#include "engine/feed/feed_reorder.h"
+#include "engine/feed/itch50.h"
+#include "tests/engine/book/shadow_book.h"
+
+enum { DATAGRAM_BYTES = 512, ORDERS = 64, SYMBOLS = 4, REFERENCES = 96, SLOTS = 8 };
+
+#define REQUIRE(condition) ((condition) ? (void)0 : abort())
+
+struct world {
+    const uint8_t *input;
+    size_t input_left;
+    struct feed feed;
+    struct itch50 itch;
+    struct book book;
+    struct shadow_book shadow;
+    uint8_t *datagram; /* of exact size, so that a read past its end is seen; stays until drained */
+    uint64_t now_ns;
+    uint64_t first_sequence, last_sequence;
+    bool first_known, delivered_any;
+    uint64_t delivered, datagrams, refused, decoded;
+};
+
+static uint8_t take(struct world *world)
+{
+    if (world->input_left == 0)
+        return 0;
+    world->input_left--;
+    return *world->input++;
+}
+
+/* ---- invariants ---- */
+
+static void check_lines(const struct world *world)
+{
+    const struct feed *feed = &world->feed;
+    const struct feed_statistics *statistics = &feed->statistics;
+    uint64_t won = 0, packets = 0, mismatches = 0;
+    uint64_t accounted =
+        statistics->reorder_full_drops + statistics->reorder_oversize_drops + statistics->after_end_drops;
+
+    for (unsigned index = 0; index < FEED_LINE_COUNT; index++) {
+        const struct feed_line_statistics *line = &statistics->lines[index];
+
+        accounted += line->heartbeats + line->ends + line->wins + line->duplicates + line->session_mismatches;
+        for (unsigned kind = 0; kind < MOLDUDP64_OUTCOME_COUNT; kind++)
+            accounted += line->malformed[kind];
+        REQUIRE(line->malformed[MOLDUDP64_VALID] == 0);
+        REQUIRE(line->win_messages >= line->wins && line->win_messages <= line->messages);
+        won += line->win_messages;
+        packets += line->packets;
+        mismatches += line->session_mismatches;
+    }
+    REQUIRE(packets == world->datagrams && accounted == packets);
+    REQUIRE(statistics->caller_errors == world->refused);
+
+    /* what is won is delivered, under the cursor or buffered */
+    uint64_t covered = feed->next_sequence + feed->block_count, owed = feed->block_count;
+
+    for (uint32_t index = 0; index < feed->entry_count; index++) {
+        const struct feed_reorder_entry *entry = feed_reorder_at(feed, index);
+        const uint64_t from = entry->sequence > covered ? entry->sequence : covered;
+
+        if (entry->next_sequence > from) {
+            owed += entry->next_sequence - from;
+            covered = entry->next_sequence;
+        }
+    }
+    REQUIRE(won == statistics->delivered + owed);
+    if (feed->state == FEED_LIVE || feed->state == FEED_DOWN || feed->state == FEED_STARTUP)
+        REQUIRE(statistics->gaps == 0 && mismatches == 0);
+}
+
+static void check_reorder(const struct feed *feed)
+{
+    const uint32_t capacity = feed->options.reorder_packet_count;
+    uint32_t slots = 0;
+
+    REQUIRE(feed->entry_count <= capacity && feed->statistics.reorder_packets_max <= capacity);
+    for (uint32_t index = 0; index < feed->entry_count; index++) {
+        const struct feed_reorder_entry *entry = feed_reorder_at(feed, index);
+
+        REQUIRE(entry->slot < capacity && entry->next_sequence == entry->sequence + entry->count);
+        slots ^= 1u << entry->slot;
+        if (index != 0) {
+            REQUIRE(feed_reorder_at(feed, index - 1)->sequence < entry->sequence);
+            REQUIRE(feed_reorder_at(feed, index - 1)->next_sequence < entry->next_sequence);
+        }
+    }
+    for (uint32_t index = 0; index < capacity - feed->entry_count; index++)
+        slots ^= 1u << feed->free_slots[index];
+    REQUIRE(slots == (1u << capacity) - 1);
+}
+
+static void check_feed(const struct world *world)
+{
+    const struct feed *feed = &world->feed;
+    struct feed_transition last[FEED_TRANSITION_COUNT];
+
+    REQUIRE(feed->state < FEED_STATE_COUNT);
+    REQUIRE(feed->statistics.delivered == world->delivered);
+    REQUIRE(!world->first_known ||
+            feed->next_sequence == world->first_sequence + world->delivered + feed->statistics.gap_messages);
+    const uint32_t count = feed_transitions(feed, last, FEED_TRANSITION_COUNT);
+
+    REQUIRE(count == feed->statistics.transitions - feed->statistics.transitions_lost);
+    REQUIRE(count == 0 ? feed->state == FEED_STARTUP : last[count - 1].to == feed->state);
+    check_lines(world);
+    check_reorder(feed);
+}
+
+static void check_book(const struct world *world)
+{
+    struct book_row rows[ORDERS], expected[ORDERS];
+    const struct book *book = &world->book;
+    const uint32_t count = shadow_export(&world->shadow, expected);
+
+    REQUIRE(book_export(book, rows, ORDERS) == count && book->order_count == count);
+    REQUIRE(memcmp(rows, expected, count * sizeof(rows[0])) == 0);
+    REQUIRE(book->level_count == shadow_level_count(&world->shadow));
+    REQUIRE(book->block_count <= book->block_capacity && book->statistics.block_count_max <= book->block_capacity);
+    for (uint32_t index = 0; index < count; index++) {
+        const struct book_order *order = book_find(book, rows[index].reference);
+
+        REQUIRE(order != NULL && order->shares == rows[index].shares && order->price == rows[index].price);
+    }
+    for (uint16_t symbol = 0; symbol < SYMBOLS; symbol++) {
+        const struct book_top top = shadow_top(&world->shadow, symbol);
+
+        REQUIRE(memcmp(&top, book_top(book, symbol), sizeof(top)) == 0);
+    }
+    REQUIRE(book->complete == shadow_complete(&world->shadow));
+    REQUIRE(memcmp(book->statistics.outcomes, world->shadow.outcomes, sizeof(world->shadow.outcomes)) == 0);
+}
+
+/* ---- steps ---- */
+
+static void hear(struct world *world, const struct feed_message *message)
+{
+    struct event event;
+
+    REQUIRE(!world->delivered_any || message->sequence > world->last_sequence);
+    REQUIRE(message->line < FEED_LINE_COUNT && message->arrival_ns <= world->now_ns);
+    world->last_sequence = message->sequence;
+    world->delivered_any = true;
+    world->delivered++;
+    if (!itch50_take(&world->itch, message->data, message->length, &event))
+        return;
+    REQUIRE(event.kind != EVENT_NONE && event.kind < EVENT_KIND_COUNT);
+    world->decoded++;
+    book_prefetch(&world->book, &event);
+    REQUIRE(book_apply(&world->book, &event) == shadow_apply(&world->shadow, &event));
+}
+
+static void drain(struct world *world)
+{
+    struct feed_message message;
+
+    while (feed_next(&world->feed, &message))
+        hear(world, &message);
+    REQUIRE(world->feed.block_count == 0 && !world->feed.pending);
+    check_feed(world);
+    check_book(world);
+}
+
+static void give(struct world *world, unsigned line, const uint8_t *bytes, uint32_t length, bool check_refusal)
+{
+    free(world->datagram);
+    world->datagram = malloc(length + 1u); /* odd address: loads must not care */
+    REQUIRE(world->datagram != NULL);
+    memcpy(world->datagram + 1, bytes, length);
+
+    const enum feed_outcome outcome = feed_accept(&world->feed, line, world->datagram + 1, length, world->now_ns);
+
+    REQUIRE(outcome < FEED_OUTCOME_COUNT && (outcome == FEED_ACCEPT_BAD_LINE) == (line >= FEED_LINE_COUNT));
+    world->datagrams += line < FEED_LINE_COUNT;
+    world->refused += line >= FEED_LINE_COUNT;
+    if (!world->first_known && world->feed.sequence_known) {
+        world->first_known = true;
+        world->first_sequence = world->feed.next_sequence - world->feed.statistics.gap_messages;
+    }
+    if (check_refusal && world->feed.block_count != 0) {
+        REQUIRE(feed_accept(&world->feed, line, bytes, length, world->now_ns) == FEED_ACCEPT_NOT_DRAINED);
+        world->refused++;
+    }
+    check_feed(world);
+    drain(world);
+}
+
+static uint32_t put(uint8_t *bytes, uint64_t value, uint32_t size)
+{
+    for (uint32_t index = 0; index < size; index++)
+        bytes[index] = (uint8_t)(value >> (8 * (size - 1 - index)));
+    return size;
+}
+
+/* An order message whose references meet others'. */
+static uint32_t put_message(struct world *world, uint8_t *bytes)
+{
+    static const char types[] = "AAAFECXDUUAPQBSRHYLVWKJhINO";
+    const char type = types[take(world) % (sizeof(types) - 1)];
+    const uint8_t length = itch50_length((uint8_t)type);
+    const uint8_t odd = take(world);
+
+    memset(bytes, 0, 50); /* as long as the longest type */
+    bytes[0] = (uint8_t)type;
+    bytes[2] = odd == 255 ? SYMBOLS : 1 + odd % (SYMBOLS - 1);
+    put(bytes + 11, take(world) % REFERENCES, length >= 19 ? 8 : 0);
+    if (type == 'A' || type == 'F') {
+        bytes[19] = odd == 254 ? '?' : odd & 1 ? 'B' : 'S';
+        put(bytes + 20, odd == 253 ? UINT32_MAX : take(world), 4);
+        put(bytes + 32, odd == 252 ? UINT32_MAX : take(world), 4);
+    } else if (type == 'U') {
+        put(bytes + 19, take(world) % REFERENCES, 8);
+        put(bytes + 27, odd == 253 ? UINT32_MAX : take(world), 4);
+        put(bytes + 31, take(world), 4);
+    } else if (type == 'E' || type == 'C' || type == 'X') {
+        put(bytes + 19, take(world), 4);
+    }
+    return odd == 251 ? take(world) % 50u : length;
+}
+
+static void give_packet(struct world *world)
+{
+    uint8_t bytes[DATAGRAM_BYTES];
+    const uint8_t way = take(world), line = way & 1;
+    const uint8_t count = way >> 1 & 7;
+    const int8_t distance = (int8_t)(take(world) << 2) >> 2; /* -32..31 */
+    const bool end = (way & 0xF0) == 0xF0;
+    uint32_t length = MOLDUDP64_HEADER_SIZE;
+
+    memcpy(bytes, (way & 0xF0) == 0xE0 ? "SESSION002" : "SESSION001", MOLDUDP64_SESSION_SIZE);
+    put(bytes + 10, world->feed.next_sequence + (uint64_t)(int64_t)(distance < -8 ? 0 : distance), 8);
+    put(bytes + 18, end ? MOLDUDP64_COUNT_END : count, 2);
+    for (uint8_t block = 0; !end && block < count; block++) {
+        const uint32_t block_length = put_message(world, bytes + length + 2);
+
+        put(bytes + length, block_length, 2);
+        length += 2 + block_length;
+    }
+    give(world, line, bytes, length, (way & 0x30) == 0x30);
+}
+
+static void give_raw(struct world *world)
+{
+    uint8_t bytes[64];
+    const uint8_t way = take(world);
+    const uint32_t length = way % sizeof(bytes);
+
+    for (uint32_t index = 0; index < length; index++)
+        bytes[index] = take(world);
+    if ((way & 0x40) != 0 && length >= MOLDUDP64_SESSION_SIZE)
+        memcpy(bytes, "SESSION001", MOLDUDP64_SESSION_SIZE);
+    give(world, way >> 7 == 0 ? way & 1 : way & 3, bytes, length, false);
+}
+
+static void step(struct world *world)
+{
+    const uint8_t operation = take(world) % 16;
+
+    if (operation < 11) {
+        give_packet(world);
+    } else if (operation < 14) {
+        world->now_ns += take(world);
+        feed_timer(&world->feed, world->now_ns);
+        drain(world);
+    } else {
+        give_raw(world);
+    }
+}
+
+static void start(struct world *world)
+{
+    static _Alignas(64) uint8_t feed_memory[8192], book_memory[32768];
+    const uint8_t way = take(world);
+    struct feed_options feed_options = {.first_sequence = way & 1,
+                                        .hold_back_ns = take(world),
+                                        .line_silence_ns = (uint64_t)take(world) * 4,
+                                        .reorder_packet_count = 1u << (way >> 1 & 3),
+                                        .reorder_packet_bytes = MOLDUDP64_HEADER_SIZE + 2u * take(world)};
+    const struct book_options book_options = {.order_capacity = 1 + take(world) % ORDERS,
+                                              .level_capacity = 1 + take(world) % ORDERS,
+                                              .symbol_count = SYMBOLS};
+
+    _Static_assert(SLOTS == 1u << 3, "largest reorder_packet_count");
+    if ((way & 8) != 0)
+        memcpy(feed_options.session, "SESSION001", MOLDUDP64_SESSION_SIZE);
+    REQUIRE(feed_init(&world->feed, &feed_options, feed_memory, sizeof(feed_memory)) == 0);
+    REQUIRE(book_init(&world->book, &book_options, book_memory, sizeof(book_memory)) == 0);
+    world->shadow.order_capacity = book_options.order_capacity;
+    world->shadow.level_capacity = book_options.level_capacity;
+    world->shadow.symbol_count = SYMBOLS;
+    world->first_known = feed_options.first_sequence != 0;
+    world->first_sequence = feed_options.first_sequence;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct world world;
+
+    memset(&world, 0, sizeof(world));
+    world.input = data;
+    world.input_left = size;
+    world.now_ns = 1;
+    start(&world);
+    while (world.input_left != 0)
+        step(&world);
+    uint64_t types = 0;
+
+    for (uint32_t type = 0; type < 256; type++)
+        types += world.itch.statistics.types[type];
+    REQUIRE(types == world.decoded);
+    REQUIRE(types + world.itch.statistics.unknown_types + world.itch.statistics.length_errors == world.delivered);
+    free(world.datagram);
+    return 0;
+}
