@@ -9,10 +9,9 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
-import typer
 from rich.console import Console
 
 from lab.errors import TailgateError, UsageError
@@ -22,30 +21,41 @@ __all__ = ["app", "main"]
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
 
-app = typer.Typer(
-    help="Measure a trading engine wire to wire, break its world, and say with evidence whether the tail held.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-bench = typer.Typer(help="Measure the lab itself: wires side by side, and what a tap costs.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
-
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Prefix = Annotated[str, typer.Option(help="Name of the lab; its namespaces are PREFIX-exchange and PREFIX-engine.")]
-Results = Annotated[Path, typer.Option(help="Directory that runs land in.")]
-Scenarios = Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Scenario files, names or directories.")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's directory, or latest.")]
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+prefix_option = click.option(
+    "--prefix",
+    default="tailgate",
+    show_default=True,
+    help="Name of the lab; its namespaces are PREFIX-exchange and PREFIX-engine.",
+)
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Directory that runs land in.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tailgate")
+def app() -> None:
+    """Measure a trading engine wire to wire, break its world, and say with evidence whether the tail held."""
+
+
+@app.group()
+def bench() -> None:
+    """Measure the lab itself: wires side by side, and what a tap costs."""
 
 
 def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def assignments(pairs: list[str]) -> dict[str, str]:
+def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
     """--set NAME=VALUE, as a mapping."""
     for pair in pairs:
         if "=" not in pair:
@@ -54,30 +64,28 @@ def assignments(pairs: list[str]) -> dict[str, str]:
 
 
 @app.command()
-def run(
-    scenarios: Scenarios,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter.")] = None,
-    results: Results = Path("results"),
-    prefix: Prefix = "tailgate",
-    as_json: Json = False,
-) -> None:
-    """Run scenarios and judge them; the exit code is the worst verdict's."""
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter of the scenario.")
+@results_option
+@prefix_option
+@as_json_option
+def run(scenarios: tuple[str, ...], settings: tuple[str, ...], results: Path, prefix: str, as_json: bool) -> int:
+    """Run scenarios (files, names or directories) and judge them; the exit code is the worst verdict's."""
     from lab.run.command import run_scenarios
 
-    raise typer.Exit(
-        run_scenarios(
-            scenarios,
-            settings=assignments(settings or []),
-            results=results,
-            prefix=prefix,
-            console=None if as_json else out,
-            emit=print_json if as_json else None,
-        )
+    return run_scenarios(
+        scenarios,
+        settings=assignments(settings),
+        results=results,
+        prefix=prefix,
+        console=None if as_json else out,
+        emit=print_json if as_json else None,
     )
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+@as_json_option
+def doctor(as_json: bool) -> int:
     """Say what this host can measure, at which grade, and what to change."""
     from lab.host import examine
     from lab.report import render_findings
@@ -87,11 +95,14 @@ def doctor(as_json: Json = False) -> None:
         print_json([finding.to_json() for finding in findings])
     else:
         render_findings(findings, out)
-    raise typer.Exit(69 if any(finding.status == "missing" for finding in findings) else 0)
+    return 69 if any(finding.status == "missing" for finding in findings) else 0
 
 
 @app.command()
-def report(run_name: Run = "latest", results: Results = Path("results"), as_json: Json = False) -> None:
+@click.argument("run_name", metavar="RUN", default="latest")
+@results_option
+@as_json_option
+def report(run_name: str, results: Path, as_json: bool) -> None:
     """Print a run's table and write its report.html again from its files."""
     from lab.report import render_terminal, write_report
     from lab.results import load_run
@@ -105,24 +116,19 @@ def report(run_name: Run = "latest", results: Results = Path("results"), as_json
 
 
 @app.command()
-def compare(
-    first: Annotated[str, typer.Argument(metavar="RUN", help="The base.")],
-    second: Annotated[str, typer.Argument(metavar="RUN", help="What is compared with it.")],
-    results: Results = Path("results"),
-    force: Annotated[bool, typer.Option(help="Compare although hosts or scenarios differ.")] = False,
-    as_json: Json = False,
-) -> None:
+@click.argument("first", metavar="RUN")
+@click.argument("second", metavar="RUN")
+@results_option
+@click.option("--force", is_flag=True, help="Exit 0 although hosts or scenarios differ.")
+@as_json_option
+def compare(first: str, second: str, results: Path, force: bool, as_json: bool) -> int:
     """Put two runs side by side, with ratios and confidence intervals."""
     from lab.compare import compare_runs
-    from lab.report import render_comparison
     from lab.results import load_run
 
     comparison = compare_runs(load_run(first, root=results), load_run(second, root=results))
-    if as_json:
-        print_json(comparison.to_json())
-    else:
-        render_comparison(comparison.to_json(), out)
-    raise typer.Exit(0 if comparison.comparable or force else 2)
+    show(comparison, as_json)
+    return 0 if comparison.comparable or force else 2
 
 
 @app.command()
@@ -134,7 +140,8 @@ def schema() -> None:
 
 
 @app.command()
-def heal(as_json: Json = False) -> None:
+@as_json_option
+def heal(as_json: bool) -> None:
     """Undo what crashed runs left behind: processes, namespaces, scratch files."""
     from lab.topology import heal as undo
 
@@ -149,24 +156,22 @@ def heal(as_json: Json = False) -> None:
 
 
 @bench.command("wires")
-def bench_wires(
-    scenario: Annotated[str, typer.Option(help="Scenario played over both wires.")] = "scenarios/steady",
-    results: Results = Path("results"),
-    prefix: Prefix = "tailgate",
-    as_json: Json = False,
-) -> None:
-    """Play one scenario over af_xdp and over kernel sockets, and compare them."""
+@click.option("--scenario", default="scenarios/steady", show_default=True, help="Played over both wires.")
+@results_option
+@prefix_option
+@as_json_option
+def bench_wires(scenario: str, results: Path, prefix: str, as_json: bool) -> None:
+    """Play one scenario over kernel sockets and over af_xdp, and compare them."""
     from lab.run.bench import compare_wires
 
     show(compare_wires(scenario, results=results, prefix=prefix, console=None if as_json else out), as_json)
 
 
 @bench.command("tap")
-def bench_tap(
-    repeats: Annotated[int, typer.Option(min=1, help="Pairs of passes, with and without the tap.")] = 3,
-    prefix: Prefix = "tailgate",
-    as_json: Json = False,
-) -> None:
+@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Pairs of passes.")
+@prefix_option
+@as_json_option
+def bench_tap(repeats: int, prefix: str, as_json: bool) -> None:
     """Measure what the tap adds to the engine's answer time, seen by the exchange's own clock."""
     from lab.run.bench import tap_cost
 
@@ -202,15 +207,12 @@ def main() -> None:
     """Entry point of the ``tailgate`` command."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
-    as_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False)
     except TailgateError as error:
-        complain(error, as_json)
+        complain(error, "--json" in sys.argv)
         code = error.exit_code
-    except click.exceptions.Exit as leaving:
-        code = leaving.exit_code
-    except click.UsageError as error:
+    except click.ClickException as error:
         err.print(f"tailgate: {error.format_message()}; next: tailgate --help", markup=False)
         code = EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):

@@ -33,13 +33,10 @@ class TailgateError(Exception):
         self.todo = todo
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        lines = [head]
-        if self.why:
-            lines.append(f"  because: {self.why}")
-        if self.todo:
-            lines.append(f"  next:    {self.todo}")
-        return "\n".join(lines)
+        """One line: "where: what: why; next: todo"."""
+        parts = [part for part in (self.where, self.what, self.why) if part]
+        text = ": ".join(parts) + (f"; next: {self.todo}" if self.todo else "")
+        return " ".join(text.split())
 
     def to_json(self) -> Mapping[str, object]:
         """The same content for ``--json`` readers."""
@@ -76,7 +73,7 @@ class Problem:
     def __str__(self) -> str:
         key = f"{self.key}: " if self.key else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{self.where}: {key}{self.message}{hint}"
+        return " ".join(f"{self.where}: {key}{self.message}{hint}".split())
 
 
 class ScenarioError(UsageError):
@@ -92,7 +89,8 @@ class ScenarioError(UsageError):
         )
 
     def __str__(self) -> str:
-        return "\n".join([*(str(problem) for problem in self.problems), f"  next:    {self.todo}"])
+        """One line per problem, and nothing else."""
+        return "\n".join(str(problem) for problem in self.problems)
 
     def to_json(self) -> Mapping[str, object]:
         problems = [

@@ -38,7 +38,7 @@ DURATION_NS = {
     "ns": 1,
     "us": 1_000,
     "µs": 1_000,  # micro sign
-    "μs": 1_000,  # noqa: RUF001  Greek mu: both are typed in practice
+    "μs": 1_000,
     "ms": 1_000_000,
     "s": 1_000_000_000,
     "min": 60_000_000_000,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lab.check import (  # noqa: I001  the order here is the order of the checks table
+# isort: off
+from lab.check import (  # the order here is the order of the checks table
     samples,
     engine_alive,
     tap_complete,
@@ -12,18 +13,22 @@ from lab.check import (  # noqa: I001  the order here is the order of the checks
     orders_while_blind,
     position_matches_drop_copy,
     book_matches_oracle,
+    every_message_decoded,
 )
+
+# isort: on
 from lab.check.base import CheckResult, Evidence, Verdict, register, registered_checks
-from lab.check.judge import Judgement, judge, verdict_of
+from lab.check.judge import Checked, judge, verdict_of
 
 __all__ = [
     "CheckResult",
+    "Checked",
     "Evidence",
-    "Judgement",
     "Verdict",
     "book_matches_oracle",
     "clock",
     "engine_alive",
+    "every_message_decoded",
     "judge",
     "orders_while_blind",
     "pacing",

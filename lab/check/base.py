@@ -1,10 +1,10 @@
 """What a check is: a name, a function from evidence to a CheckResult, and the registry both live in.
 
 How to write the next one
-    1. Add ``lab/check/<name>.py`` with one function ``check(evidence: Evidence) -> CheckResult`` decorated with
-       ``@register("<name>", always=...)``. ``always=True`` runs in every run; otherwise only when ``expect`` asks.
-    2. Use ``passed``, ``failed`` and ``unknown``. UNKNOWN is for evidence that is missing or doubtful; FAIL is
-       for evidence that the engine did wrong. Say in ``evidence`` what a reader would look at next.
+    1. Add ``lab/check/<name>.py`` with one function ``check(evidence: Evidence) -> CheckResult`` under
+       ``@register("<name>", always=...)``: ``always=True`` runs in every run, otherwise when ``expect`` asks.
+    2. Use ``passed``, ``failed`` and ``unknown``. UNKNOWN is for evidence that is missing or doubtful; FAIL
+       is for evidence that the engine did wrong. Say in ``evidence`` what a reader would look at next.
     3. Name it in lab/scenario/figures.py CHECKS, import it in lab/check/__init__.py, list it in
        lab/python_sources.txt, and add tests for each of the three verdicts.
 

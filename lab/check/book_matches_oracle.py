@@ -28,7 +28,9 @@ def check(evidence: Evidence) -> CheckResult:
     mine = np.sort(require_rows(data.engine_book, BOOK, "the engine's book"), order=ORDER)
     market = np.sort(require_rows(data.exchange_book, BOOK, "the exchange's book"), order=ORDER)
     if len(market) == 0 and len(mine) == 0:
-        return unknown(NAME, expected=EXPECTED, observed="both books are empty", evidence="nothing was compared")
+        return unknown(
+            NAME, expected=EXPECTED, observed="both books are empty", evidence="nothing was compared"
+        )
     shorter = min(len(mine), len(market))
     different = np.flatnonzero(mine[:shorter] != market[:shorter])
     if len(different) or len(mine) != len(market):
@@ -37,7 +39,9 @@ def check(evidence: Evidence) -> CheckResult:
         why = f"first difference: engine {_row(mine, first)}, exchange {_row(market, first)}"
         return failed(NAME, expected=EXPECTED, observed=observed, evidence=why)
     symbols = len(np.unique(market["symbol"]))
-    return passed(NAME, expected=EXPECTED, observed=f"{len(market):,} orders of {symbols:,} symbols are equal")
+    return passed(
+        NAME, expected=EXPECTED, observed=f"{len(market):,} orders of {symbols:,} symbols are equal"
+    )
 
 
 def _row(rows: Rows, index: int) -> str:

@@ -10,7 +10,7 @@ __all__ = ["check"]
 
 NAME = "clock"
 EXPECTED = "no negative latency"
-# The send call may return after the frame has crossed a veth, so tx_ns can be later than the arrival it caused.
+# The send call may return after the frame has crossed a veth: tx_ns can be later than the arrival it caused.
 OVERLAPPING = ("wire_out",)
 
 
@@ -34,7 +34,7 @@ def check(evidence: Evidence) -> CheckResult:
         NAME,
         expected=EXPECTED,
         observed="none",
-        evidence=f"one domain ({clock.domain}), grade {clock.grade}, uncertainty {clock.uncertainty_ns} ns{note}",
+        evidence=f"domain {clock.domain}, grade {clock.grade}, uncertainty {clock.uncertainty_ns} ns{note}",
     )
 
 

@@ -24,7 +24,10 @@ def check(evidence: Evidence) -> CheckResult:
     mode = f" ({engine.wire_mode})" if engine.wire_mode else ""
     state = engine.final_feed_state or "not reported"
     return passed(
-        NAME, expected=EXPECTED, observed="both did", evidence=f"wire {engine.wire}{mode}, feed at the end {state}"
+        NAME,
+        expected=EXPECTED,
+        observed="both did",
+        evidence=f"wire {engine.wire}{mode}, feed at the end {state}",
     )
 
 

@@ -13,9 +13,7 @@ from lab.measure.rows import Rows
 __all__ = ["live_throughout"]
 
 
-def live_throughout(
-    transitions: Sequence[Transition], from_ns: Rows, until_ns: Rows
-) -> NDArray[np.bool_]:
+def live_throughout(transitions: Sequence[Transition], from_ns: Rows, until_ns: Rows) -> NDArray[np.bool_]:
     """For each interval: True when the state was LIVE at its start and did not change before its end."""
     ordered = sorted(transitions, key=lambda transition: transition.at_ns)
     at = np.array([transition.at_ns for transition in ordered], np.int64)

@@ -1,14 +1,15 @@
 """Evidence in; every check's result and the verdict of the run out.
 
-FAIL if any check failed; else UNKNOWN if any could not be decided, or if there was nothing to decide on; else PASS.
+FAIL if any check failed; else UNKNOWN if any could not be decided, or if there was none; else PASS.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from lab.check.base import CheckResult, Evidence, Registered, Verdict, registered_checks, unknown
 from lab.check.thresholds import check_threshold
@@ -18,16 +19,19 @@ from lab.measure.measurement import Measurement
 from lab.scenario.figures import canonical
 from lab.scenario.models import Scenario
 
-__all__ = ["Judgement", "judge", "verdict_of"]
+__all__ = ["Checked", "judge", "verdict_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Checked:
+    """``blocks`` are the numbers that were judged: those of summary.json."""
+
     checks: tuple[CheckResult, ...]
     verdict: Verdict
+    blocks: Mapping[str, Any]
 
 
-def judge(data: RunData, measurement: Measurement, scenario: Scenario) -> Judgement:
+def judge(data: RunData, measurement: Measurement, scenario: Scenario) -> Checked:
     """Always-on checks first, then the scenario's expectations in their order."""
     evidence = Evidence(
         data=data, measurement=measurement, blocks=figure_blocks(data, measurement), scenario=scenario
@@ -40,7 +44,7 @@ def judge(data: RunData, measurement: Measurement, scenario: Scenario) -> Judgem
             item = Registered(name=name, check=partial(check_threshold, name), always=False)
         if not item.always:
             results.append(_guarded(item, evidence))
-    return Judgement(checks=tuple(results), verdict=verdict_of(results))
+    return Checked(checks=tuple(results), verdict=verdict_of(results), blocks=evidence.blocks)
 
 
 def verdict_of(results: Sequence[CheckResult]) -> Verdict:

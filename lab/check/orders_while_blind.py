@@ -1,7 +1,7 @@
 """orders_while_blind: orders on the wire that were decided while the feed was not LIVE.
 
-The decision's own feed_state counts them. The engine's stamped transitions are the second witness: when they say
-that the feed was away from LIVE and the decision says LIVE, the two cannot both be right, and nothing is decided.
+The decision's own feed_state counts them. The engine's stamped transitions are the second witness: when they
+say that the feed was away from LIVE and the decision says LIVE, one of them is wrong, and nothing is decided.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def check(evidence: Evidence) -> CheckResult:
     expected = str(threshold)
     data = evidence.data
     ordered = np.unique(data.order_arrivals["trigger_sequence"])
-    rows = data.decisions[np.isin(data.decisions["trigger_sequence"], ordered) & (data.decisions["reason"] == 0)]
+    rows = data.decisions[
+        np.isin(data.decisions["trigger_sequence"], ordered) & (data.decisions["reason"] == 0)
+    ]
     blind = rows[rows["feed_state"] != FEED_LIVE]
     unexplained = np.setdiff1d(ordered, data.decisions["trigger_sequence"])
     if len(ordered) == 0 and not (evidence.measurement.samples["status"] == Status.BLOCKED).any():
@@ -46,7 +48,7 @@ def check(evidence: Evidence) -> CheckResult:
     doubtful = claimed[_deep_in_blindness(evidence, claimed["risk_ns"])]
     if len(doubtful):
         first = int(doubtful["trigger_sequence"][0])
-        why = f"{len(doubtful):,} decisions say LIVE while the transitions say otherwise, first for message {first}"
+        why = f"{len(doubtful):,} decisions say LIVE and the transitions do not, first for message {first}"
         return unknown(NAME, expected=expected, observed=observed, evidence=why)
     return passed(
         NAME,
@@ -59,7 +61,9 @@ def check(evidence: Evidence) -> CheckResult:
 def _deep_in_blindness(evidence: Evidence, at: Rows) -> Rows:
     """Not LIVE for the whole of ``at`` +- the tolerance."""
     transitions = evidence.data.engine.transitions
-    moments = [live_throughout(transitions, at + shift, at + shift) for shift in (-TOLERANCE_NS, 0, TOLERANCE_NS)]
+    moments = [
+        live_throughout(transitions, at + shift, at + shift) for shift in (-TOLERANCE_NS, 0, TOLERANCE_NS)
+    ]
     result: Rows = ~(moments[0] | moments[1] | moments[2])
     return result
 

@@ -1,4 +1,4 @@
-"""pacing: the exchange sent when it intended to, and what it sent reached the wire; otherwise nothing is valid."""
+"""pacing: the exchange sent when it intended to, and what it sent reached the wire; or nothing is valid."""
 
 from __future__ import annotations
 

@@ -26,10 +26,14 @@ def check(evidence: Evidence) -> CheckResult:
     stamped = np.unique(data.order_arrivals["token"])
     unstamped = np.setdiff1d(received, stamped, assume_unique=True)
     if len(unstamped):
-        doubts.append(f"{len(unstamped):,} orders in the drop copy have no wire stamp, first {_text(unstamped)}")
+        doubts.append(
+            f"{len(unstamped):,} orders in the drop copy have no wire stamp, first {_text(unstamped)}"
+        )
     unreceived = np.setdiff1d(stamped, received, assume_unique=True)
     if len(unreceived):
-        doubts.append(f"{len(unreceived):,} orders on the wire are not in the drop copy, first {_text(unreceived)}")
+        doubts.append(
+            f"{len(unreceived):,} orders on the wire are not in the drop copy, first {_text(unreceived)}"
+        )
     matched = samples["status"] == Status.MATCHED
     blind = matched & (samples["wire_ns"] == MISSING)
     if blind.any():

@@ -41,7 +41,10 @@ def _evidence(evidence: Evidence, figure: str, value: int | float | Fraction, ki
     count = look_up(evidence.blocks, f"{head}.count")
     if tail.endswith("_over_floor"):
         point = tail.removesuffix("_over_floor")
-        above, floor = look_up(evidence.blocks, f"{head}.{point}"), look_up(evidence.blocks, f"wire_floor.{point}")
+        above, floor = (
+            look_up(evidence.blocks, f"{head}.{point}"),
+            look_up(evidence.blocks, f"wire_floor.{point}"),
+        )
         return f"{head}.{point} {above} ns over wire_floor.{point} {floor} ns"
     if kind is Kind.DURATION and count is not None and tail != "count":
         return f"{value} ns of {int(count):,} samples"

@@ -1,8 +1,8 @@
 """triggers_accounted: every message that should cause an order is matched, blocked by risk, or has an excuse.
 
 Excuses for an unmatched trigger are: its packet never reached the engine, or the feed was not LIVE around its
-arrival. A trigger that arrived while LIVE and left neither an order nor a rejection is a FAIL, and so is an order
-that the engine says it sent and that nobody saw, and an order for a message that is not a trigger.
+arrival. A trigger that arrived while LIVE and left neither an order nor a rejection is a FAIL, and so is an
+order that the engine says it sent and that nobody saw, and an order for a message that is not a trigger.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ AROUND_NS = 1_000_000  # a gap is seen by the packet after it, and acted on with
 def check(evidence: Evidence) -> CheckResult:
     counts, matching = evidence.measurement.counts, evidence.measurement.matching
     samples = matching.samples
-    observed = (
-        f"{counts.triggers:,} == {counts.matched:,} + {counts.risk_blocked:,} + {counts.unmatched:,}"
-    )
+    observed = f"{counts.triggers:,} == {counts.matched:,} + {counts.risk_blocked:,} + {counts.unmatched:,}"
     if counts.triggers == 0:
         why = "nothing in this run could cause an order"
         return unknown(NAME, expected=EXPECTED, observed="no trigger", evidence=why)
@@ -67,7 +65,9 @@ def _judge_silent(evidence: Evidence, silent: Rows, wrong: list[str], doubts: li
     engine = evidence.data.engine
     if not engine.transitions or engine.transitions_lost:
         doubts.append(
-            _some("triggers have no decision and the feed's states are not known", reached["trigger_sequence"])
+            _some(
+                "triggers have no decision and the feed's states are not known", reached["trigger_sequence"]
+            )
         )
         return excused
     at = reached["wire_ns"]
@@ -77,7 +77,9 @@ def _judge_silent(evidence: Evidence, silent: Rows, wrong: list[str], doubts: li
             _some("triggers arrived while LIVE and left no decision", reached["trigger_sequence"][live])
         )
     if not live.all():
-        excused.append(f"{int((~live).sum()):,} triggers arrived while the feed was not LIVE, or about to change")
+        excused.append(
+            f"{int((~live).sum()):,} triggers arrived while the feed was not LIVE, or about to change"
+        )
     return excused
 
 

@@ -22,7 +22,9 @@ class DropOptions(FaultOptions):
         Field(min_length=1, max_length=2, description="Lines that lose them: [A], [B] or [A, B]."),
     ] = ("A", "B")
     packets: Annotated[Count, Field(ge=1, description="Consecutive packets lost on each line.")]
-    at: Annotated[SequenceTrigger, Field(description="The first packet lost is the one carrying this message.")]
+    at: Annotated[
+        SequenceTrigger, Field(description="The first packet lost is the one carrying this message.")
+    ]
 
 
 @register

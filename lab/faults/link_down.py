@@ -17,7 +17,9 @@ class LinkDownOptions(FaultOptions):
 
     do: Annotated[Literal["link_down"], Field(description="The fault's name.")]
     port: Annotated[Port, Field(description="Which wire: A, B or order.")]
-    for_ns: Annotated[Duration, Field(alias="for", ge=1, description="How long it stays down, such as 200ms.")]
+    for_ns: Annotated[
+        Duration, Field(alias="for", ge=1, description="How long it stays down, such as 200ms.")
+    ]
     at: Annotated[Trigger, Field(description="When it goes down: sequence or time.")]
 
     def duration_ns(self) -> int | None:

@@ -16,7 +16,9 @@ class PauseOptions(FaultOptions):
     """Stop the engine, then let it go on; the market does not wait."""
 
     do: Annotated[Literal["pause"], Field(description="The fault's name.")]
-    for_ns: Annotated[Duration, Field(alias="for", ge=1, description="How long it stands still, such as 50ms.")]
+    for_ns: Annotated[
+        Duration, Field(alias="for", ge=1, description="How long it stands still, such as 50ms.")
+    ]
     at: Annotated[Trigger, Field(description="When it stops: sequence or time.")]
 
     def duration_ns(self) -> int | None:

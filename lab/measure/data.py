@@ -48,7 +48,7 @@ def empty_rows() -> dict[str, Rows]:
 
 @dataclass(frozen=True, kw_only=True)
 class ClockInfo:
-    """The domain every stamp of the run is in, how good the stamps are, and how far two stamps may disagree."""
+    """The domain every stamp is in, how good the stamps are, and how far two of them may disagree."""
 
     domain: str = "CLOCK_MONOTONIC"
     grade: str = "sw-driver"  # hw | sw-driver | sw-app: what the packets really got
@@ -78,10 +78,10 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineReport:
-    """engine.json. ``positions`` is by symbol (stock locate), in shares; ``risk`` counts blocks by reason name.
+    """engine.json. ``positions`` is by symbol (stock locate), in shares; ``risk`` counts blocks by reason.
 
-    ``exit_code`` is None while the process's end is unknown; ``reason_names`` maps a decision's reason code to
-    its name. ``feed`` may nest one level (``lines`` -> ``A`` -> counter).
+    ``exit_code`` is None while the process's end is unknown; ``reason_names`` maps a decision's reason code
+    to its name. ``feed`` may nest one level (``lines`` -> ``A`` -> counter).
     """
 
     alive: bool
@@ -104,12 +104,19 @@ class EngineReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ExchangeReport:
-    """exchange.json: the exchange's own counters and the longest its loop stood still."""
+    """exchange.json: the exchange's own counters and the longest its loop stood still.
+
+    ``types`` counts the published messages by ITCH type letter; empty when that is not known.
+    ``unknown_types`` and ``length_errors`` count published messages that are not ITCH 5.0 as specified.
+    """
 
     counters: Mapping[str, int] = field(default_factory=dict)
     loop_stall_max_ns: int = 0
     loop_stall_count: int = 0
     exit_code: int | None = 0
+    types: Mapping[str, int] = field(default_factory=dict)
+    unknown_types: int = 0
+    length_errors: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
 from lab.measure.rows import LINE_NAMES, TAP_DROPPED_BY_FAULT, Rows
 from lab.measure.wire import PUBLISHED_LINES
+from lab.scenario.figures import FAULT_STEPS, SHARES, WITHIN
 
 __all__ = ["DROP_COPY_KINDS", "figure_blocks", "look_up", "too_few_samples"]
 
@@ -57,10 +58,13 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         "stages": {
             stage: {"negative": series[f"stage.{stage}"].histogram.negative} for stage in STAGE_COLUMNS
         },
-        "order_flow": _order_flow(data.drop_copy),
+        "order_flow": {**_order_flow(data.drop_copy), "risk": dict(data.engine.risk)},
         "risk": dict(data.engine.risk),
         "exchange": {
             **data.exchange.counters,
+            "types": dict(data.exchange.types),
+            "unknown_types": data.exchange.unknown_types,
+            "length_errors": data.exchange.length_errors,
             "loop_stall_max_ns": data.exchange.loop_stall_max_ns,
             "loop_stall_count": data.exchange.loop_stall_count,
         },
@@ -111,7 +115,18 @@ def look_up(blocks: Mapping[str, Any], name: str) -> int | float | Fraction | No
         return Fraction(above) / Fraction(floor) if above is not None and floor else None
     if head == "share":
         counts = blocks["counts"]
-        return Fraction(100 * counts[tail], counts["triggers"]) if counts["triggers"] else None
+        if tail not in SHARES or not counts["triggers"]:
+            return None
+        return Fraction(100 * counts[tail], counts["triggers"])
+    if head == "faults":
+        if tail not in FAULT_STEPS:
+            return None
+        return sum(1 for fault in blocks["faults"] if fault[f"{FAULT_STEPS[tail]}_ns"])
+    if head == "pacing" and tail.startswith("within_"):
+        line = blocks["pacing"].get(LINE_NAMES[0])
+        if tail not in WITHIN or not line or not line["packets"]:
+            return None
+        return Fraction(100 * line["within"][tail.removeprefix("within_")], line["packets"])
     for root in (blocks.get("latency_ns", {}), blocks):
         value: Any = root
         for part in name.split("."):

@@ -42,7 +42,7 @@ def supports(count: int, quantile: Fraction) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyFigures:
-    """Percentiles in ns; None where there is no sample. Unsupported percentiles are still given: see supports()."""
+    """Percentiles in ns; None without samples. Unsupported percentiles are still given: see supports()."""
 
     count: int
     min: int | None
@@ -113,13 +113,20 @@ class Histogram:
             **{name: self.value_at(quantile) for name, quantile in PERCENTILES.items()},
         )
 
+    def buckets(self) -> tuple[Integers, Integers, Integers]:
+        """(lowest equivalent ns, highest equivalent ns, count) of every used bucket, ascending."""
+        used = np.flatnonzero(self.counts)
+        bucket = (used >> HALF_BITS) - 1
+        shift = np.maximum(bucket, 0)
+        lowest = np.where(bucket < 0, used, ((used & (HALF - 1)) + HALF) << shift)
+        return lowest, lowest + (1 << shift) - 1, self.counts[used]
+
     def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(share of samples at or below, highest equivalent value ns) for every used bucket, ascending."""
-        used = np.flatnonzero(self.counts)
-        cumulative = np.cumsum(self.counts[used])
-        total = cumulative[-1] if len(used) else 1
-        values = np.array([_highest_equivalent(int(i)) for i in used], np.float64)
-        return cumulative / total, values
+        _, highest, counts = self.buckets()
+        cumulative = np.cumsum(counts)
+        total = cumulative[-1] if len(counts) else 1
+        return cumulative / total, highest.astype(np.float64)
 
     def to_hdr(self) -> Any:
         """The same counts in ``hdrh``'s HdrHistogram, for encoding and for .hgrm files."""

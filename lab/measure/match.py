@@ -57,8 +57,8 @@ class Status(IntEnum):
 class Matching:
     """``samples`` has a row per trigger, in feed order. The rest counts what fitted no row, with examples.
 
-    ``unexpected_orders`` reached the wire for a message that is not a trigger; ``unpublished`` triggers are in
-    no packet; ``sent_not_seen`` decisions say sent, but no order reached the exchange.
+    ``unexpected_orders`` reached the wire for a message that is not a trigger; ``unpublished`` triggers are
+    in no packet; ``sent_not_seen`` decisions say sent, but no order reached the exchange.
     """
 
     samples: Rows
@@ -73,7 +73,7 @@ class Matching:
 def match_triggers(
     *, packets: Rows, wire: WireArrivals, decisions: Rows, order_arrivals: Rows, triggers: NDArray[np.uint64]
 ) -> Matching:
-    """``triggers`` are sorted, unique feed sequences: the oracle's, or the engine's own where there is none."""
+    """``triggers`` are sorted, unique feed sequences: the oracle's, or else the engine's own."""
     count = len(triggers)
     samples = np.zeros(count, SAMPLES)
     samples["trigger_sequence"] = triggers

@@ -14,14 +14,15 @@ from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
 from lab.measure.rows import LINE_NAMES, MISSING, Rows
 from lab.measure.wire import END_OF_SESSION, NEVER, PUBLISHED_LINES, WireArrivals, first_arrivals, locate
 
-__all__ = ["Counts", "FloorMeasurement", "LinePacing", "Measurement", "Series", "measure_run"]
+__all__ = ["WITHIN_NS", "Counts", "FloorMeasurement", "LinePacing", "Measurement", "Series", "measure_run"]
 
 SECOND_NS = 1_000_000_000
+WITHIN_NS = {"2us": 2_000, "10us": 10_000, "100us": 100_000}  # bounds of pacing.within_*
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The denominators. triggers == matched + risk_blocked + unmatched; ``orders`` counts every order frame."""
+    """The denominators. triggers == matched + risk_blocked + unmatched; ``orders`` counts every order."""
 
     published: int
     triggers: int
@@ -49,7 +50,10 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class LinePacing:
-    """How one line kept to its schedule. ``missing`` packets never reached the wire; ``early`` came before time."""
+    """How one line kept to its schedule. ``missing`` packets never reached the wire; ``early`` came too soon.
+
+    ``within`` counts the packets that arrived at most that far from their intended time, on either side.
+    """
 
     line: str
     packets: int
@@ -58,9 +62,10 @@ class LinePacing:
     early: int
     early_max_ns: int
     late_max_ns: int
+    within: Mapping[str, int]
 
-    def to_json(self) -> dict[str, int | str]:
-        return dict(vars(self))
+    def to_json(self) -> dict[str, object]:
+        return {**vars(self), "within": dict(self.within)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +213,7 @@ def _pacing(
                 early=int((error < 0).sum()),
                 early_max_ns=int(-error.min(initial=0)),
                 late_max_ns=int(error.max(initial=0)),
+                within={name: int((np.abs(error) <= bound).sum()) for name, bound in WITHIN_NS.items()},
             )
         )
     return tuple(result)

@@ -1,12 +1,11 @@
 """A run directory goes in; what the report needs of its files comes out, with a note for every file that is absent.
 
 Only summary.json is required. Everything else makes the report richer: without the samples there is no curve,
-without the raw files no pacing of the gaps, and the report says so where the reader would look for it.
+without the raw files no pacing of the gaps, and the report says so.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from lab.errors import UsageError
-from lab.measure.rows import MISSING, PACKETS, Rows, require_rows
+from lab.measure.match import Status
+from lab.measure.rows import MISSING, Rows
+from lab.results import StoredRun, load_run
 
 __all__ = ["RunFiles", "read_run"]
 
 SAMPLE_TIMES = ("intended_ns", "wire_to_wire_ns", "response_ns")
-HGRM_UNIT_NS = {"ns": 1.0, "us": 1_000.0}
 
 T = TypeVar("T")
 
@@ -51,50 +50,38 @@ class RunFiles:
 
 def read_run(directory: Path) -> RunFiles:
     """UsageError when ``directory`` holds no readable summary.json; every other absence becomes a note."""
-    summary_path = directory / "summary.json"
-    try:
-        summary = json.loads(summary_path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            "no summary to report on",
-            where=str(summary_path),
-            why=str(error),
-            todo="give the directory of a run, such as results/latest",
-        ) from error
+    run = load_run(directory)
     notes: list[str] = []
 
-    def read(name: str, reader: Callable[[Path], T], lacks: str) -> T | None:
-        path = directory / name
+    def read(name: str, reader: Callable[[], T | None], lacks: str) -> T | None:
         try:
-            return reader(path)
+            content = reader()
         except FileNotFoundError:
-            notes.append(f"{name} is not there: {lacks}.")
+            content = None
         except Exception as error:  # a damaged file must not hide the rest of the run
-            notes.append(f"{name} could not be read ({type(error).__name__}: {error}): {lacks}.")
-        return None
+            notes.append(f"{name} could not be read ({type(error).__name__}: {error}); {lacks}.")
+            return None
+        if content is None:
+            notes.append(f"{name} is not there; {lacks}.")
+        return content
 
-    text = read("scenario.yaml", Path.read_text, "the experiment's definition is not shown") or ""
-    floor_asked = bool(summary.get("latency_ns", {}).get("wire_floor", {}).get("count"))
+    text = read("scenario.yaml", (run.path / "scenario.yaml").read_text, "the experiment is not shown") or ""
+    floor = run.summary.get("latency_ns", {}).get("wire_floor", {})
+    if not run.manifest:
+        notes.append("manifest.json is not there; the provenance is incomplete.")
     return RunFiles(
-        directory=directory,
-        summary=summary,
-        manifest=read("manifest.json", _json, "the provenance is incomplete") or {},
+        directory=run.path,
+        summary=run.summary,
+        manifest=run.manifest,
         scenario_text=text,
         scenario=_mapping(text),
-        times=read("samples.parquet", _times, "no percentile curve and no latency over time"),
-        packets=read("raw/run/exchange/packets.npy", _packets, "no pacing figure and no bursts in the others"),
-        market_taps=read("raw/run/market_taps.bin", _taps, "the actual gaps on the wire are not shown"),
-        floor_curve=_floor_curve(directory) if floor_asked else None,
-        events=read("events.jsonl", _events, "no timeline of events") or (),
+        times=read("samples.parquet", lambda: _times(run), "no percentile curve and no latency over time"),
+        packets=read("the raw packets", run.packets, "no pacing figures, and no bursts in the others"),
+        market_taps=read("the raw market taps", run.market_taps, "the actual gaps on the wire are not shown"),
+        floor_curve=_floor_curve(run.path / "wire_floor.hgrm") if floor.get("count") else None,
+        events=tuple(read("events.jsonl", lambda: _events(run), "no timeline") or ()),
         notes=tuple(notes),
     )
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    loaded = json.loads(path.read_text())
-    if not isinstance(loaded, dict):
-        raise ValueError("not a JSON object")
-    return loaded
 
 
 def _mapping(text: str) -> Mapping[str, Any]:
@@ -105,37 +92,23 @@ def _mapping(text: str) -> Mapping[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
-def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
-    return tuple(json.loads(line) for line in path.read_text().splitlines() if line.strip())
+def _events(run: StoredRun) -> list[dict[str, Any]] | None:
+    return run.events() if (run.path / "events.jsonl").exists() else None
 
 
-def _packets(path: Path) -> Rows:
-    rows = require_rows(np.load(path, allow_pickle=False), PACKETS, path.name)
-    return rows[np.argsort(rows["first_sequence"], kind="stable")]
-
-
-def _taps(path: Path) -> Rows:
-    from lab.tap import market_rows  # needs the compiled module, which a reader of reports may not have
-
-    return market_rows(path)
-
-
-def _times(path: Path) -> Mapping[str, Rows]:
-    table = pq.read_table(path, columns=[*SAMPLE_TIMES, "status"])
+def _times(run: StoredRun) -> Mapping[str, Rows]:
+    """Four columns of the samples; reading all of them as rows takes seconds for millions of triggers."""
+    table = pq.read_table(run.path / "samples.parquet", columns=[*SAMPLE_TIMES, "status"])
     times: dict[str, Rows] = {
         name: pc.fill_null(table[name], MISSING).to_numpy().astype(np.int64) for name in SAMPLE_TIMES
     }
-    status = table["status"].to_numpy()
-    if status.dtype.kind in "iu":
-        times["unmatched"] = status == 2
-    else:
-        times["unmatched"] = np.char.lower(status.astype(str)) == "unmatched"
+    status = table["status"].cast("string")
+    times["unmatched"] = pc.equal(status, Status.UNMATCHED.name.lower()).to_numpy().astype(bool)
     return times
 
 
-def _floor_curve(directory: Path) -> tuple[Rows, Rows] | None:
-    """From the percentile file of the floor; its values are ns unless its name says otherwise."""
-    path = directory / "wire_floor.hgrm"
+def _floor_curve(path: Path) -> tuple[Rows, Rows] | None:
+    """Value and Percentile columns of an .hgrm file, whose values are ns."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -148,7 +121,5 @@ def _floor_curve(directory: Path) -> tuple[Rows, Rows] | None:
                 rows.append((float(fields[1]), float(fields[0])))
             except ValueError:
                 continue  # the heading
-    if not rows:
-        return None
     curve = np.array(rows)
-    return curve[:, 0], curve[:, 1]
+    return (curve[:, 0], curve[:, 1]) if rows else None

@@ -7,10 +7,12 @@ ten bytes each. The text of the same figure is the same in every process.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -19,7 +21,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-__all__ = ["COLOURS", "Cloud", "new_figure", "points_path", "to_svg"]
+__all__ = ["COLOURS", "Cloud", "new_figure", "placeholder", "points_path", "styled", "to_svg"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 COLOURS: Mapping[str, str] = {  # CSS variable -> the stand-in that is drawn; the page gives the real ones
     "ink": "#101112",
@@ -75,11 +80,22 @@ class Cloud:
 
 def new_figure(width: float, height: float) -> Figure:
     """``width`` x ``height`` in CSS pixels; transparent."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
-        FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
-        return figure
+    figure = Figure(
+        figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH, layout="constrained"
+    )
+    FigureCanvasSVG(figure)
+    return figure
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: ``draw`` runs with the report's style."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 def placeholder(axes: Axes, name: str) -> None:

@@ -38,9 +38,7 @@ class Document:
         return 1
 
     def problem(self, path: KeyPath, message: str, hint: str | None = None) -> Problem:
-        return Problem(
-            file=self.file, line=self.line(path), key=path_text(path), message=message, hint=hint
-        )
+        return Problem(file=self.file, line=self.line(path), key=path_text(path), message=message, hint=hint)
 
 
 def path_text(path: KeyPath) -> str:

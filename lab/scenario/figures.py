@@ -1,11 +1,13 @@
 """The names that ``expect`` may use, what kind of quantity each is, and the nearest name for a misspelt one.
 
-    <series>.<point>        wire_to_wire.p99, stage.book.p50, pacing_error.max      duration (count: a count)
-    <series>.<point>_over_floor   wire_to_wire.p50_over_floor                       ratio to wire_floor.<point>
-    counts.<name>           counts.unmatched                                        count
-    share.<name>            share.late                                              percent of the triggers
-    feed. host. order_flow. risk. exchange. stages.   known only after the run      by suffix: _ns is a duration
-    named checks            orders_while_blind (count), book_matches_oracle (truth)
+<series>.<point>        wire_to_wire.p99, stage.book.p50, pacing_error.max      duration (count: a count)
+<series>.<point>_over_floor   wire_to_wire.p50_over_floor                       ratio to wire_floor.<point>
+counts.<name>           counts.unmatched                                        count
+share.<name>            share.late                                              percent of the triggers
+pacing.within_<2us|10us|100us>   packets of line A that near to their intended time   percent of the packets
+faults.<fired|healed|detected|recovered>                                count
+feed. host. order_flow. risk. exchange. stages. pacing. tap.   known only after the run; _ns is a duration
+named checks            orders_while_blind (count), book_matches_oracle (truth)
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from lab.units import Kind, Threshold
 __all__ = [
     "CHECKS",
     "COUNTS",
+    "FAULT_STEPS",
     "POINTS",
     "SERIES",
     "SHARES",
     "STAGES",
+    "WITHIN",
     "Figure",
     "canonical",
     "figure_for",
@@ -57,11 +61,15 @@ COUNTS = (
     "unexpected",
 )
 SHARES = ("matched", "unmatched", "risk_blocked", "late")
-FREE = ("feed", "host", "order_flow", "risk", "exchange", "stages", "pacing")
+FREE = ("feed", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap")
+WITHIN = ("within_2us", "within_10us", "within_100us")
+FAULT_STEPS = {"fired": "injected", "healed": "healed", "detected": "detected", "recovered": "recovered"}
 CHECKS: dict[str, Kind] = {
     "orders_while_blind": Kind.COUNT,
     "position_matches_drop_copy": Kind.TRUTH,
     "book_matches_oracle": Kind.TRUTH,
+    "every_message_decoded": Kind.TRUTH,
+    "samples": Kind.TRUTH,
     "triggers_accounted": Kind.TRUTH,
     "tap_complete": Kind.TRUTH,
     "engine_alive": Kind.TRUTH,
@@ -102,6 +110,10 @@ def figure_for(name: str) -> Figure | None:
         return Figure(name=name, kind=Kind.COUNT) if tail in COUNTS else None
     if head == "share":
         return Figure(name=name, kind=Kind.PERCENT) if tail in SHARES else None
+    if head == "faults":
+        return Figure(name=name, kind=Kind.COUNT) if tail in FAULT_STEPS else None
+    if head == "pacing" and tail.startswith("within_"):
+        return Figure(name=name, kind=Kind.PERCENT) if tail in WITHIN else None
     if name.split(".")[0] in FREE and head and tail:
         return Figure(name=name, kind=Kind.DURATION if tail.endswith("_ns") else Kind.COUNT)
     return None
@@ -110,6 +122,7 @@ def figure_for(name: str) -> Figure | None:
 def _all_names() -> list[str]:
     names = [f"{series}.{point}" for series in SERIES for point in (*POINTS, "count")]
     names += [f"{series}.{point}_over_floor" for series in ("wire_to_wire", "response") for point in POINTS]
+    names += [f"faults.{step}" for step in FAULT_STEPS] + [f"pacing.{within}" for within in WITHIN]
     names += [f"counts.{count}" for count in COUNTS] + [f"share.{share}" for share in SHARES]
     return [*names, *CHECKS, *(f"{free}." for free in FREE)]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lab.errors import Problem, ScenarioError, UsageError
 from lab.faults import FaultOptions, registered
-from lab.scenario.document import Document, KeyPath, path_text, read_document
+from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
 from lab.scenario.problems import keys_of, problems_of
@@ -25,7 +25,7 @@ from lab.units import UnitError, format_duration_exact, parse_threshold
 __all__ = ["load_frozen", "load_scenario", "load_scenarios"]
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
-SECTIONS = {"traffic": Traffic, "engine": Engine, "measure": Measure}
+SECTIONS: dict[str, type[BaseModel]] = {"traffic": Traffic, "engine": Engine, "measure": Measure}
 
 
 def load_scenarios(
@@ -49,7 +49,9 @@ def load_scenarios(
     unknown = sorted(set(settings) - declared)
     readable = all(load.readable for load in loads)
     if unknown and readable:
-        known = f"declared: {', '.join(sorted(declared))}" if declared else "the scenario declares no parameters"
+        known = (
+            f"declared: {', '.join(sorted(declared))}" if declared else "the scenario declares no parameters"
+        )
         raise UsageError(f"--set {unknown[0]}: no such parameter", where=str(files[0]), why=known)
     problems = [problem for load in loads for problem in load.problems]
     unset = [(load, name) for load in loads for name in load.unset]
@@ -137,7 +139,9 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     for key in data:
         if key not in known:
             close = nearest(key, known, count=1)
-            load.add((key,), "unknown key", f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}")
+            load.add(
+                (key,), "unknown key", f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            )
     _declare(load, data.get("parameters"))
     data = {
         key: value if key == "parameters" else _substitute(load, value, (key,), settings)
@@ -227,7 +231,7 @@ def _sections(load: _Load, data: dict[str, Any], file: Path, base: Path, *, chec
 
 
 def _without_errors(value: dict[str, Any], error: ValidationError) -> Traffic | None:
-    """The traffic that is left when the wrong keys are taken away, so that faults can still be placed in it."""
+    """The traffic that is left without the wrong keys, so that faults can still be placed in it."""
     wrong = {item["loc"][0] for item in error.errors() if item["loc"]}
     if wrong & {"rate", "duration"}:
         return None
@@ -363,7 +367,11 @@ def _assemble(load: _Load, data: dict[str, Any], parts: _Parts) -> None:
     if load.unset:
         return
     whole = {
-        **{key: value for key, value in data.items() if key not in (*SECTIONS, "faults") and value is not None},
+        **{
+            key: value
+            for key, value in data.items()
+            if key not in (*SECTIONS, "faults") and value is not None
+        },
         **parts.values,
         "parameters": load.declared,
         "faults": tuple(fault for _, fault in parts.faults),

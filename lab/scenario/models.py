@@ -1,7 +1,7 @@
 """A scenario as frozen values: every key, unit, range and default of the YAML, and nothing else.
 
-YAML names have no units in them ("duration: 10s"); attributes do (``duration_ns``). Reading files, line numbers
-and checks across sections are in ``lab.scenario.load``.
+YAML names have no units in them ("duration: 10s"); attributes do (``duration_ns``). Reading files, line
+numbers and checks across sections are in ``lab.scenario.load``.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Bursts(FrozenModel):
 
     messages: Annotated[Count, Field(ge=1, description="Messages in a burst.")]
     every_ns: Annotated[Duration, Field(alias="every", ge=1, description="Time from one burst to the next.")]
-    spacing_ns: Annotated[Duration, Field(alias="spacing", description="Time between packets of a burst.")] = (
-        2_000
-    )
+    spacing_ns: Annotated[
+        Duration, Field(alias="spacing", description="Time between packets of a burst.")
+    ] = 2_000
     packing: Annotated[Count, Field(ge=1, le=1000, description="Messages in each packet of a burst.")] = 8
 
 
@@ -94,7 +94,9 @@ class Traffic(FrozenModel):
     symbols: Annotated[Count | None, Field(ge=1, le=65535, description="Symbols of the model.")] = None
     rate_per_s: Annotated[
         Rate | None,
-        Field(alias="rate", ge=1, description="Messages per second; for file and pcap: replaces its own timing."),
+        Field(
+            alias="rate", ge=1, description="Messages per second; for file and pcap: replaces its own timing."
+        ),
     ] = None
     duration_ns: Annotated[
         Duration | None, Field(alias="duration", ge=1, description="How long the model publishes.")
@@ -139,7 +141,7 @@ class Traffic(FrozenModel):
 
     @property
     def messages(self) -> int | None:
-        """How many messages the model publishes (rate x duration); None for files, whose length is their own."""
+        """How many messages the model publishes (rate x duration); None for files."""
         if self.rate_per_s is None or self.duration_ns is None:
             return None
         return self.rate_per_s * self.duration_ns // 1_000_000_000
@@ -148,7 +150,9 @@ class Traffic(FrozenModel):
 class StrategyParameters(FrozenModel):
     """Parameters of touch_taker and reflector; each strategy ignores the other's."""
 
-    order_shares: Annotated[Count, Field(ge=1, le=999_999, description="Shares asked for by one order.")] = 100
+    order_shares: Annotated[Count, Field(ge=1, le=999_999, description="Shares asked for by one order.")] = (
+        100
+    )
     imbalance_permille: Annotated[
         Count, Field(ge=1, le=1000, description="Imbalance at the touch that is a signal, in 1/1000.")
     ] = 800
@@ -204,7 +208,9 @@ class Capacity(FrozenModel):
 class Engine(FrozenModel):
     """The device under test."""
 
-    wire: Annotated[Literal["af_xdp", "kernel"], Field(description="Kernel bypass, or plain sockets.")] = "af_xdp"
+    wire: Annotated[Literal["af_xdp", "kernel"], Field(description="Kernel bypass, or plain sockets.")] = (
+        "af_xdp"
+    )
     strategy: Annotated[
         Literal["touch_taker", "reflector"],
         Field(description="touch_taker trades on the touch; reflector answers with the least possible work."),
@@ -279,7 +285,9 @@ class Scenario(FrozenModel):
 
     title: Annotated[str, Field(min_length=1, description="The hypothesis, as a sentence.")]
     description: Annotated[str, Field(description="Background, for the report.")] = ""
-    seed: Annotated[int, Field(ge=0, lt=2**63, description="The same seed and commit give the same experiment.")] = 1
+    seed: Annotated[
+        int, Field(ge=0, lt=2**63, description="The same seed and commit give the same experiment.")
+    ] = 1
     parameters: Annotated[
         dict[str, Parameter], Field(description="Values from the command line, used as ${name}.")
     ] = Field(default_factory=dict)
@@ -290,7 +298,9 @@ class Scenario(FrozenModel):
     faults: Annotated[
         tuple[AnyFault, ...], as_tuple, Field(description="What breaks, and when; in order of the file.")
     ] = ()
-    measure: Annotated[Measure, Field(description="What is measured, and what makes the run valid.")] = Measure()
+    measure: Annotated[Measure, Field(description="What is measured, and what makes the run valid.")] = (
+        Measure()
+    )
     expect: Annotated[
         dict[str, ThresholdField],
         Field(description="Figures and named checks with the threshold that must hold."),

@@ -1,4 +1,4 @@
-"""pydantic's errors in; ``Problem`` values with line, key path, the value given and the nearest valid name out."""
+"""pydantic's errors in; ``Problem`` values with line, key path, value given and nearest valid name out."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
         if current is None:
             return None
         annotation = next(
-            (f.annotation for name, f in current.model_fields.items() if part in (f.alias or name, name)), None
+            (f.annotation for name, f in current.model_fields.items() if part in (f.alias or name, name)),
+            None,
         )
         current = _inner_model(annotation)
     return current

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lab.faults import registered
@@ -15,8 +16,9 @@ __all__ = ["scenario_schema"]
 def scenario_schema() -> dict[str, Any]:
     """Draft 2020-12. Every key has a description; ``faults`` items are one of the registered faults."""
     options = [fault.options_model for fault in registered().values()]
+    models: list[type[BaseModel]] = [Scenario, *options]
     keys, schema = models_json_schema(
-        [(model, "validation") for model in (Scenario, *options)],
+        [(model, "validation") for model in models],
         by_alias=True,
         ref_template="#/$defs/{model}",
     )

@@ -1,13 +1,15 @@
 """Stamped frames of the order wire go in; every Enter Order on it comes out with its stamp.
 
-TCP is put together by sequence number, so that an order split over two frames gets the stamp of the frame
-that completed it, and a retransmitted byte keeps the stamp of its first arrival. Bytes that never arrived are
-a hole: what follows it cannot be framed, so reading stops there and the orders behind it have no stamp.
+TCP is put together by sequence number. A byte has the stamp of the frame that brought it first, and an order
+that of the last of its bytes: the frame that completed it. Bytes that never arrived are a hole: what follows
+it cannot be framed, so reading stops there and the orders behind it have no stamp.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ __all__ = ["Segment", "order_arrivals", "segments_in"]
 
 HEADER = np.dtype([("stamp_ns", "<u8"), ("length", "<u4"), ("captured", "<u4")])
 ETHERNET_BYTES = 14
+IP_BYTES_MIN = TCP_BYTES_MIN = 20
 ENTER_ORDER_BYTES = 52
 WRAP = 1 << 32
 
@@ -33,72 +36,117 @@ class Segment:
     payload: bytes
 
 
+def segment_of(frame: bytes, stamp_ns: int) -> Segment:
+    """The TCP segment of an Ethernet frame. ValueError when the frame is too short for what it says."""
+    ip = frame[ETHERNET_BYTES:]
+    if len(ip) < IP_BYTES_MIN:
+        raise ValueError("no room for an IP header")
+    ip_bytes, total = (ip[0] & 15) * 4, int.from_bytes(ip[2:4], "big")
+    tcp = ip[ip_bytes:total]
+    if total > len(ip) or ip_bytes < IP_BYTES_MIN or len(tcp) < TCP_BYTES_MIN:
+        raise ValueError("no room for a TCP header, or IP says more than there is")
+    tcp_bytes = (tcp[12] >> 4) * 4
+    if not TCP_BYTES_MIN <= tcp_bytes <= len(tcp):
+        raise ValueError("no room for the TCP options")
+    return Segment(
+        connection=(ip[12:16], int.from_bytes(tcp[0:2], "big")),
+        sequence=int.from_bytes(tcp[4:8], "big"),
+        stamp_ns=stamp_ns,
+        payload=tcp[tcp_bytes:],
+    )
+
+
 def segments_in(raw: bytes) -> list[Segment]:
     """The TCP segments of a raw frame file. UndecidedError when a frame was truncated or does not parse."""
     segments = []
     offset = 0
     while offset < len(raw):
+        if len(raw) - offset < HEADER.itemsize:
+            raise UndecidedError("the file of order frames ends inside a record", where=f"byte {offset}")
         header = np.frombuffer(raw, HEADER, 1, offset)[0]
         length, captured = int(header["length"]), int(header["captured"])
         frame = raw[offset + HEADER.itemsize : offset + HEADER.itemsize + captured]
-        offset += HEADER.itemsize + captured
-        if captured < length or len(frame) < captured:
+        if captured < length:
             raise UndecidedError("an order frame was longer than the tap's buffer", why=f"{length} bytes")
-        ip = frame[ETHERNET_BYTES:]
-        ip_bytes, total = (ip[0] & 15) * 4, int.from_bytes(ip[2:4], "big")
-        tcp = ip[ip_bytes:total]
-        segments.append(
-            Segment(
-                connection=(ip[12:16], int.from_bytes(tcp[0:2], "big")),
-                sequence=int.from_bytes(tcp[4:8], "big"),
-                stamp_ns=int(header["stamp_ns"]),
-                payload=tcp[(tcp[12] >> 4) * 4 :],
-            )
-        )
+        if len(frame) < captured:
+            raise UndecidedError("the file of order frames ends inside a record", where=f"byte {offset}")
+        try:
+            segments.append(segment_of(frame, int(header["stamp_ns"])))
+        except ValueError as error:
+            raise UndecidedError(
+                "an order frame does not parse", where=f"byte {offset}", why=str(error)
+            ) from error
+        offset += HEADER.itemsize + captured
     return segments
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of the stream that one frame brought first, from offset ``start`` on."""
+
+    start: int
+    stamp_ns: int
+    payload: bytes
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.payload)
+
+
 class Connection:
-    """One direction of one TCP connection, put together as far as it is whole."""
+    """One direction of one TCP connection. Offsets count from its first segment and may be negative."""
 
     def __init__(self, first: int) -> None:
-        self.base = first
-        self.stream = bytearray()
-        self.ends: list[int] = []  # stream offset up to which each accepted segment reaches
-        self.stamps: list[int] = []
-        self.early: dict[int, Segment] = {}  # by stream offset
+        self.pieces: list[Piece] = []  # sorted, without overlap
+        self._sequence, self._offset = first, 0  # of the segment before
 
     def add(self, segment: Segment) -> None:
-        offset = (segment.sequence - self.base) % WRAP
-        if offset >= WRAP // 2:
-            return  # before the first byte: a late copy of what we have
-        if offset > len(self.stream):
-            self.early.setdefault(offset, segment)
-            return
-        fresh = segment.payload[len(self.stream) - offset :]
-        if not fresh:
-            return
-        self.stream += fresh
-        self.ends.append(len(self.stream))
-        self.stamps.append(segment.stamp_ns)
-        for start in sorted(self.early):
-            if start > len(self.stream):
-                break
-            self.add(self.early.pop(start))
+        """Keeps the bytes that no segment before has brought."""
+        step = (segment.sequence - self._sequence + WRAP // 2) % WRAP - WRAP // 2
+        self._sequence, self._offset = segment.sequence, self._offset + step
+        start, end = self._offset, self._offset + len(segment.payload)
+        index = bisect_right(self.pieces, start, key=attrgetter("start"))
+        if index and self.pieces[index - 1].end > start:
+            index -= 1
+        position, fresh = start, []
+        last = index
+        while last < len(self.pieces) and self.pieces[last].start < end:
+            piece = self.pieces[last]
+            if position < piece.start:
+                fresh.append(self._piece(segment, position, piece.start))
+            fresh.append(piece)
+            position = max(position, piece.end)
+            last += 1
+        if position < end:
+            fresh.append(self._piece(segment, position, end))
+        self.pieces[index:last] = fresh
+
+    def _piece(self, segment: Segment, start: int, end: int) -> Piece:
+        return Piece(start, segment.stamp_ns, segment.payload[start - self._offset : end - self._offset])
 
     def orders(self) -> list[tuple[int, bytes]]:
-        """(stamp, token) of every Enter Order in the stream."""
+        """(stamp, token) of every Enter Order before the first hole."""
+        whole = self.pieces[:1]
+        for piece in self.pieces[1:]:
+            if piece.start != whole[-1].end:
+                break
+            whole.append(piece)
+        stream = b"".join(piece.payload for piece in whole)
+        base = whole[0].start if whole else 0
         found = []
         position = cursor = 0
-        while position + 2 <= len(self.stream):
-            size = 2 + int.from_bytes(self.stream[position : position + 2], "big")
-            end = position + size
-            if end > len(self.stream):
+        while position + 2 <= len(stream):
+            end = position + 2 + int.from_bytes(stream[position : position + 2], "big")
+            if end > len(stream):
                 break
-            if size == ENTER_ORDER_BYTES and self.stream[position + 2 : position + 4] == b"UO":
-                while self.ends[cursor] < end:
-                    cursor += 1
-                found.append((self.stamps[cursor], bytes(self.stream[position + 4 : position + 18])))
+            while whole[cursor].end - base <= position:
+                cursor += 1
+            if end - position == ENTER_ORDER_BYTES and stream[position + 2 : position + 4] == b"UO":
+                last, stamp_ns = cursor, whole[cursor].stamp_ns
+                while whole[last].end - base < end:
+                    last += 1
+                    stamp_ns = max(stamp_ns, whole[last].stamp_ns)
+                found.append((stamp_ns, stream[position + 4 : position + 18]))
             position = end
         return found
 

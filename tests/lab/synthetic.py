@@ -125,7 +125,9 @@ def run(
     arrived = first_arrival_ns(published, taps, triggers)
     decisions = np.zeros(len(triggers), DECISIONS)
     decisions["trigger_sequence"] = triggers
-    durations = generator.gamma(3.0, [300, 60, 150, 40, 60, 90, 500], (len(triggers), 7)).astype(np.int64) + 20
+    durations = (
+        generator.gamma(3.0, [300, 60, 150, 40, 60, 90, 500], (len(triggers), 7)).astype(np.int64) + 20
+    )
     spike = generator.random(len(triggers)) < 0.003
     durations[spike, 2] += generator.integers(20_000, 80_000, int(spike.sum()))
     stamps = arrived[:, None] + np.cumsum(durations, axis=1)
@@ -171,7 +173,9 @@ def run(
                 Transition(at_ns=end_ns + 1_500_000, before="LIVE", after="ENDED", cause="end of session"),
             ),
         ),
-        exchange=ExchangeReport(counters={"orders": len(orders)}, loop_stall_max_ns=45_000, loop_stall_count=2),
+        exchange=ExchangeReport(
+            counters={"orders": len(orders)}, loop_stall_max_ns=45_000, loop_stall_count=2
+        ),
         tap=TapReport(lost=0, capacity=1 << 16, peak=1_200),
         host=HostReport(steal_ns=10_000_000, stall_max_ns=45_000, stall_count=3, knobs={"cpu": "synthetic"}),
         started_ns=START_NS,
@@ -180,8 +184,11 @@ def run(
         exchange_book=book.copy(),
         floor=_floor(generator) if floor else None,
         faults=(
-            FaultRecord(name="pause", injected_ns=START_NS + (end_ns - START_NS) // 3,
-                        healed_ns=START_NS + (end_ns - START_NS) // 3 + 2_000_000),
+            FaultRecord(
+                name="pause",
+                injected_ns=START_NS + (end_ns - START_NS) // 3,
+                healed_ns=START_NS + (end_ns - START_NS) // 3 + 2_000_000,
+            ),
         )
         if faults
         else (),
@@ -197,7 +204,11 @@ def _floor(generator: np.random.Generator) -> FloorData:
     arrived = first_arrival_ns(packets, taps, triggers)
     orders = order_rows(triggers, arrived + generator.integers(2_500, 5_000, len(triggers)), letter="R")
     return FloorData(
-        packets=packets, market_taps=taps, order_arrivals=orders, every=every, tap=TapReport(lost=0, capacity=4096)
+        packets=packets,
+        market_taps=taps,
+        order_arrivals=orders,
+        every=every,
+        tap=TapReport(lost=0, capacity=4096),
     )
 
 

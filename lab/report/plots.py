@@ -1,0 +1,378 @@
+"""Figures of one run: files of the run go in, inline SVG with a caption that says what was left out comes out.
+
+Latency axes are logarithmic microseconds; the percentile axis counts nines, so that every tenfold rarer event
+has the same width. A figure that has nothing to show is None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from numpy.typing import NDArray
+
+from lab.measure.histogram import PERCENTILES, Histogram
+from lab.measure.rows import MISSING, Rows
+from lab.measure.wire import NEVER, first_arrivals
+from lab.report.sources import RunFiles
+from lab.report.svg import COLOURS, Cloud, new_figure, placeholder, styled, to_svg
+from lab.scenario.figures import canonical
+from lab.units import Kind, UnitError, format_count, format_duration, parse_threshold
+
+__all__ = ["Plot", "latency_over_time", "pacing_plots", "percentile_plot", "stage_plot"]
+
+WIDTH, HALF_WIDTH = 1056.0, 512.0  # CSS pixels: the page's column, and half of it
+BODY_POINTS_MAX = 12_000
+MARKS_MAX = 2_000
+SERIES_STYLES = {
+    "wire_to_wire": ("blue", "solid"),
+    "response": ("vermillion", "dashed"),
+    "wire_floor": ("green", "dotted"),
+}
+LINE_COLOURS = {"A": "purple", "B": "orange"}
+US = 1_000.0
+NS_PER_S = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """``legend`` is (label, CSS colour variable, line style)."""
+
+    svg: str
+    caption: str
+    legend: tuple[tuple[str, str, str], ...] = ()
+
+
+def _present(values: Rows) -> NDArray[np.int64]:
+    return values[values != MISSING]
+
+
+def _plain_us(value: float, _position: object = None) -> str:
+    return f"{value:g}" if value < 1_000 else f"{value:,.0f}"
+
+
+def _log_latency(axes: Axes, lowest_us: float, highest_us: float) -> None:
+    """A log axis in microseconds with labels at 1-2-5 steps, or at decades when they are many."""
+    low, high = max(lowest_us, 1e-3) * 0.8, max(highest_us, lowest_us, 2e-3) * 1.25
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 3.2 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axes.yaxis.set_major_formatter(FuncFormatter(_plain_us))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="y")
+    axes.tick_params(length=0)
+    axes.set_ylabel("µs")
+
+
+def _nine_label(nines: float) -> str:
+    if nines == 0:
+        return "0%"
+    if nines < 1:
+        return "50%"
+    count = round(nines)
+    return f"{100 - 10.0 ** (2 - count):.{max(count - 2, 0)}f}%"
+
+
+def _expected(files: RunFiles, series: Iterable[str]) -> list[tuple[float, float, str]]:
+    """(nines, bound in us, text) of every duration that the scenario expects of a percentile."""
+    marks = []
+    for name, text in (files.scenario.get("expect") or {}).items():
+        head, _, tail = canonical(str(name)).rpartition(".")
+        if head not in series or tail not in PERCENTILES:
+            continue
+        try:
+            threshold = parse_threshold(text)
+        except (UnitError, AttributeError):
+            continue
+        if threshold.kind is Kind.DURATION:
+            nines = -math.log10(1 - float(PERCENTILES[tail]))
+            label = f"{head} {tail.replace('_', '.')} {threshold.text}"
+            marks.append((nines, float(threshold.value) / US, label))
+    return marks
+
+
+@styled
+def percentile_plot(files: RunFiles) -> Plot | None:
+    """wire_to_wire, response and wire_floor by percentile, each up to the last nine its samples support."""
+    curves: dict[str, tuple[Rows, Rows, int]] = {}
+    for name in ("wire_to_wire", "response"):
+        values = _present(files.times[f"{name}_ns"]) if files.times is not None else np.empty(0, np.int64)
+        if len(values):
+            curves[name] = (*Histogram.of(values).curve(), len(values))
+    floor = files.summary.get("latency_ns", {}).get("wire_floor", {})
+    if files.floor_curve is not None:
+        curves["wire_floor"] = (*files.floor_curve, int(floor["count"]))
+    elif floor.get("count"):
+        known = [(float(share), floor[point]) for point, share in PERCENTILES.items() if floor.get(point)]
+        known = [(0.0, floor["min"]), *known, (1.0, floor["max"])]
+        curves["wire_floor"] = (*(np.array(column) for column in zip(*known, strict=True)), int(floor["count"]))
+    if not curves:
+        return None
+    figure = new_figure(WIDTH, 400)
+    axes = figure.add_subplot()
+    last = 1.0
+    legend = []
+    for name, (share, value_ns, count) in curves.items():
+        end = math.log10(max(count, 2))
+        last = max(last, end)
+        nines = -np.log10(np.maximum(1 - share, 1 / max(count, 2)))
+        drawn = np.concatenate([[0.0], nines]), np.concatenate([value_ns[:1], value_ns]) / US
+        colour, style = SERIES_STYLES[name]
+        axes.plot(*_thin_curve(*drawn), color=COLOURS[colour], linestyle=style, drawstyle="steps-pre")
+        axes.plot([end], [value_ns[-1] / US], "o", ms=5, color=COLOURS[colour], clip_on=False, zorder=5)
+        legend.append((f"{name} ({format_count(count)})", colour, style))
+    for nines_at, bound_us, text in _expected(files, curves):
+        axes.plot([nines_at], [bound_us], marker="v", ms=8, color=COLOURS["ink"], zorder=6, clip_on=False)
+        axes.annotate(text, (nines_at, bound_us), (0, 9), textcoords="offset points", ha="center", zorder=6)
+    ticks = [0.0, -math.log10(0.5), *range(1, math.floor(last + 1e-9) + 1)]
+    axes.set_xlim(0, last)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _nine_label(value)))
+    axes.grid(axis="x")
+    values_us = [value / US for _, value_ns, _ in curves.values() for value in (value_ns[0], value_ns[-1])]
+    values_us += [bound for _, bound, _ in _expected(files, curves)]
+    _log_latency(axes, min(values_us), max(values_us))
+    caption = "Each curve ends in a dot: its largest sample. The axis stops where the samples do."
+    if _expected(files, curves):
+        caption += " Triangles are the bounds that the scenario expects."
+    if "wire_floor" in curves and files.floor_curve is None:
+        caption += " wire_floor is drawn from its percentiles in summary.json: wire_floor.hgrm is not there."
+    label = "Latency by percentile, on a scale of nines"
+    return Plot(svg=to_svg(figure, name="percentiles", label=label), caption=caption, legend=tuple(legend))
+
+
+def _thin_curve(x: Rows, y: Rows, *, step: float = 0.002) -> tuple[Rows, Rows]:
+    """Drops steps narrower than half a pixel; the last of each place stays."""
+    if len(x) < 2:
+        return x, y
+    keep = np.append(np.floor(x[1:] / step) != np.floor(x[:-1] / step), True)
+    keep[0] = True
+    return x[keep], y[keep]
+
+
+def _bursts(packets: Rows | None, origin_ns: int) -> list[tuple[float, float]]:
+    """(start s, length s) of each burst."""
+    if packets is None:
+        return []
+    inside = packets[packets["burst"] >= 0]
+    if len(inside) == 0:
+        return []
+    edges = np.flatnonzero(np.diff(inside["burst"])) + 1
+    first, last = np.concatenate([[0], edges]), np.concatenate([edges, [len(inside)]]) - 1
+    start = (inside["intended_ns"][first] - origin_ns) / NS_PER_S
+    length = (inside["intended_ns"][last] - inside["intended_ns"][first]) / NS_PER_S
+    return list(zip(start.tolist(), length.tolist(), strict=True))
+
+
+def _mark_faults(axes: Axes, faults: Sequence[Mapping[str, Any]], origin_ns: int, end_s: float) -> int:
+    marked = 0
+    for fault in faults:
+        if not fault.get("injected_ns"):
+            continue
+        start = (fault["injected_ns"] - origin_ns) / NS_PER_S
+        stop_ns = max(int(fault.get(f"{what}_ns") or 0) for what in ("healed", "recovered"))
+        stop = (stop_ns - origin_ns) / NS_PER_S if stop_ns else end_s
+        axes.axvspan(start, max(stop, start), color=COLOURS["vermillion"], alpha=0.12, lw=0)
+        axes.axvline(start, color=COLOURS["vermillion"], lw=1.2)
+        height = 1.0 - 0.07 * (marked % 4)
+        right = start > 0.85 * end_s
+        axes.annotate(
+            str(fault["name"]), (start, height), (-5 if right else 5, -4), xycoords=("data", "axes fraction"),
+            textcoords="offset points", va="top", ha="right" if right else "left", color=COLOURS["vermillion"],
+        )  # fmt: skip
+        marked += 1
+    return marked
+
+
+@styled
+def latency_over_time(files: RunFiles, series: str) -> Plot | None:
+    """A dot per order at the intended time of its trigger: all above p99, the rest thinned to BODY_POINTS_MAX."""
+    if files.times is None:
+        return None
+    value, when = files.times[f"{series}_ns"], files.times["intended_ns"]
+    timed = (value != MISSING) & (when != MISSING)
+    if not timed.any():
+        return None
+    packets = files.packets
+    origin_ns = int(packets["intended_ns"][0]) if packets is not None and len(packets) else int(when[timed].min())
+    seconds, latency_us = (when[timed] - origin_ns) / NS_PER_S, np.maximum(value[timed], 1) / US
+    p99_us = (files.summary["latency_ns"][series]["p99"] or 0) / US
+    tail = latency_us > p99_us
+    body = np.flatnonzero(~tail)
+    stride = -(-len(body) // BODY_POINTS_MAX) or 1
+    body = body[::stride]
+    end_s = float(seconds.max())
+    if packets is not None and len(packets):
+        end_s = max(end_s, (int(packets["intended_ns"][-1]) - origin_ns) / NS_PER_S)
+
+    figure = new_figure(WIDTH, 340)
+    axes = figure.add_subplot()
+    bursts = _bursts(packets, origin_ns)
+    least_s = end_s / WIDTH
+    spans = [(start, max(length, least_s)) for start, length in bursts]
+    axes.broken_barh(spans, (0, 1), transform=axes.get_xaxis_transform(), color=COLOURS["shade"], lw=0)
+    marked = _mark_faults(axes, files.summary.get("faults", []), origin_ns, end_s)
+    colour, _ = SERIES_STYLES[series]
+    placeholder(axes, "body")
+    axes.axhline(p99_us, color=COLOURS["muted"], lw=1, linestyle=(0, (4, 3)))
+    placeholder(axes, "tail")
+    axes.annotate(
+        f"p99 {_plain_us(float(f'{p99_us:.3g}'))}", (1.0, p99_us), (-2, 4), xycoords=("axes fraction", "data"),
+        textcoords="offset points", ha="right", color=COLOURS["muted"],
+    )  # fmt: skip
+    lost = (files.times["unmatched"] & (when != MISSING)).nonzero()[0][:MARKS_MAX]
+    if len(lost):
+        axes.plot(
+            (when[lost] - origin_ns) / NS_PER_S, np.full(len(lost), 0.02), "x", ms=6, mew=1.5,
+            color=COLOURS["vermillion"], transform=axes.get_xaxis_transform(),
+        )  # fmt: skip
+    axes.set_xlim(0, end_s or 1.0)
+    axes.set_xlabel("seconds since the first packet")
+    _log_latency(axes, float(latency_us.min()), float(latency_us.max()))
+    figure.draw_without_rendering()
+    clouds = (
+        Cloud(name="body", axes=axes, x=seconds[body], y=latency_us[body], colour=colour, opacity=0.4, width=2.2),
+        Cloud(name="tail", axes=axes, x=seconds[tail], y=latency_us[tail], colour=colour, width=3.2),
+    )
+    parts = [
+        f"{format_count(len(latency_us))} orders; all {format_count(int(tail.sum()))} above p99 are drawn, and "
+        + (f"of the rest every {_ordinal(stride)} in feed order." if stride > 1 else "all of the rest.")
+    ]
+    parts += [f"Grey: {format_count(len(bursts))} bursts."] if bursts else []
+    parts += [f"Red: {marked} fault{'s' if marked > 1 else ''}, from injection to recovery."] if marked else []
+    parts += ["Crosses at the foot: triggers without an order."] if len(lost) else []
+    label = f"{series} of each order over the time of the run"
+    return Plot(svg=to_svg(figure, name=f"time-{series}", label=label, clouds=clouds), caption=" ".join(parts))
+
+
+def _ordinal(number: int) -> str:
+    special = {1: "st", 2: "nd", 3: "rd"}
+    suffix = "th" if number % 100 in (11, 12, 13) else special.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def _log_bins(*series: Rows) -> NDArray[np.float64]:
+    joined = [values[values > 0] for values in series]
+    low = min((int(values.min()) for values in joined if len(values)), default=1)
+    high = max((int(values.max()) for values in joined if len(values)), default=10)
+    low_log, high_log = math.floor(math.log10(low) * 10) / 10, math.ceil(math.log10(high) * 10 + 1e-9) / 10
+    return np.logspace(low_log, max(high_log, low_log + 0.1), round(max(high_log - low_log, 0.1) * 20) + 1)
+
+
+def _distribution(axes: Axes, values: Rows, edges_ns: NDArray[np.float64], colour: str, *, fill: bool) -> None:
+    """Share of the packets per bin; values of 0 are in the first bin, since a log axis has no place for them."""
+    counts, _ = np.histogram(np.maximum(values, edges_ns[0]), edges_ns)
+    share = 100 * counts / max(len(values), 1)
+    axes.stairs(share, edges_ns / US, color=COLOURS[colour], fill=fill, alpha=0.25 if fill else 1.0, lw=1.8)
+
+
+def _log_x(axes: Axes, edges_ns: NDArray[np.float64]) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(edges_ns[0] / US, edges_ns[-1] / US)
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain_us))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
+    axes.grid(axis="y")
+    axes.tick_params(length=0, which="both")
+
+
+@styled
+def pacing_plots(files: RunFiles) -> list[Plot]:
+    """Gaps between packets, intended and as they reached the wire; and how far each packet was off its time."""
+    packets, taps = files.packets, files.market_taps
+    if packets is None or len(packets) < 2:
+        return []
+    intended = packets["intended_ns"]
+    wire = first_arrivals(packets, taps).at_wire if taps is not None else np.empty((0, len(packets)), np.int64)
+    arrivals = {name: at for name, at in zip(LINE_COLOURS, wire, strict=False) if (at != NEVER).any()}
+    gaps = {"intended": np.diff(intended)}
+    gaps |= {line: np.diff(np.sort(at[at != NEVER])) for line, at in arrivals.items()}
+    errors = {line: np.abs(at[at != NEVER] - intended[at != NEVER]) for line, at in arrivals.items()}
+
+    figure = new_figure(HALF_WIDTH, 280)
+    axes = figure.add_subplot()
+    edges = _log_bins(*gaps.values())
+    for name, values in gaps.items():
+        if len(values):
+            _distribution(axes, values, edges, LINE_COLOURS.get(name, "muted"), fill=name == "intended")
+    _log_x(axes, edges)
+    axes.set_xlabel("gap to the packet before, µs")
+    legend = [("intended", "muted", "area"), *((f"wire {line}", LINE_COLOURS[line], "solid") for line in arrivals)]
+    label = "Distribution of the gaps between packets, intended and actual"
+    plots = [
+        Plot(
+            svg=to_svg(figure, name="gaps", label=label),
+            caption="Share of the packets by gap. Where the curves part, the wire did not see what was meant.",
+            legend=tuple(legend),
+        )
+    ]
+    if errors:
+        plots.append(_error_plot(files, errors))
+    return plots
+
+
+def _error_plot(files: RunFiles, errors: Mapping[str, Rows]) -> Plot:
+    figure = new_figure(HALF_WIDTH, 280)
+    axes = figure.add_subplot()
+    bound_ns = _bound_ns(files)
+    edges = _log_bins(*errors.values(), *([np.array([bound_ns])] if bound_ns else []))
+    for line, values in errors.items():
+        _distribution(axes, values, edges, LINE_COLOURS[line], fill=False)
+    if bound_ns:
+        axes.axvline(bound_ns / US, color=COLOURS["ink"], lw=1.2, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"bound on p99 {format_duration(bound_ns)}", (bound_ns / US, 1), (-5, -2), ha="right", va="top",
+            xycoords=("data", "axes fraction"), textcoords="offset points",
+        )  # fmt: skip
+    _log_x(axes, edges)
+    axes.set_xlabel("pacing error, µs")
+    return Plot(
+        svg=to_svg(figure, name="pacing-error", label="Distribution of the pacing error on each line"),
+        caption="Distance between a packet's intended time and its arrival on the wire.",
+        legend=tuple((f"wire {line}", LINE_COLOURS[line], "solid") for line in errors),
+    )
+
+
+def _bound_ns(files: RunFiles) -> int | None:
+    bound = files.summary.get("run", {}).get("pacing_bound_ns")
+    return int(bound) if bound else None
+
+
+@styled
+def stage_plot(stages: Mapping[str, Mapping[str, Any]]) -> Plot | None:
+    """A bar per stage, in the order of the wire: p50 solid, p99 pale behind it."""
+    shown = {name: figures for name, figures in stages.items() if figures.get("count")}
+    if not shown:
+        return None
+    figure = new_figure(WIDTH, 36 * len(shown) + 46)
+    axes = figure.add_subplot()
+    rows = range(len(shown))
+    p50 = [figures["p50"] / US for figures in shown.values()]
+    p99 = [figures["p99"] / US for figures in shown.values()]
+    axes.barh(rows, p99, height=0.62, color=COLOURS["blue"], alpha=0.28, lw=0)
+    axes.barh(rows, p50, height=0.62, color=COLOURS["blue"], lw=0)
+    for row, middle, end in zip(rows, p50, p99, strict=True):
+        axes.annotate(
+            f"{middle:.2f}  /  {end:.2f}", (max(middle, end), row), (6, 0), textcoords="offset points", va="center"
+        )
+    axes.set_yticks(list(rows), list(shown))
+    axes.tick_params(axis="y", labelcolor=COLOURS["ink"])
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(p99) * 1.14 or 1.0)
+    axes.grid(axis="x")
+    axes.tick_params(length=0)
+    axes.set_xlabel("µs")
+    axes.spines["left"].set_visible(False)
+    count = format_count(int(next(iter(shown.values()))["count"]))
+    caption = f"p50 solid, p99 pale, of {count} orders. Percentiles of stages do not add up to those of the whole."
+    legend = (("p50", "blue", "area"), ("p99", "blue", "pale"))
+    return Plot(svg=to_svg(figure, name="stages", label="Time in each stage"), caption=caption, legend=legend)

@@ -1,0 +1,19 @@
+"""Every end-to-end test needs the privileges of a lab, and skips without them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _privileged() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces, BPF, pinned cores")
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two CPUs")

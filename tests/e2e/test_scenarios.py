@@ -1,0 +1,116 @@
+"""The shipped scenarios, played on real wires; figures of time are the host's as well and are not asserted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+from hdrh.log import HistogramLogReader
+from hdrh.histogram import HdrHistogram
+from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+
+pytestmark = pytest.mark.privileged
+
+SCENARIOS = ("quickstart", "wire_floor", "drop_one_line", "drop_both_lines", "link_down", "pause")
+TIMED = ("pacing", "wire_to_wire.p99", "wire_to_wire.p50_over_floor")  # the host has a say in these
+PREFIX = "tge2e"
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    results = tmp_path_factory.mktemp("results")
+    answer = tailgate("run", *(f"scenarios/{name}" for name in SCENARIOS), "--results", results, "--prefix", PREFIX)
+    assert answer.code in (0, 1, 2), answer.err
+    assert not left_behind(PREFIX)
+    return runs_in(results)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_check_but_the_timed_ones_passes(played: dict[str, Run], name: str) -> None:
+    run = played[name]
+    assert {check for check in run.not_passed() if check not in TIMED} == set(), json.dumps(run.summary["checks"])
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_verdict_follows_from_the_checks(played: dict[str, Run], name: str) -> None:
+    run = played[name]
+    verdicts = set(run.not_passed().values())
+    expected = "FAIL" if "FAIL" in verdicts else "UNKNOWN" if verdicts else "PASS"
+    assert run.summary["verdict"] == expected
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_trigger_is_accounted_for(played: dict[str, Run], name: str) -> None:
+    counts = played[name].summary["counts"]
+    assert counts["triggers"] > 0
+    assert counts["triggers"] == counts["matched"] + counts["risk_blocked"] + counts["unmatched"]
+
+
+@pytest.mark.parametrize("name", ["quickstart", "wire_floor"])
+def test_matched_orders_are_those_of_the_drop_copy(played: dict[str, Run], name: str) -> None:
+    run = played[name]
+    rows = np.load(run.path / "raw" / "run" / "exchange" / "drop_copy.npy")
+    assert run.summary["counts"]["matched"] == run.summary["counts"]["orders"] == (rows["kind"] == b"O").sum()
+
+
+def test_a_run_directory_holds_the_contract(played: dict[str, Run]) -> None:
+    path = played["quickstart"].path
+    for name in ("scenario.yaml", "manifest.json", "samples.parquet", "events.jsonl", "summary.json", "junit.xml"):
+        assert (path / name).is_file(), name
+    manifest = json.loads((path / "manifest.json").read_text())
+    files = manifest["files"] if "files" in manifest else manifest["sha256"]
+    for name, digest in files.items():
+        assert hashlib.sha256((path / name).read_bytes()).hexdigest() == digest, name
+    assert "<html" in (path / "report.html").read_text()
+    assert (path.parent / "latest").is_symlink()
+
+
+def test_histograms_are_read_by_another_tool(played: dict[str, Run]) -> None:
+    run = played["quickstart"]
+    reader = HistogramLogReader(str(run.path / "wire_to_wire.hlog"), HdrHistogram(1, 100_000_000_000, 3))
+    total = 0
+    while (interval := reader.get_next_interval_histogram()) is not None:
+        total += interval.get_total_count()
+    assert total == run.summary["latency_ns"]["wire_to_wire"]["count"]
+
+
+def test_samples_have_a_row_for_every_trigger(played: dict[str, Run]) -> None:
+    run = played["quickstart"]
+    assert parquet.read_table(run.path / "samples.parquet").num_rows >= run.summary["counts"]["triggers"]
+
+
+def test_packets_lost_on_both_lines_are_noticed_and_silence_the_engine(played: dict[str, Run]) -> None:
+    run = played["drop_both_lines"]
+    (fault,) = run.summary["faults"]
+    assert 0 < fault["injected_ns"] <= fault["detected_ns"]
+    taps = np.load(run.path / "raw" / "run" / "engine" / "decisions.npy")
+    after = taps[taps["trigger_sequence"] >= 100_064]
+    assert len(after) and (after["reason"] != 0).all()
+
+
+def test_a_stored_run_can_be_shown_again(played: dict[str, Run]) -> None:
+    path = played["quickstart"].path
+    before = (path / "report.html").stat().st_mtime_ns
+    answer = tailgate("report", path)
+    assert answer.code == 0, answer.err
+    assert "wire_to_wire" in answer.out
+    assert (path / "report.html").stat().st_mtime_ns > before
+
+
+def test_two_runs_are_compared(played: dict[str, Run]) -> None:
+    path = played["quickstart"].path
+    answer = tailgate("compare", "--json", path, path)
+    assert answer.code == 0, answer.err
+    json.loads(answer.out)
+
+
+def test_scenarios_live_in_the_repository() -> None:
+    assert (REPOSITORY / "scenarios" / "quickstart.yaml").is_file()
+
+
+def test_no_results_of_tests_land_in_the_repository(played: dict[str, Run]) -> None:
+    assert all(Path(REPOSITORY) not in run.path.parents for run in played.values())
