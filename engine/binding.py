@@ -61,7 +61,8 @@ def engine_options(config: EngineConfig) -> Any:
     options.strategy = STRATEGIES[config.strategy.name]
     options.stages = config.stages
     lib.feed_options_default(ffi.addressof(options, "feed"))
-    ffi.memmove(options.feed.session, config.feed.session.ljust(10).encode() if config.feed.session else bytes(10), 10)
+    session = config.feed.session.ljust(10).encode() if config.feed.session else bytes(10)
+    ffi.memmove(options.feed.session, session, 10)
     options.feed.first_sequence = config.feed.first_sequence
     options.feed.hold_back_ns = config.feed.hold_back_ns
     options.feed.line_silence_ns = config.feed.line_silence_ns
@@ -145,6 +146,11 @@ class Runner:
 
     def stop(self) -> None:
         lib.runner_stop(self._runner)
+
+    @property
+    def polling(self) -> bool:
+        """True once the wires were opened and the loop has begun."""
+        return int(self._engine.statistics.polls) > 0
 
     @property
     def session_up(self) -> bool:

@@ -52,7 +52,8 @@ static inline uint64_t clock_ns(const struct clock *clock, uint64_t ticks)
 static inline uint64_t clock_ticks_from_ns(const struct clock *clock, uint64_t ns)
 {
     __extension__ typedef unsigned __int128 wide;
-    return (uint64_t)(((wide)ns << 32) / clock->ns_per_tick_q32);
+    wide ticks = ((wide)ns << 32) / clock->ns_per_tick_q32;
+    return ticks > UINT64_MAX ? UINT64_MAX : (uint64_t)ticks;
 }
 
 /* Takes the anchor whose two counter reads lie closest together. */

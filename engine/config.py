@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["BookConfig", "EngineConfig", "FeedConfig", "GatewayConfig", "LineConfig", "RiskConfig", "StrategyConfig"]
+__all__ = [
+    "BookConfig",
+    "EngineConfig",
+    "FeedConfig",
+    "GatewayConfig",
+    "LineConfig",
+    "RiskConfig",
+    "StrategyConfig",
+]
+
+
+def ipv4(text: str) -> str:
+    """The address as it was written; ValueError when it is none."""
+    IPv4Address(text)
+    return text
+
+
+def power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError(f"{value} is not a power of two")
+    return value
+
 
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[int, Field(ge=0, lt=2**63)]
+Address = Annotated[str, AfterValidator(ipv4)]
+PRINTABLE = r"^[ -~]*$"
 
 
 class Frozen(BaseModel):
@@ -17,34 +42,34 @@ class Frozen(BaseModel):
 
 
 class LineConfig(Frozen):
-    """One line of the feed. ``socket_map`` is an inherited XSKMAP descriptor; None: attach our own program."""
+    """One line of the feed. ``socket_map`` is an inherited XSKMAP descriptor; None: our own program."""
 
     wire: Literal["af_xdp", "kernel"] = "af_xdp"
     interface: Annotated[str, Field(min_length=1, max_length=15)]
     queue: Annotated[int, Field(ge=0, le=63)] = 0
-    socket_map: int | None = None
-    group: str
+    socket_map: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    group: Address
     port: Annotated[int, Field(ge=1, le=65535)]
 
 
 class GatewayConfig(Frozen):
     """The venue's order gateway: SoupBinTCP over TCP."""
 
-    address: str
+    address: Address
     port: Annotated[int, Field(ge=1, le=65535)]
-    username: Annotated[str, Field(min_length=1, max_length=6)]
-    password: Annotated[str, Field(min_length=1, max_length=10)]
-    session: Annotated[str, Field(max_length=10)] = ""
+    username: Annotated[str, Field(min_length=1, max_length=6, pattern=PRINTABLE)]
+    password: Annotated[str, Field(min_length=1, max_length=10, pattern=PRINTABLE)]
+    session: Annotated[str, Field(max_length=10, pattern=PRINTABLE)] = ""
 
 
 class FeedConfig(Frozen):
     """``first_sequence`` 0 joins at the first message seen; an empty session takes the first one seen."""
 
-    session: Annotated[str, Field(max_length=10)] = ""
-    first_sequence: Annotated[int, Field(ge=0)] = 1
+    session: Annotated[str, Field(max_length=10, pattern=PRINTABLE)] = ""
+    first_sequence: Number = 1
     hold_back_ns: Nanoseconds = 1_000_000
     line_silence_ns: Nanoseconds = 3_000_000_000
-    reorder_packets: Annotated[int, Field(ge=1, le=1 << 20)] = 1024
+    reorder_packets: Annotated[int, Field(ge=1, le=1 << 20), AfterValidator(power_of_two)] = 1024
 
 
 class BookConfig(Frozen):
@@ -60,8 +85,8 @@ class StrategyConfig(Frozen):
     name: Literal["touch_taker", "reflector"] = "touch_taker"
     order_shares: Annotated[int, Field(ge=1, le=999_999)] = 100
     imbalance_permille: Annotated[int, Field(ge=0, le=1_000_000)] = 800
-    cooldown_messages: Annotated[int, Field(ge=0)] = 0
-    every: Annotated[int, Field(ge=1)] = 100
+    cooldown_messages: Number = 0
+    every: Annotated[int, Field(ge=1, lt=2**63)] = 100
 
 
 class RiskConfig(Frozen):
@@ -81,7 +106,7 @@ class RiskConfig(Frozen):
 class EngineConfig(Frozen):
     """Everything the engine is told before it starts."""
 
-    cpu: int | None = None
+    cpu: Annotated[int, Field(ge=0, le=1023)] | None = None
     output: Path | None = None
     control: Path | None = None
     die_with_parent: bool = True

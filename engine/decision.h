@@ -12,7 +12,7 @@
 #include "engine/clock.h"
 
 enum decision_stage {
-    STAGE_RX = 0, /* the poll that found the packet */
+    STAGE_RX = 0, /* the port has handed the packet over */
     STAGE_DECODE = 1,
     STAGE_BOOK = 2,
     STAGE_STRATEGY = 3,

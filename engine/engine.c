@@ -187,9 +187,10 @@ uint32_t engine_poll(struct engine *engine)
 
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++) {
         uint32_t count = port_receive(&engine->lines[line], packets);
+        uint64_t rx_ticks = count ? clock_ticks() : 0;
         for (uint32_t i = 0; i < count; i++) {
             feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
-            drain(engine, ticks, now_ns);
+            drain(engine, rx_ticks, now_ns);
         }
         port_release(&engine->lines[line]);
         handled += count;

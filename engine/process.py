@@ -50,14 +50,19 @@ def load(path: Path) -> EngineConfig:
         raise EngineError(f"{path}: {where or 'config'}: {first['msg']}") from error
 
 
-def wait_ready(runner: Runner, thread: threading.Thread) -> None:
-    """Returns when the order session is up; EngineError when it will not be."""
+def check_output(path: Path, config: EngineConfig) -> None:
+    """EngineError now rather than after the run, when the results could not be written."""
+    if config.output and not config.output.is_dir():
+        raise EngineError(f"{path}: output: {config.output} is not a directory")
+
+
+def wait_ready(runner: Runner, thread: threading.Thread, *, session: bool) -> None:
+    """Returns when the wires are open and the order session is up; EngineError when it will not be."""
     deadline = time.monotonic() + READY_SECONDS_MAX
-    while not runner.session_up:
-        if not thread.is_alive():
-            return
+    while thread.is_alive() and not (runner.session_up if session else runner.polling):
         if time.monotonic() > deadline:
-            raise EngineError(f"order gateway: no login within {READY_SECONDS_MAX:.0f} s ({runner.session_cause})")
+            cause = runner.session_cause
+            raise EngineError(f"order gateway: no login within {READY_SECONDS_MAX:.0f} s ({cause})")
         time.sleep(0.005)
 
 
@@ -82,8 +87,7 @@ def serve(config: EngineConfig) -> None:
     thread = threading.Thread(target=loop, name="engine")
     thread.start()
     try:
-        if config.gateway:
-            wait_ready(runner, thread)
+        wait_ready(runner, thread, session=config.gateway is not None)
         if thread.is_alive():
             say({"event": "ready"})
             for line in sys.stdin:
@@ -107,6 +111,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_USAGE
     try:
         config = load(Path(arguments[0]))
+        check_output(Path(arguments[0]), config)
     except EngineError as error:
         complain(str(error))
         return EXIT_USAGE

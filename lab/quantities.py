@@ -1,4 +1,4 @@
-"""Field types that read "10s", "200k/s", "64" and "< 40us" into integers and thresholds, and write them back."""
+"""Field types that read "10s", "200k/s", "64" and "< 40us" into integers and thresholds, and back."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ Duration = Annotated[
     PlainSerializer(format_duration_exact, return_type=str),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-"""Integer nanoseconds, written with a unit. A default given in Python is an integer of nanoseconds as text."""
+"""Integer nanoseconds, written with a unit in YAML."""
 
 Rate = Annotated[
     int, BeforeValidator(_rate), PlainSerializer(format_rate, return_type=str), WithJsonSchema(_RATE_SCHEMA)

@@ -11,6 +11,7 @@ its base unit ("0.5ns", "0.1/s") is an error rather than a rounding. Every error
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -25,6 +26,7 @@ __all__ = [
     "format_count",
     "format_duration",
     "format_duration_exact",
+    "format_percent",
     "format_quantity",
     "format_rate",
     "format_ratio",
@@ -73,7 +75,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """A comparison with a bound. ``value`` is in ns, per second, a count, a percentage or a ratio by ``kind``."""
+    """A comparison with a bound. ``value`` is in ns, per second, a count, a percentage or a ratio."""
 
     operator: str
     value: Fraction
@@ -120,7 +122,7 @@ def _whole(value: Fraction, text: object, base: str, accepted: str) -> int:
 
 
 def parse_duration_ns(text: str) -> int:
-    """Nanoseconds of "10s", "500ms", "1.5us". A bare number is refused, except 0: its unit would be a guess."""
+    """Nanoseconds of "10s", "500ms", "1.5us". A bare number other than 0 is refused: a unit is no guess."""
     value, unit = _split(text, ACCEPTED_DURATION)
     if unit == "":
         if value == 0:
@@ -224,12 +226,21 @@ def format_ratio(value: float) -> str:
     return f"{value:.2f}x"
 
 
+def format_percent(value: Fraction) -> str:
+    """Up to four decimals, cut and not rounded, so that 99.99999 never reads as 100%."""
+    cut = math.trunc(value * 10_000)
+    if cut == 0 and value != 0:
+        return "<0.0001%" if value > 0 else ">-0.0001%"
+    sign, (whole, decimals) = "-" if cut < 0 else "", divmod(abs(cut), 10_000)
+    return f"{sign}{whole}.{decimals:04d}".rstrip("0").rstrip(".") + "%"
+
+
 def format_quantity(value: int | float | Fraction, kind: Kind) -> str:
     """A figure for people, by its kind."""
     if kind is Kind.DURATION:
         return format_duration(float(value))
     if kind is Kind.PERCENT:
-        return f"{float(value):.3g}%"
+        return format_percent(Fraction(value))
     if kind is Kind.RATIO:
         return format_ratio(float(value))
     if kind is Kind.TRUTH:

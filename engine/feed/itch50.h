@@ -6,7 +6,7 @@
  * All 23 message types are known; those without effect on order book or tape become EVENT_REFERENCE.
  *
  * itch50_decode() is pure and any thread may call it; struct itch50 belongs to the feed's thread.
- * Cost: about 5 ns a message. Specification: Nasdaq TotalView-ITCH 5.0, sections 1 (types) and 4 (messages).
+ * Cost: about 10 ns a message. Specification: Nasdaq TotalView-ITCH 5.0, sections 1 (types) and 4 (messages).
  */
 #ifndef ENGINE_FEED_ITCH50_H
 #define ENGINE_FEED_ITCH50_H

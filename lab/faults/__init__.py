@@ -5,8 +5,8 @@ How to write the next one
        ``Literal["<name>"]`` and ``at`` is a trigger. Describe every field: the text reaches the JSON Schema.
     2. Derive a class from ``Fault[YourOptions]``, set ``name`` and ``options_model``, decorate it with
        ``@register``. Touch the world only through ``FaultContext``; add a method there when one is missing.
-    3. ``heal()`` must be idempotent and must work when ``inject()`` failed halfway or never ran: the lab calls
-       it on every way out, the crash clean-up included.
+    3. ``heal()`` must be idempotent and must work when ``inject()`` failed halfway or never ran: the lab
+       calls it on every way out, the crash clean-up included.
     4. Import the module at the end of this file, list it in lab/python_sources.txt, and add a test.
 
 ``armed = True`` means that ``inject()`` is called before traffic starts, because the wire itself fires the

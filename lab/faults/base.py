@@ -58,7 +58,7 @@ class FaultOptions(FrozenModel):
     """Base of every fault's options. ``do`` names the fault, ``at`` says when."""
 
     do: str
-    at: SequenceTrigger | Trigger
+    at: Annotated[SequenceTrigger | Trigger, Field(description="When it happens.")]
 
     def duration_ns(self) -> int | None:
         """How long after injection the lab heals it; None: at the end of the run."""
@@ -68,11 +68,11 @@ class FaultOptions(FrozenModel):
 class FaultContext(Protocol):
     """The only hands a fault has. Implemented by the lab; every call returns when it has taken effect.
 
-    Undoing calls (``clear_drops``, ``set_link(up=True)``, ``resume_engine``) succeed when there is nothing to undo.
+    Undoing calls (``clear_drops``, ``set_link(up=True)``, ``resume_engine``) succeed with nothing to undo.
     """
 
     def drop_packets(self, line: Line, sequence: int, packets: int) -> None:
-        """Let the wire drop ``packets`` consecutive packets of ``line``, from the one carrying ``sequence``."""
+        """Let the wire drop ``packets`` consecutive packets, from the one carrying ``sequence``."""
 
     def clear_drops(self, line: Line) -> None:
         """Disarm whatever ``drop_packets`` left on ``line``."""

@@ -1,4 +1,4 @@
-"""drop: the wire loses consecutive packets of one or both lines, from the one that carries a sequence number."""
+"""drop: the wire loses consecutive packets of one or both lines, from one that carries a sequence."""
 
 from __future__ import annotations
 

@@ -159,9 +159,11 @@ def _durations(samples: Rows, decided: Rows, decision_of: NDArray[np.int64]) -> 
     for name in STAMPS:
         column = _take(decided[name], decision_of)
         stamps.append(np.where(has & (column > 0), column, MISSING))
-    points = [samples["wire_ns"], *stamps, samples["order_ns"]]
-    for stage, before, after in zip(STAGE_COLUMNS, points[:-1], points[1:], strict=True):
+    points = [samples["wire_ns"], *stamps]
+    for stage, before, after in zip(STAGE_COLUMNS[:-1], points[:-1], points[1:], strict=True):
         samples[f"{stage}_ns"] = _difference(after, before)
+    # The frame is on the wire before the send call returns: wire_out and tx both start where the order is encoded.
+    samples["wire_out_ns"] = _difference(samples["order_ns"], stamps[STAMPS.index("encode_ns")])
 
 
 def _difference(after: Rows, before: Rows) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""A run directory goes in; report.html comes out: one file, no outside resource, the same bytes from the same files.
+"""A run directory goes in; report.html comes out: one file without outside resources, always the same bytes.
 
 The numbers are those of summary.json; the raw files only add figures. Everything that came from a scenario, a
 capture or an engine is escaped by the template.
@@ -28,6 +28,9 @@ __all__ = ["render_report", "write_report"]
 REPORT = "report.html"
 TEMPLATES = "templates"
 EVENTS_MAX = 200
+PASSED = "none"  # the risk gate's reason for an order it let through
+CLOCK_TIME = "at_ns"
+DASH = "\N{EN DASH}"
 _MICROSECONDS = re.compile(r"(?<![A-Za-z_])us(?![A-Za-z_])")
 LATENCY_NAMES = {
     "wire_to_wire": "first arrival of the trigger at the engine's port to the order at the wire's far end",
@@ -71,9 +74,19 @@ def render_report(run: RunFiles) -> str:
     stages = latency.get("stage", {})
     folder = files("lab.report").joinpath(TEMPLATES)
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters |= {"count": _count, "duration": _duration, "micro": _micro, "us": _us, "words": _words}
+    environment.filters |= {
+        "count": _count,
+        "duration": _duration,
+        "micro": _micro,
+        "us": _us,
+        "words": _words,
+    }
     over_time = [plots.latency_over_time(run, name) for name in _timelines(latency)]
     return environment.from_string(folder.joinpath("report.html.j2").read_text("utf-8")).render(
         style=Markup(folder.joinpath("report.css").read_text("utf-8")),
@@ -101,11 +114,11 @@ def render_report(run: RunFiles) -> str:
         feed_lines=_feed_lines(summary),
         feed_counters=_scalars(summary.get("feed", {})),
         order_flow=_scalars(summary.get("order_flow", {})),
-        risk=[(name, value) for name, value in _scalars(summary.get("risk", {})) if value],
+        risk=[(name, value) for name, value in _scalars(summary.get("risk", {})) if value and name != PASSED],
         host=_scalars(summary.get("host", {})),
         exchange=_scalars(summary.get("exchange", {})),
         tap=_scalars(summary.get("tap", {})),
-        events=[event for event in run.events][:EVENTS_MAX],
+        events=run.events[:EVENTS_MAX],
         events_more=max(0, len(run.events) - EVENTS_MAX),
         provenance=_provenance(run),
         knobs=_flat(run.manifest.get("host") or {}),
@@ -122,12 +135,13 @@ def answer(summary: Mapping[str, Any]) -> str:
     decisive = [check for check in checks if check["verdict"] == verdict]
     if verdict == "PASS":
         figures = summary.get("latency_ns", {}).get("wire_to_wire", {})
-        tail = (
-            f": half of {format_count(figures['count'])} orders left within {format_duration(figures['p50'])},"
-            f" 99% within {format_duration(figures['p99'])}, the slowest after {format_duration(figures['max'])}"
-            if figures.get("count")
-            else ""
-        )
+        tail = ""
+        if figures.get("count"):
+            half, most, all_of = (format_duration(figures[point]) for point in ("p50", "p99", "max"))
+            count = format_count(figures["count"])
+            tail = (
+                f": half of {count} orders left within {half}, 99% within {most}, the slowest after {all_of}"
+            )
         return f"It held. All {len(checks)} checks passed{tail}."
     lead = "It did not hold" if verdict == "FAIL" else "It could not be decided"
     if not decisive:
@@ -148,14 +162,18 @@ def cards(summary: Mapping[str, Any]) -> list[Card]:
     result = []
     for point in ("p50", "p99", "p99_9", "max"):
         good = supported(figures, point) and figures.get(point) is not None
-        value, _, unit = format_duration(figures[point]).partition(" ") if good else ("–", "", "")
+        value, _, unit = format_duration(figures[point]).partition(" ") if good else (DASH, "", "")
         beside = response.get(point)
         note = f"response {_duration(beside)}" if good and beside is not None else "too few samples"
-        result.append(Card(label=POINTS[point], value=value, unit=_micro(unit), note=note))
+        result.append(Card(label=f"wire to wire {POINTS[point]}", value=value, unit=_micro(unit), note=note))
     floor_p50 = floor.get("p50")
-    value, _, unit = format_duration(floor_p50).partition(" ") if floor_p50 else ("–", "", "")
-    ratio = f"p50 is {format_ratio(figures['p50'] / floor_p50)}" if floor_p50 and figures.get("p50") else ""
-    result.append(Card(label="wire floor p50", value=value, unit=_micro(unit), note=ratio or "not measured"))
+    value, _, unit = format_duration(floor_p50).partition(" ") if floor_p50 else (DASH, "", "")
+    ratio = figures["p50"] / floor_p50 if floor_p50 and figures.get("p50") else None
+    note = "no order to compare" if floor_p50 else "not measured"
+    if ratio is not None:
+        note = f"wire to wire is {format_ratio(ratio)}"
+    below = ratio is not None and ratio < 1  # nothing is faster than its wires: the floor is in doubt
+    result.append(Card(label="wire floor p50", value=value, unit=_micro(unit), note=note, wrong=below))
     triggers, unmatched = counts.get("triggers", 0), counts.get("unmatched", 0)
     note = f"of {format_count(triggers)} triggers"
     blocked = counts.get("risk_blocked", 0)
@@ -167,7 +185,7 @@ def cards(summary: Mapping[str, Any]) -> list[Card]:
 
 
 def _timelines(latency: Mapping[str, Any]) -> list[str]:
-    """response has a figure of its own where it tells another story: an outage that only intended time shows."""
+    """response has a figure of its own where it tells another story, as after an outage of the feed."""
     inner, outer = (latency.get(name, {}).get("max") for name in ("wire_to_wire", "response"))
     return ["wire_to_wire", "response"] if inner and outer and outer > 2 * inner else ["wire_to_wire"]
 
@@ -177,7 +195,7 @@ def _latency_rows(latency: Mapping[str, Any]) -> list[tuple[str, str, list[str],
     for name, meaning in LATENCY_NAMES.items():
         figures = latency.get(name, {})
         if figures.get("count"):
-            cells = [_us(figures[point]) if supported(figures, point) else "–" for point in POINTS]
+            cells = [_us(figures[point]) if supported(figures, point) else DASH for point in POINTS]
             rows.append((name, meaning, cells, int(figures["count"])))
     return rows
 
@@ -208,7 +226,12 @@ def _feed_lines(summary: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, 
 
 
 def _scalars(block: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in block.items() if not isinstance(value, Mapping | list | tuple)]
+    """What can stand in a table of two columns; a time of the clock, such as at_ns, says nothing there."""
+    return [
+        (name, value)
+        for name, value in block.items()
+        if not isinstance(value, Mapping | list | tuple) and name != CLOCK_TIME
+    ]
 
 
 def _flat(block: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -217,7 +240,9 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{name} ")
         else:
-            rows.append((f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+            rows.append(
+                (f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            )
     return rows
 
 
@@ -232,14 +257,17 @@ def _provenance(run: RunFiles) -> list[tuple[str, str]]:
     clock = run.summary.get("clock", {})
     grades = clock.get("stamps_by_grade", {})
     shown = ", ".join(f"{format_count(number)} {grade}" for grade, number in grades.items())
-    rows += [("clock", str(clock.get("domain", "not known"))), ("stamps", shown or str(clock.get("grade", "")))]
+    rows += [
+        ("clock", str(clock.get("domain", "not known"))),
+        ("stamps", shown or str(clock.get("grade", ""))),
+    ]
     for block in ("build", "versions"):
         rows += _flat(manifest.get(block) or {})
     return rows
 
 
 def _micro(text: str) -> str:
-    """"8.29 us" -> "8.29 µs": for people; names such as "status" stay."""
+    """ "8.29 us" -> "8.29 µs": for people; names such as "status" stay."""
     return _MICROSECONDS.sub("µs", text)
 
 
@@ -248,11 +276,11 @@ def _count(value: object) -> str:
 
 
 def _duration(value_ns: int | float | None) -> str:
-    return "–" if value_ns is None else _micro(format_duration(value_ns))
+    return DASH if value_ns is None else _micro(format_duration(value_ns))
 
 
 def _us(value_ns: int | float | None, decimals: int = 2) -> str:
-    return "–" if value_ns is None else microseconds(value_ns, decimals=decimals).strip()
+    return DASH if value_ns is None else microseconds(value_ns, decimals=decimals).strip()
 
 
 def _words(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures of one run: files of the run go in, inline SVG with a caption that says what was left out comes out.
+"""A run's files go in; inline SVG figures, each with a caption that says what it leaves out, come out.
 
 Latency axes are logarithmic microseconds; the percentile axis counts nines, so that every tenfold rarer event
 has the same width. A figure that has nothing to show is None.
@@ -22,13 +22,16 @@ from lab.measure.wire import NEVER, first_arrivals
 from lab.report.sources import RunFiles
 from lab.report.svg import COLOURS, Cloud, new_figure, placeholder, styled, to_svg
 from lab.scenario.figures import canonical
-from lab.units import Kind, UnitError, format_count, format_duration, parse_threshold
+from lab.units import Kind, UnitError, format_count, parse_threshold
 
 __all__ = ["Plot", "latency_over_time", "pacing_plots", "percentile_plot", "stage_plot"]
 
 WIDTH, HALF_WIDTH = 1056.0, 512.0  # CSS pixels: the page's column, and half of it
-BODY_POINTS_MAX = 12_000
+BODY_POINTS_MAX = 20_000
 MARKS_MAX = 2_000
+BURST_WIDTH = 3.0  # least pixels that a burst is shaded
+TICK_STEPS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0))
+TICKS_MIN = 4
 SERIES_STYLES = {
     "wire_to_wire": ("blue", "solid"),
     "response": ("vermillion", "dashed"),
@@ -49,7 +52,8 @@ class Plot:
 
 
 def _present(values: Rows) -> NDArray[np.int64]:
-    return values[values != MISSING]
+    present: NDArray[np.int64] = values[values != MISSING]
+    return present
 
 
 def _plain_us(value: float, _position: object = None) -> str:
@@ -57,14 +61,18 @@ def _plain_us(value: float, _position: object = None) -> str:
 
 
 def _log_latency(axes: Axes, lowest_us: float, highest_us: float) -> None:
-    """A log axis in microseconds with labels at 1-2-5 steps, or at decades when they are many."""
+    """A log axis in microseconds with labels at decades, or at finer steps where those are few."""
     low, high = max(lowest_us, 1e-3) * 0.8, max(highest_us, lowest_us, 2e-3) * 1.25
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if math.log10(high / low) < 3.2 else (1,)
-    ticks = [step * 10.0**decade for decade in decades for step in steps]
-    axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    ticks: list[float] = []
+    for steps in TICK_STEPS:
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= TICKS_MIN:
+            break
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(FuncFormatter(_plain_us))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y")
@@ -113,7 +121,8 @@ def percentile_plot(files: RunFiles) -> Plot | None:
     elif floor.get("count"):
         known = [(float(share), floor[point]) for point, share in PERCENTILES.items() if floor.get(point)]
         known = [(0.0, floor["min"]), *known, (1.0, floor["max"])]
-        curves["wire_floor"] = (*(np.array(column) for column in zip(*known, strict=True)), int(floor["count"]))
+        points = np.array(known, np.float64)
+        curves["wire_floor"] = (points[:, 0], points[:, 1], int(floor["count"]))
     if not curves:
         return None
     figure = new_figure(WIDTH, 400)
@@ -186,7 +195,8 @@ def _mark_faults(axes: Axes, faults: Sequence[Mapping[str, Any]], origin_ns: int
         right = start > 0.85 * end_s
         axes.annotate(
             str(fault["name"]), (start, height), (-5 if right else 5, -4), xycoords=("data", "axes fraction"),
-            textcoords="offset points", va="top", ha="right" if right else "left", color=COLOURS["vermillion"],
+            textcoords="offset points", va="top", color=COLOURS["vermillion"],
+            ha="right" if right else "left",
         )  # fmt: skip
         marked += 1
     return marked
@@ -194,7 +204,7 @@ def _mark_faults(axes: Axes, faults: Sequence[Mapping[str, Any]], origin_ns: int
 
 @styled
 def latency_over_time(files: RunFiles, series: str) -> Plot | None:
-    """A dot per order at the intended time of its trigger: all above p99, the rest thinned to BODY_POINTS_MAX."""
+    """A dot per order at its trigger's intended time: all above p99, the rest thinned to BODY_POINTS_MAX."""
     if files.times is None:
         return None
     value, when = files.times[f"{series}_ns"], files.times["intended_ns"]
@@ -202,7 +212,9 @@ def latency_over_time(files: RunFiles, series: str) -> Plot | None:
     if not timed.any():
         return None
     packets = files.packets
-    origin_ns = int(packets["intended_ns"][0]) if packets is not None and len(packets) else int(when[timed].min())
+    origin_ns = (
+        int(packets["intended_ns"][0]) if packets is not None and len(packets) else int(when[timed].min())
+    )
     seconds, latency_us = (when[timed] - origin_ns) / NS_PER_S, np.maximum(value[timed], 1) / US
     p99_us = (files.summary["latency_ns"][series]["p99"] or 0) / US
     tail = latency_us > p99_us
@@ -216,7 +228,7 @@ def latency_over_time(files: RunFiles, series: str) -> Plot | None:
     figure = new_figure(WIDTH, 340)
     axes = figure.add_subplot()
     bursts = _bursts(packets, origin_ns)
-    least_s = end_s / WIDTH
+    least_s = BURST_WIDTH * end_s / WIDTH
     spans = [(start, max(length, least_s)) for start, length in bursts]
     axes.broken_barh(spans, (0, 1), transform=axes.get_xaxis_transform(), color=COLOURS["shade"], lw=0)
     marked = _mark_faults(axes, files.summary.get("faults", []), origin_ns, end_s)
@@ -225,8 +237,8 @@ def latency_over_time(files: RunFiles, series: str) -> Plot | None:
     axes.axhline(p99_us, color=COLOURS["muted"], lw=1, linestyle=(0, (4, 3)))
     placeholder(axes, "tail")
     axes.annotate(
-        f"p99 {_plain_us(float(f'{p99_us:.3g}'))}", (1.0, p99_us), (-2, 4), xycoords=("axes fraction", "data"),
-        textcoords="offset points", ha="right", color=COLOURS["muted"],
+        f"p99 {_plain_us(float(f'{p99_us:.3g}'))}", (1.0, p99_us), (6, 0), xycoords=("axes fraction", "data"),
+        textcoords="offset points", va="center", color=COLOURS["muted"],
     )  # fmt: skip
     lost = (files.times["unmatched"] & (when != MISSING)).nonzero()[0][:MARKS_MAX]
     if len(lost):
@@ -239,18 +251,23 @@ def latency_over_time(files: RunFiles, series: str) -> Plot | None:
     _log_latency(axes, float(latency_us.min()), float(latency_us.max()))
     figure.draw_without_rendering()
     clouds = (
-        Cloud(name="body", axes=axes, x=seconds[body], y=latency_us[body], colour=colour, opacity=0.4, width=2.2),
+        Cloud(
+            name="body", axes=axes, x=seconds[body], y=latency_us[body], colour=colour, opacity=0.4, width=2.2
+        ),
         Cloud(name="tail", axes=axes, x=seconds[tail], y=latency_us[tail], colour=colour, width=3.2),
     )
-    parts = [
-        f"{format_count(len(latency_us))} orders; all {format_count(int(tail.sum()))} above p99 are drawn, and "
-        + (f"of the rest every {_ordinal(stride)} in feed order." if stride > 1 else "all of the rest.")
-    ]
+    rest = f"of the rest every {_ordinal(stride)} in feed order" if stride > 1 else "and all of the rest"
+    above = format_count(int(tail.sum()))
+    parts = [f"{format_count(len(latency_us))} orders; all {above} above p99 are drawn, {rest}."]
     parts += [f"Grey: {format_count(len(bursts))} bursts."] if bursts else []
-    parts += [f"Red: {marked} fault{'s' if marked > 1 else ''}, from injection to recovery."] if marked else []
+    parts += (
+        [f"Orange: {marked} fault{'s' if marked > 1 else ''}, from injection to recovery."] if marked else []
+    )
     parts += ["Crosses at the foot: triggers without an order."] if len(lost) else []
     label = f"{series} of each order over the time of the run"
-    return Plot(svg=to_svg(figure, name=f"time-{series}", label=label, clouds=clouds), caption=" ".join(parts))
+    return Plot(
+        svg=to_svg(figure, name=f"time-{series}", label=label, clouds=clouds), caption=" ".join(parts)
+    )
 
 
 def _ordinal(number: int) -> str:
@@ -260,15 +277,18 @@ def _ordinal(number: int) -> str:
 
 
 def _log_bins(*series: Rows) -> NDArray[np.float64]:
+    """A twentieth of a decade wide, from the 1st permille of what is above 0 to the largest value."""
     joined = [values[values > 0] for values in series]
-    low = min((int(values.min()) for values in joined if len(values)), default=1)
+    low = min((max(float(np.quantile(values, 0.001)), 1.0) for values in joined if len(values)), default=1.0)
     high = max((int(values.max()) for values in joined if len(values)), default=10)
     low_log, high_log = math.floor(math.log10(low) * 10) / 10, math.ceil(math.log10(high) * 10 + 1e-9) / 10
     return np.logspace(low_log, max(high_log, low_log + 0.1), round(max(high_log - low_log, 0.1) * 20) + 1)
 
 
-def _distribution(axes: Axes, values: Rows, edges_ns: NDArray[np.float64], colour: str, *, fill: bool) -> None:
-    """Share of the packets per bin; values of 0 are in the first bin, since a log axis has no place for them."""
+def _distribution(
+    axes: Axes, values: Rows, edges_ns: NDArray[np.float64], colour: str, *, fill: bool
+) -> None:
+    """Share of the packets per bin; values left of the axis are in the first bin."""
     counts, _ = np.histogram(np.maximum(values, edges_ns[0]), edges_ns)
     share = 100 * counts / max(len(values), 1)
     axes.stairs(share, edges_ns / US, color=COLOURS[colour], fill=fill, alpha=0.25 if fill else 1.0, lw=1.8)
@@ -283,16 +303,19 @@ def _log_x(axes: Axes, edges_ns: NDArray[np.float64]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
     axes.grid(axis="y")
     axes.tick_params(length=0, which="both")
+    axes.tick_params(axis="x", pad=7)
 
 
 @styled
 def pacing_plots(files: RunFiles) -> list[Plot]:
-    """Gaps between packets, intended and as they reached the wire; and how far each packet was off its time."""
+    """Gaps between packets, intended and on the wire; and how far each packet was off its time."""
     packets, taps = files.packets, files.market_taps
     if packets is None or len(packets) < 2:
         return []
     intended = packets["intended_ns"]
-    wire = first_arrivals(packets, taps).at_wire if taps is not None else np.empty((0, len(packets)), np.int64)
+    wire = (
+        first_arrivals(packets, taps).at_wire if taps is not None else np.empty((0, len(packets)), np.int64)
+    )
     arrivals = {name: at for name, at in zip(LINE_COLOURS, wire, strict=False) if (at != NEVER).any()}
     gaps = {"intended": np.diff(intended)}
     gaps |= {line: np.diff(np.sort(at[at != NEVER])) for line, at in arrivals.items()}
@@ -306,12 +329,16 @@ def pacing_plots(files: RunFiles) -> list[Plot]:
             _distribution(axes, values, edges, LINE_COLOURS.get(name, "muted"), fill=name == "intended")
     _log_x(axes, edges)
     axes.set_xlabel("gap to the packet before, µs")
-    legend = [("intended", "muted", "area"), *((f"wire {line}", LINE_COLOURS[line], "solid") for line in arrivals)]
+    legend = [
+        ("intended", "muted", "pale"),
+        *((f"wire {line}", LINE_COLOURS[line], "solid") for line in arrivals),
+    ]
     label = "Distribution of the gaps between packets, intended and actual"
     plots = [
         Plot(
             svg=to_svg(figure, name="gaps", label=label),
-            caption="Share of the packets by gap. Where the curves part, the wire did not see what was meant.",
+            caption="Share of the packets by gap. Where the curves part, the wire did not see what was meant."
+            " Gaps left of the axis count in its first bin.",
             legend=tuple(legend),
         )
     ]
@@ -330,8 +357,8 @@ def _error_plot(files: RunFiles, errors: Mapping[str, Rows]) -> Plot:
     if bound_ns:
         axes.axvline(bound_ns / US, color=COLOURS["ink"], lw=1.2, linestyle=(0, (4, 3)))
         axes.annotate(
-            f"bound on p99 {format_duration(bound_ns)}", (bound_ns / US, 1), (-5, -2), ha="right", va="top",
-            xycoords=("data", "axes fraction"), textcoords="offset points",
+            f"bound on p99: {_plain_us(bound_ns / US)} µs", (bound_ns / US, 1), (-5, -2), ha="right",
+            va="top", xycoords=("data", "axes fraction"), textcoords="offset points",
         )  # fmt: skip
     _log_x(axes, edges)
     axes.set_xlabel("pacing error, µs")
@@ -349,30 +376,35 @@ def _bound_ns(files: RunFiles) -> int | None:
 
 @styled
 def stage_plot(stages: Mapping[str, Mapping[str, Any]]) -> Plot | None:
-    """A bar per stage, in the order of the wire: p50 solid, p99 pale behind it."""
+    """A bar per stage in the order of the wire; p50 and p99 beside each other, each on its own scale."""
     shown = {name: figures for name, figures in stages.items() if figures.get("count")}
     if not shown:
         return None
-    figure = new_figure(WIDTH, 36 * len(shown) + 46)
-    axes = figure.add_subplot()
+    figure = new_figure(WIDTH, 34 * len(shown) + 62)
     rows = range(len(shown))
-    p50 = [figures["p50"] / US for figures in shown.values()]
-    p99 = [figures["p99"] / US for figures in shown.values()]
-    axes.barh(rows, p99, height=0.62, color=COLOURS["blue"], alpha=0.28, lw=0)
-    axes.barh(rows, p50, height=0.62, color=COLOURS["blue"], lw=0)
-    for row, middle, end in zip(rows, p50, p99, strict=True):
-        axes.annotate(
-            f"{middle:.2f}  /  {end:.2f}", (max(middle, end), row), (6, 0), textcoords="offset points", va="center"
-        )
-    axes.set_yticks(list(rows), list(shown))
-    axes.tick_params(axis="y", labelcolor=COLOURS["ink"])
-    axes.invert_yaxis()
-    axes.set_xlim(0, max(p99) * 1.14 or 1.0)
-    axes.grid(axis="x")
-    axes.tick_params(length=0)
-    axes.set_xlabel("µs")
-    axes.spines["left"].set_visible(False)
+    for index, point in enumerate(("p50", "p99")):
+        axes = figure.add_subplot(1, 2, index + 1)
+        lengths = [figures[point] / US for figures in shown.values()]
+        axes.barh(rows, lengths, height=0.6, color=COLOURS["blue"], lw=0)
+        for row, length in zip(rows, lengths, strict=True):
+            at = (length, row)
+            axes.annotate(_short_us(length), at, (6, 0), textcoords="offset points", va="center")
+        axes.set_yticks(list(rows), list(shown) if index == 0 else [""] * len(shown))
+        axes.tick_params(length=0)
+        axes.tick_params(axis="y", labelcolor=COLOURS["ink"])
+        axes.invert_yaxis()
+        axes.set_xlim(0, max(lengths) * 1.16 or 1.0)
+        axes.xaxis.set_major_formatter(FuncFormatter(_plain_us))
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        axes.set_title(point, loc="left", fontsize=13, fontweight="bold", color=COLOURS["ink"])
+        axes.set_xlabel("µs")
     count = format_count(int(next(iter(shown.values()))["count"]))
-    caption = f"p50 solid, p99 pale, of {count} orders. Percentiles of stages do not add up to those of the whole."
-    legend = (("p50", "blue", "area"), ("p99", "blue", "pale"))
-    return Plot(svg=to_svg(figure, name="stages", label="Time in each stage"), caption=caption, legend=legend)
+    caption = (
+        f"{count} orders. The two scales differ. Percentiles of stages do not add up to those of the whole."
+    )
+    return Plot(svg=to_svg(figure, name="stages", label="Time in each stage, p50 and p99"), caption=caption)
+
+
+def _short_us(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"

@@ -1,4 +1,4 @@
-"""A run directory goes in; what the report needs of its files comes out, with a note for every file that is absent.
+"""A run directory goes in; what the report needs of its files comes out, with a note for each that is absent.
 
 Only summary.json is required. Everything else makes the report richer: without the samples there is no curve,
 without the raw files no pacing of the gaps, and the report says so.
@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import yaml
 
 from lab.measure.match import Status
-from lab.measure.rows import MISSING, Rows
+from lab.measure.rows import Rows
 from lab.results import StoredRun, load_run
 
 __all__ = ["RunFiles", "read_run"]
@@ -29,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
-    """``times`` are the sample columns of SAMPLE_TIMES (MISSING where there is none) and ``unmatched`` (bool).
+    """``times`` are the columns SAMPLE_TIMES of the samples (MISSING where absent) and ``unmatched`` (bool).
 
     ``floor_curve`` is (share at or below, ns) of wire_floor. ``notes`` say which file is absent and what the
     report lacks for it. Absent parts are None or empty.
@@ -59,16 +57,16 @@ def read_run(directory: Path) -> RunFiles:
         except FileNotFoundError:
             content = None
         except Exception as error:  # a damaged file must not hide the rest of the run
-            notes.append(f"{name} could not be read ({type(error).__name__}: {error}); {lacks}.")
+            notes.append(f"{name}: not readable ({type(error).__name__}: {error}); {lacks}.")
             return None
         if content is None:
-            notes.append(f"{name} is not there; {lacks}.")
+            notes.append(f"{name}: not there; {lacks}.")
         return content
 
     text = read("scenario.yaml", (run.path / "scenario.yaml").read_text, "the experiment is not shown") or ""
     floor = run.summary.get("latency_ns", {}).get("wire_floor", {})
     if not run.manifest:
-        notes.append("manifest.json is not there; the provenance is incomplete.")
+        notes.append("manifest.json: not there; the provenance is incomplete.")
     return RunFiles(
         directory=run.path,
         summary=run.summary,
@@ -76,8 +74,8 @@ def read_run(directory: Path) -> RunFiles:
         scenario_text=text,
         scenario=_mapping(text),
         times=read("samples.parquet", lambda: _times(run), "no percentile curve and no latency over time"),
-        packets=read("the raw packets", run.packets, "no pacing figures, and no bursts in the others"),
-        market_taps=read("the raw market taps", run.market_taps, "the actual gaps on the wire are not shown"),
+        packets=read("raw packets", run.packets, "no pacing figures, and no bursts in the others"),
+        market_taps=read("raw market taps", run.market_taps, "the actual gaps on the wire are not shown"),
         floor_curve=_floor_curve(run.path / "wire_floor.hgrm") if floor.get("count") else None,
         events=tuple(read("events.jsonl", lambda: _events(run), "no timeline") or ()),
         notes=tuple(notes),
@@ -96,15 +94,12 @@ def _events(run: StoredRun) -> list[dict[str, Any]] | None:
     return run.events() if (run.path / "events.jsonl").exists() else None
 
 
-def _times(run: StoredRun) -> Mapping[str, Rows]:
-    """Four columns of the samples; reading all of them as rows takes seconds for millions of triggers."""
-    table = pq.read_table(run.path / "samples.parquet", columns=[*SAMPLE_TIMES, "status"])
-    times: dict[str, Rows] = {
-        name: pc.fill_null(table[name], MISSING).to_numpy().astype(np.int64) for name in SAMPLE_TIMES
-    }
-    status = table["status"].cast("string")
-    times["unmatched"] = pc.equal(status, Status.UNMATCHED.name.lower()).to_numpy().astype(bool)
-    return times
+def _times(run: StoredRun) -> Mapping[str, Rows] | None:
+    if not (run.path / "samples.parquet").exists():
+        return None
+    columns = run.columns(*SAMPLE_TIMES, "status")
+    times = {name: columns[name] for name in SAMPLE_TIMES}
+    return {**times, "unmatched": columns["status"] == Status.UNMATCHED.name.lower()}
 
 
 def _floor_curve(path: Path) -> tuple[Rows, Rows] | None:

@@ -1,8 +1,8 @@
 """A matplotlib figure goes in; an inline SVG whose colours and fonts are those of the page comes out.
 
-Colours are written as the hexadecimal values of ``COLOURS`` and become CSS variables, so that one drawing serves
-light and dark pages. Large clouds of points are one path of round dots instead of an element per point: about
-ten bytes each. The text of the same figure is the same in every process.
+Colours are written as the hexadecimal values of ``COLOURS`` and become CSS variables, so that one drawing
+serves light and dark pages. A cloud of points is one path of round dots, not an element per point: about ten
+bytes each. The same figure is the same text in every process.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -38,7 +38,7 @@ COLOURS: Mapping[str, str] = {  # CSS variable -> the stand-in that is drawn; th
     "orange": "#e69f00",
 }
 POINTS_PER_INCH = 72
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
     "font.size": 12.0,
@@ -61,6 +61,7 @@ STYLE = {
     "lines.linewidth": 2.0,
     "lines.solid_capstyle": "round",
     "path.simplify": True,
+    "text.parse_math": False,
     "figure.dpi": POINTS_PER_INCH,
 }
 
@@ -131,7 +132,9 @@ def to_svg(figure: Figure, *, name: str, label: str, clouds: tuple[Cloud, ...] =
             f'stroke-linecap:round;stroke-opacity:{cloud.opacity}"/>'
         )
         stands = rf'<g id="{cloud.name}"\s*(?:/>|>.*?</g>)'
-        text = re.sub(stands, lambda _, dots=dots: dots, text, count=1, flags=re.DOTALL)
+        found = re.search(stands, text, re.DOTALL)
+        if found is not None:
+            text = text[: found.start()] + dots + text[found.end() :]
     return _embed(text, name, label)
 
 

@@ -1,14 +1,14 @@
 """A summary, a comparison or the doctor's findings go in; aligned text for a terminal or a pipe comes out.
 
-Latencies are microseconds with the decimal point in one column. Text from scenarios is printed as it is, never
-read as markup, and without control characters. Nothing is wider than the console: long text folds, tables that
+Latencies are microseconds with the decimal point in one column. Text of scenarios is printed as it is, never
+as markup, and without control characters. Nothing is wider than the console: long text folds, and tables that
 do not fit are printed as lists.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,18 @@ VERDICT_STYLES = {
     "PASS": "bold green",
     "FAIL": "bold red",
     "UNKNOWN": "bold yellow",
-    "SAME": "bold green",
-    "BETTER": "bold green",
-    "IMPROVED": "bold green",
-    "WORSE": "bold red",
-    "REGRESSED": "bold red",
 }
+CHANGE_STYLES = {"slower": "bold red", "faster": "green"}
 STATUS_STYLES = {"good": "green", "warning": "yellow", "missing": "bold red"}
 POINTS = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "p99_99": "p99.99", "max": "max"}
-LATENCY_SERIES = ("wire_to_wire", "wire_to_wire_cold", "response", "wire_floor", "pacing_error", "pacing_error_B")
+LATENCY_SERIES = (
+    "wire_to_wire",
+    "wire_to_wire_cold",
+    "response",
+    "wire_floor",
+    "pacing_error",
+    "pacing_error_B",
+)
 ALWAYS_SHOWN = ("wire_to_wire", "response", "wire_floor", "pacing_error")
 COUNTS = (
     ("published", "published"),
@@ -52,7 +55,10 @@ COUNTS = (
 WRONG_UNLESS_ZERO = frozenset({"unmatched", "duplicate", "late", "unexpected"})
 EVIDENCE_COLUMN_WIDTH = 160  # consoles at least this wide show evidence beside a check instead of under it
 WHOLE_US_NS = 1_000_000  # from 1 ms on, decimals of a microsecond are below the histogram's resolution
-NARROW_LATENCY_WIDTH = 76
+NARROW_LATENCY_WIDTH = 84
+INTERVALS_WIDTH = 100
+STAGE_POINTS = ("p50", "p99")
+STAGE_PREFIX = "stage."
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -65,7 +71,9 @@ def microseconds(value_ns: int | float | None, *, decimals: int = 2) -> str:
     return f"{value_ns / 1000:.{decimals}f}"
 
 
-def render_terminal(summary: Mapping[str, Any], *, console: Console, report: Path | str | None = None) -> None:
+def render_terminal(
+    summary: Mapping[str, Any], *, console: Console, report: Path | str | None = None
+) -> None:
     """The whole of a run on one screen or two. ``report`` is the path of report.html, when it was written."""
     _verdict(summary, console)
     _denominators(summary.get("counts", {}), console)
@@ -96,8 +104,82 @@ def render_findings(findings: Sequence[Finding], console: Console) -> None:
 
 
 def render_comparison(comparison: Mapping[str, Any], console: Console) -> None:
-    """Two or more runs side by side: the verdict, why they may not be compared, and each figure's change."""
-    raise NotImplementedError
+    """Two runs side by side: what they are, why they may not be compared, and each figure with its ratio."""
+    for side in ("a", "b"):
+        _compared_run(side, comparison[side], console)
+    console.print()
+    if comparison["comparable"]:
+        console.print(Text("comparable: the same experiment on the same host", style="dim"))
+    else:
+        console.print(
+            Text("not comparable: the figures below differ for more reasons than the engine", "bold red")
+        )
+    for warning in comparison["warnings"]:
+        console.print(Padding(_text(f"- {warning}", style="yellow"), (0, 0, 0, 2)))
+    intervals = console.width >= INTERVALS_WIDTH
+    latency = comparison["latency_ns"]
+    whole = {metric: figures for metric, figures in latency.items() if not metric.startswith(STAGE_PREFIX)}
+    stages = {metric: figures for metric, figures in latency.items() if metric not in whole}
+    confidence = f"{100 * comparison['confidence']:.0f}%"
+    for title, part, points in (("Latency", whole, tuple(POINTS)), ("Stages", stages, STAGE_POINTS)):
+        if part:
+            _heading(title, console, "us")
+            _compared_table(part, points, confidence if intervals else None, console)
+    if comparison["counts"]:
+        _heading("Denominators", console)
+        table = _figures_table("", ["a", "b"])
+        for key, label in COUNTS:
+            if key in comparison["counts"]:
+                pair = comparison["counts"][key]
+                table.add_row(Text(label), *(Text(f"{int(pair[side]):,}") for side in ("a", "b")))
+        console.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _compared_run(side: str, run: Mapping[str, Any], console: Console) -> None:
+    verdict = str(run.get("verdict") or "UNKNOWN")
+    commit = run.get("commit")
+    facts = (
+        f"commit {str(commit)[:12]}{' with uncommitted changes' if run.get('dirty') else ''}"
+        if commit
+        else ""
+    )
+    line = Text(f"{side}  ", style="bold", overflow="fold")
+    line.append(f"{verdict:<7}  ", style=VERDICT_STYLES.get(verdict, ""))
+    line.append_text(_text(run["name"]))
+    if facts:
+        line.append(f"  {facts}", style="dim")
+    console.print(line)
+
+
+def _compared_table(
+    part: Mapping[str, Any], points: Sequence[str], confidence: str | None, console: Console
+) -> None:
+    """A row per series and point; ``confidence`` heads the intervals, None leaves them out."""
+    between = [f"a {confidence}", f"b {confidence}"] if confidence else []
+    table = _figures_table("", ["", "a", "b", "b/a", *between, ""])
+    decimals = 3 if tuple(points) == STAGE_POINTS else 2
+    for metric, figures in part.items():
+        shown = [point for point in points if point in figures]
+        for point in shown:
+            name = metric.removeprefix(STAGE_PREFIX) if point == shown[0] else ""
+            cells = _compared_cells(figures, point, decimals=decimals, intervals=confidence is not None)
+            table.add_row(Text(name), Text(POINTS[point]), *cells)
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _compared_cells(
+    figures: Mapping[str, Any], point: str, *, decimals: int, intervals: bool
+) -> Iterator[Text]:
+    one, counts = figures[point], figures["count"]
+    for side in ("a", "b"):
+        good = supported({"count": counts[side]}, point)
+        yield Text(microseconds(one[side] if good else None, decimals=decimals))
+    yield Text(f"{one['ratio']:.3f}x" if one["ratio"] is not None else "-")
+    for side in ("a_interval", "b_interval") if intervals else ():
+        ends = [microseconds(end, decimals=decimals).strip() for end in one[side] or ()]
+        yield Text(" to ".join(ends) or "-")
+    change = one.get("change") or ""
+    yield Text(change, style=CHANGE_STYLES.get(change, "dim"))
 
 
 def _text(value: object, style: str = "") -> Text:
@@ -228,7 +310,7 @@ def _checks(checks: Sequence[Mapping[str, str]], console: Console) -> None:
         console.print(Padding(_text("none was made, so nothing was shown"), (0, 0, 0, 2)))
         return
     wide = console.width >= EVIDENCE_COLUMN_WIDTH
-    name_width = min(max(len(item["name"]) for item in checks), 28, max(console.width // 4, 8))
+    name_width = min(max(len(item["name"]) for item in checks), 34, max(console.width * 3 // 10, 8))
     expected_width = min(max(len(item["expected"]) for item in checks), 34, max(console.width // 4, 8))
     for item in checks:
         verdict = Text(item["verdict"], style=VERDICT_STYLES.get(item["verdict"], ""))
@@ -253,7 +335,7 @@ def _faults(faults: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 
 def fault_story(fault: Mapping[str, Any]) -> str:
-    """healed after 2.00 ms, detected after 812 ns, never recovered; times since the injection."""
+    """detected after 812 ns, healed after 2.00 ms, not recovered; times since the injection."""
     injected_ns = int(fault.get("injected_ns") or 0)
     detail = f" ({fault['detail']})" if fault.get("detail") else ""
     if not injected_ns:
@@ -261,7 +343,12 @@ def fault_story(fault: Mapping[str, Any]) -> str:
     parts = []
     for what in ("detected", "healed", "recovered"):
         at_ns = int(fault.get(f"{what}_ns") or 0)
-        parts.append(f"{what} after {format_duration(at_ns - injected_ns)}" if at_ns else f"not {what}")
+        if at_ns:
+            parts.append(f"{what} after {format_duration(at_ns - injected_ns)}")
+        elif what == "healed" or fault.get("detected_ns"):
+            parts.append(f"not {what}")
+        elif what == "detected":
+            parts.append("the feed stayed LIVE")
     return ", ".join(parts) + detail
 
 

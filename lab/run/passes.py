@@ -239,7 +239,7 @@ class Pass:
     @staticmethod
     def _keep_rings_open(tap: Tap) -> None:
         counts = tap.counts()
-        if counts.frame_records % FRAME_RECORDS > FRAME_RECORDS // 4 or counts.market_records > RING_RECORDS_MAX // 2:
+        if counts.frames_waiting > FRAME_RECORDS // 4 or counts.market_waiting > RING_RECORDS_MAX // 2:
             tap.drain()
 
     @staticmethod

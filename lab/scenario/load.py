@@ -25,6 +25,7 @@ from lab.units import UnitError, format_duration_exact, parse_threshold
 __all__ = ["load_frozen", "load_scenario", "load_scenarios"]
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
+HEAD = ("title", "description", "seed")
 SECTIONS: dict[str, type[BaseModel]] = {"traffic": Traffic, "engine": Engine, "measure": Measure}
 
 
@@ -148,12 +149,23 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
         for key, value in data.items()
         if key in known
     }
+    _head(load, data)
     parts = _sections(load, data, file, base, check_files=check_files)
     _across(load, parts)
     if not load.problems:
         _assemble(load, data, parts)
     load.problems.sort(key=lambda problem: problem.line)
     return load
+
+
+def _head(load: _Load, data: Mapping[str, Any]) -> None:
+    """What stands in no section: title, description, seed."""
+    head = {key: value for key, value in data.items() if key in HEAD and value is not None}
+    try:
+        Scenario.model_validate(head)
+    except ValidationError as error:
+        if not _awaits(load, head):
+            load.problems += problems_of(error, load.document, (), Scenario)
 
 
 def _shown(file: Path, base: Path) -> str:
@@ -174,6 +186,7 @@ def _declare(load: _Load, data: Any) -> None:
             load.declared[name] = Parameter.model_validate(value)
         except ValidationError as error:
             load.problems += problems_of(error, load.document, here, Parameter)
+            load.declared[name] = Parameter(help="declared wrongly")  # its uses are no problem of their own
 
 
 def _substitute(load: _Load, value: Any, path: KeyPath, settings: Mapping[str, str]) -> Any:
@@ -271,7 +284,7 @@ def _traffic(
             path = _resolve(name, file.parent, base)
             resolved.append(str(path))
             where: KeyPath = ("traffic", key, index) if several else ("traffic", key)
-            if check_files and not path.is_file() and not _awaits(load, name):
+            if check_files and not path.is_file() and not _REFERENCE.search(name):
                 load.add(where, f"no file at {name}", f"looked in {file.parent} and {base}")
         value[key] = resolved if several else resolved[0]
     return value

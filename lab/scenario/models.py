@@ -73,6 +73,14 @@ class Bursts(FrozenModel):
     packing: Annotated[Count, Field(ge=1, le=1000, description="Messages in each packet of a burst.")] = 8
 
 
+def _number(value: Any) -> Any:
+    """A number from the text that a ${parameter} leaves; anything else is the model's to judge."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 class Traffic(FrozenModel):
     """What the market sends: exactly one of ``source: model``, ``file:`` or ``pcap:``."""
 
@@ -113,6 +121,7 @@ class Traffic(FrozenModel):
     bursts: Annotated[Bursts | None, Field(description="Regular bursts; none by default.")] = None
     speed: Annotated[
         float | None,
+        BeforeValidator(_number),
         Field(gt=0, le=1000, description="Plays a file or capture this many times as fast as recorded."),
     ] = None
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lab.faults import registered
-from lab.scenario.models import Scenario
+from lab.scenario.models import Engine, Scenario
 
 __all__ = ["scenario_schema"]
 
@@ -29,6 +29,9 @@ def scenario_schema() -> dict[str, Any]:
         root["properties"].pop(internal, None)
     _one_source(definitions["Traffic"])
     engine = definitions["Engine"]["properties"]
+    definitions.pop("FaultOptions", None)
+    _describe(root, Scenario)
+    _describe(definitions["Engine"], Engine)
     engine["risk"] = {
         "anyOf": [{"const": "default"}, {"$ref": "#/$defs/RiskLimits"}],
         "default": "default",
@@ -41,6 +44,13 @@ def scenario_schema() -> dict[str, Any]:
         "title": "Tailgate scenario",
         "$defs": definitions,
     }
+
+
+def _describe(definition: dict[str, Any], model: type[BaseModel]) -> None:
+    """The descriptions of sections that have a default, which pydantic leaves out beside their $ref."""
+    for name, field in model.model_fields.items():
+        if not field.exclude:
+            definition["properties"][field.alias or name].setdefault("description", field.description)
 
 
 def _one_source(traffic: dict[str, Any]) -> None:

@@ -30,6 +30,7 @@ struct tap {
     int links[3];
     int sockets;
     uint32_t rules[TAP_LINE_COUNT];
+    uint64_t skipped[2]; /* claimed slots that a drain found empty: market, frames */
     uint8_t *batch;
 };
 
@@ -263,6 +264,7 @@ static int drain_ring(struct tap *tap, struct tap_ring *ring, uint8_t *slots, si
         if (__atomic_load_n(stamp, __ATOMIC_ACQUIRE) == 0) {
             if (ring->lost == 0 && head - tail < 64)
                 break; /* being written at this moment: next time */
+            tap->skipped[frames]++;
             continue;
         }
         size_t bytes = frames ? 16 + ((struct tap_frame_record *)slot)->captured : slot_bytes;
@@ -286,14 +288,22 @@ int tap_drain(struct tap *tap, int market_file, int frame_file)
     return drain_ring(tap, &tap->state->frames, (uint8_t *)tap->frames, sizeof(*tap->frames), 1, frame_file);
 }
 
+static uint64_t most(uint64_t one, uint64_t other)
+{
+    return one > other ? one : other;
+}
+
+/* A slot skipped without having been lost was given up by a writer that stood still: that is a loss too. */
 void tap_counts(const struct tap *tap, struct tap_counts *counts)
 {
     const struct tap_state *state = tap->state;
     *counts = (struct tap_counts){
         .market_records = state->market.head,
-        .market_lost = state->market.lost,
+        .market_lost = most(state->market.lost, tap->skipped[0]),
+        .market_waiting = state->market.head - state->market.tail,
         .frame_records = state->frames.head,
-        .frames_lost = state->frames.lost,
+        .frames_lost = most(state->frames.lost, tap->skipped[1]),
+        .frames_waiting = state->frames.head - state->frames.tail,
         .not_market_data = {state->not_market_data[0], state->not_market_data[1]},
     };
 }

@@ -25,10 +25,12 @@ struct tap_options {
 
 struct tap_counts {
     uint64_t market_records; /* claimed so far */
-    uint64_t market_lost;
+    uint64_t market_lost;    /* found the ring full, or never written */
+    uint64_t market_waiting; /* claimed and not drained yet */
     uint64_t frame_records;
     uint64_t frames_lost;
-    uint64_t not_market_data[2];
+    uint64_t frames_waiting;
+    uint64_t not_market_data[2]; /* frames passed on untouched, by line */
 };
 
 struct tap_drop_result {

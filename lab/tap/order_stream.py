@@ -152,7 +152,7 @@ class Connection:
 
 
 def order_arrivals(path: Path) -> Rows:
-    """ORDER_ARRIVALS rows of a raw frame file, in order of arrival. A foreign token has trigger_sequence 0."""
+    """ORDER_ARRIVALS rows of a raw frame file, by arrival. A foreign token has trigger_sequence 0."""
     connections: dict[tuple[bytes, int], Connection] = {}
     for segment in segments_in(path.read_bytes()):
         connections.setdefault(segment.connection, Connection(segment.sequence)).add(segment)

@@ -19,19 +19,23 @@ from lab.topology.wires import WIRES, netns_descriptor
 __all__ = ["DropResult", "Tap", "TapCounts", "market_rows"]
 
 RECORD = np.dtype(
-    [("stamp_ns", "<u8"), ("sequence", "<u8"), ("length", "<u4"), ("count", "<u2"), ("line", "u1"), ("flags", "u1")]
+    [("stamp_ns", "<u8"), ("sequence", "<u8"), ("length", "<u4")]
+    + [("count", "<u2"), ("line", "u1"), ("flags", "u1")]
 )
 LINES = {"A": 0, "B": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TapCounts:
-    """Records claimed and lost so far, both rings."""
+    """Records claimed and lost so far, and those a drain would move; frames on A and B that were no market data."""
 
     market_records: int
     market_lost: int
+    market_waiting: int
     frame_records: int
     frames_lost: int
+    frames_waiting: int
+    not_market_data: tuple[int, int]
 
     @property
     def lost(self) -> int:
@@ -99,8 +103,12 @@ class Tap:
                 install="a kernel with BPF, XDP and veth (5.15 or newer), and root",
                 why=ffi.string(lib.tap_error()).decode(),
             )
-        self._market: IO[bytes] = self.market_path.open("wb", buffering=0)
-        self._frames: IO[bytes] = self.frame_path.open("wb", buffering=0)
+        try:
+            self._market: IO[bytes] = self.market_path.open("wb", buffering=0)
+            self._frames: IO[bytes] = self.frame_path.open("wb", buffering=0)
+        except OSError:
+            lib.tap_close(self._tap)
+            raise
 
     def __enter__(self) -> Tap:
         return self
@@ -149,8 +157,11 @@ class Tap:
         return TapCounts(
             market_records=counts.market_records,
             market_lost=counts.market_lost,
+            market_waiting=counts.market_waiting,
             frame_records=counts.frame_records,
             frames_lost=counts.frames_lost,
+            frames_waiting=counts.frames_waiting,
+            not_market_data=(counts.not_market_data[0], counts.not_market_data[1]),
         )
 
     def close(self) -> None:

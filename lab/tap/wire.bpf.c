@@ -16,7 +16,7 @@
 
 #include "lab/tap/tap.h"
 
-#define MOLD_HEADER_BYTES 20
+#define IP_FRAGMENT 0x3fff /* more fragments, or an offset: the ports are elsewhere */
 
 const volatile struct tap_settings settings = {};
 struct tap_state state;
@@ -110,7 +110,7 @@ int market(struct xdp_md *ctx)
     struct mold_header *mold = (void *)(udp + 1);
 
     if ((void *)(mold + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
-        ip->protocol != IPPROTO_UDP || udp->dest != bpf_htons(settings.line_port[line])) {
+        ip->protocol != IPPROTO_UDP || (ip->frag_off & bpf_htons(IP_FRAGMENT)) || udp->dest != bpf_htons(settings.line_port[line])) {
         __sync_fetch_and_add(&state.not_market_data[line], 1);
         return XDP_PASS;
     }

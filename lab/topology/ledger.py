@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from lab.errors import MissingError, UsageError
 
 __all__ = ["LEDGER_DIRECTORY", "Healed", "Ledger", "Process", "heal", "process_started"]
 
+END_SECONDS = 5.0  # for a killed process to be gone
 LEDGER_DIRECTORY = Path(os.environ.get("TAILGATE_RUN_DIRECTORY", "/run/tailgate"))
 
 
@@ -80,16 +82,16 @@ class Ledger:
                 why="it makes network namespaces, loads BPF programs and pins cores",
             )
         LEDGER_DIRECTORY.mkdir(parents=True, exist_ok=True)
-        heal()
         ledger = cls(prefix=prefix, owner=Process(pid=os.getpid(), started=process_started(os.getpid())))
-        if ledger.path.exists():
-            owner = json.loads(ledger.path.read_text())["owner"]["pid"]
-            raise UsageError(
-                f"a lab named {prefix!r} is already up",
-                why=f"process {owner} owns it",
-                todo="wait for it to end, or choose another name with --prefix",
-            )
-        ledger.save()
+        with exclusive(LEDGER_DIRECTORY):
+            undo_dead_runs()
+            if ledger.path.exists():
+                raise UsageError(
+                    f"a lab named {prefix!r} is already up",
+                    why=f"process {load(ledger.path).owner.pid} owns it",
+                    todo="wait for it to end, or choose another name with --prefix",
+                )
+            ledger.save()
         return ledger
 
     def save(self) -> None:
@@ -116,20 +118,33 @@ class Ledger:
 
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """One healer at a time: two would undo the same run."""
+    """One at a time: two healers would undo the same run, two runs would take the same name."""
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
+def end(process: Process) -> bool:
+    """Kills it and waits until it is gone. False when it was gone before, or its pid is another's by now."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not process.started or process_started(process.pid) != process.started:
+            return False
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], END_SECONDS)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+
+
 def undo(ledger: Ledger) -> Healed:
     """Takes away everything the ledger names; what is already gone is no error."""
-    ended = 0
-    for process in ledger.processes:
-        if process.started and process_started(process.pid) == process.started:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-                ended += 1
+    ended = sum([end(process) for process in ledger.processes])
     present = set(netns.listnetns())
     removed = [name for name in ledger.namespaces if name in present]
     for name in removed:
@@ -152,21 +167,26 @@ def load(path: Path) -> Ledger:
     )
 
 
+def undo_dead_runs() -> Healed:
+    """The work of heal(), for who holds the lock."""
+    healed = Healed()
+    for path in sorted(LEDGER_DIRECTORY.glob("*.json")):
+        ledger = load(path)
+        if process_started(ledger.owner.pid) == ledger.owner.started:
+            continue
+        one = undo(ledger)
+        healed = Healed(
+            runs=healed.runs + 1,
+            processes=healed.processes + one.processes,
+            namespaces=healed.namespaces + one.namespaces,
+            directories=healed.directories + one.directories,
+        )
+    return healed
+
+
 def heal() -> Healed:
     """Undoes every run whose process is gone. Runs that are alive are left alone."""
-    healed = Healed()
     if not LEDGER_DIRECTORY.exists():
-        return healed
+        return Healed()
     with exclusive(LEDGER_DIRECTORY):
-        for path in sorted(LEDGER_DIRECTORY.glob("*.json")):
-            ledger = load(path)
-            if process_started(ledger.owner.pid) == ledger.owner.started:
-                continue
-            one = undo(ledger)
-            healed = Healed(
-                runs=healed.runs + 1,
-                processes=healed.processes + one.processes,
-                namespaces=healed.namespaces + one.namespaces,
-                directories=healed.directories + one.directories,
-            )
-    return healed
+        return undo_dead_runs()

@@ -20,6 +20,7 @@ from lab.measure import (
     Transition,
 )
 from lab.measure.rows import BOOK, DECISIONS, DROP_COPY, MARKET_TAPS, ORDER_ARRIVALS, PACKETS, Rows
+from lab.scenario import Scenario
 
 START_NS = 1_000_000_000_000
 
@@ -228,3 +229,14 @@ def _drop_copy(decisions: Rows, orders: Rows) -> tuple[Rows, dict[int, int]]:
         symbol = int(decision["symbol"])
         positions[symbol] = positions.get(symbol, 0) + signed
     return rows, positions
+
+
+def scenario(*, expect: dict[str, object] | None = None, **sections: object) -> Scenario:
+    """A valid scenario with the sections given, as a YAML file would have them."""
+    return Scenario.model_validate({"title": "A synthetic run", "expect": expect or {}, **sections})
+
+
+def without_rows(rows: Rows, gone: Rows) -> Rows:
+    """``rows`` without those where ``gone`` is true."""
+    kept: Rows = rows[~gone]
+    return kept

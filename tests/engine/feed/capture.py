@@ -27,7 +27,7 @@ def _udp_payload(frame: bytes) -> bytes:
     while ethertype == ETHERTYPE_VLAN:
         (ethertype,) = struct.unpack_from(">H", frame, start + 2)
         start += 4
-    assert ethertype == ETHERTYPE_IPV4 and frame[start + 9] == PROTOCOL_UDP
+    assert (ethertype, frame[start + 9]) == (ETHERTYPE_IPV4, PROTOCOL_UDP)
     udp = start + (frame[start] & 15) * 4
     (length,) = struct.unpack_from(">H", frame, udp + 4)
     return frame[udp + 8 : udp + length]

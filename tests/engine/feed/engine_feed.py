@@ -1,4 +1,4 @@
-"""The engine's feed and decoder for tests: datagrams and messages enter as bytes, results leave as Python values."""
+"""The engine's feed and decoder for tests: datagrams and messages enter as bytes, Python values leave."""
 
 import struct
 from dataclasses import dataclass

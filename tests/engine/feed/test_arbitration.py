@@ -1,6 +1,7 @@
 """Two lines that lose, repeat, reorder and cut the stream differently: exact delivery, or not LIVE."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 from engine_feed import END, EngineFeed, datagram
@@ -111,15 +112,16 @@ def play(scenario: Scenario, *, timer: bool) -> EngineFeed:
             feed.timer(last_ns)
         feed.accept(packet.line, packet.data(), last_ns)
         check(feed)
-    feed.timer(last_ns + scenario.options["hold_back_ns"])
-    check(feed)
+    for _ in range(scenario.message_count + 1):  # idle polls: each gives at most one hole up
+        feed.timer(last_ns + scenario.options["hold_back_ns"])
+        check(feed)
     return feed
 
 
 def check(feed: EngineFeed) -> None:
     """In order, once, the right bytes; LIVE only without a hole; the counters say the same."""
     numbers = [message.sequence for message in feed.delivered]
-    assert all(left < right for left, right in zip(numbers, numbers[1:], strict=False))
+    assert all(left < right for left, right in pairwise(numbers))
     for message in feed.delivered[-8:]:
         assert message.data == payload(message.sequence)
     whole = numbers == list(range(1, len(numbers) + 1))
@@ -132,7 +134,7 @@ def check(feed: EngineFeed) -> None:
         assert statistics.gaps > 0
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(scenario=scenarios(), timer=st.booleans())
 def test_delivery_is_exact_or_the_feed_is_not_live(scenario: Scenario, timer: bool) -> None:
     feed = play(scenario, timer=timer)
@@ -140,7 +142,7 @@ def test_delivery_is_exact_or_the_feed_is_not_live(scenario: Scenario, timer: bo
     exact = numbers == list(range(1, scenario.message_count + 1))
     event("exact" if exact else "gap")
     if scenario.ended:
-        assert feed.state == "ENDED" or feed.feed.entry_count
+        assert feed.state == "ENDED"
     if feed.state == "LIVE":
         assert exact
     elif feed.state != "ENDED":
@@ -152,7 +154,7 @@ def test_delivery_is_exact_or_the_feed_is_not_live(scenario: Scenario, timer: bo
     assert [message.data for message in feed.delivered] == [payload(number) for number in numbers]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scenario=scenarios(), timer=st.booleans())
 def test_what_arrives_on_either_line_within_the_hold_back_is_delivered_exactly(
     scenario: Scenario, timer: bool
@@ -161,9 +163,8 @@ def test_what_arrives_on_either_line_within_the_hold_back_is_delivered_exactly(
     patient = replace(scenario, options=scenario.options | roomy)
     feed = play(patient, timer=timer)
     event("everything arrives" if patient.everything_arrives else "something is lost on both lines")
-    assert ([message.sequence for message in feed.delivered] == list(range(1, patient.message_count + 1))) == (
-        patient.everything_arrives
-    )
+    numbers = [message.sequence for message in feed.delivered]
+    assert (numbers == list(range(1, patient.message_count + 1))) == patient.everything_arrives
     if patient.everything_arrives:
         assert feed.state == ("ENDED" if patient.ended else "LIVE")
         assert feed.statistics.gaps == 0
@@ -183,7 +184,9 @@ def test_what_arrives_on_either_line_within_the_hold_back_is_delivered_exactly(
 def test_any_packets_of_one_stream_are_delivered_in_order_and_once(
     packets: list[tuple[int, int, int, int]], hold_back_ns: int, slots: int
 ) -> None:
-    feed = EngineFeed(first_sequence=1, hold_back_ns=hold_back_ns, reorder_packet_count=slots, line_silence_ns=0)
+    feed = EngineFeed(
+        first_sequence=1, hold_back_ns=hold_back_ns, reorder_packet_count=slots, line_silence_ns=0
+    )
     now_ns = 0
     for line, first, count, wait_ns in packets:
         now_ns += wait_ns

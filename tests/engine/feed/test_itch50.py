@@ -42,7 +42,8 @@ ALIASES = {
     "upper_collar": "upper_price_range_collar",
     ("F", "mpid"): "attribution", ("Y", "action"): "reg_sho_action", ("K", "price"): "ipo_price",
     ("C", "price"): "execution_price", ("Q", "price"): "cross_price",
-    ("J", "reference_price"): "auction_collar_reference_price", ("I", "reference_price"): "current_reference_price",
+    ("J", "reference_price"): "auction_collar_reference_price",
+    ("I", "reference_price"): "current_reference_price",
     ("O", "near_price"): "near_execution_price",
 }  # fmt: skip
 

@@ -1,0 +1,230 @@
+"""Scenario files: everything wrong is reported at once, each with its file and line."""
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import ScenarioError, UsageError
+from lab.faults import DropOptions, LinkDownOptions, PauseOptions
+from lab.scenario import load_scenario, load_scenarios
+
+SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios"
+
+WHOLE = """\
+title: Losing 64 packets on both lines is recovered within 5 ms
+seed: 7
+traffic: {source: model, symbols: 100, rate: 200k/s, duration: 10s, packing: 8}
+engine:
+  wire: af_xdp
+  risk: default
+  parameters: {order_shares: 200}
+faults:
+  - {do: drop, lines: [A, B], packets: 64, at: {sequence: 500k}}
+  - {do: pause, for: 50ms, at: {time: 1s}}
+  - {do: link_down, port: A, for: 200ms, at: {sequence: 700000}}
+expect:
+  wire_to_wire.p99: "< 40us"
+  wire_to_wire.p99.9: "< 400us"
+  pacing.within_2us: ">= 99%"
+  faults.fired: "== 3"
+  orders_while_blind: "== 0"
+  book_matches_oracle: true
+"""
+
+
+def write(folder: Path, text: str, name: str = "one.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ScenarioError) as caught:
+        load_scenarios([write(folder, text)], root=folder)
+    return str(caught.value).splitlines()
+
+
+def test_a_whole_scenario_is_read_into_integers(tmp_path: Path) -> None:
+    scenario = load_scenario(write(tmp_path, WHOLE))
+    assert scenario.name == "one"
+    assert (scenario.traffic.rate_per_s, scenario.traffic.duration_ns) == (200_000, 10_000_000_000)
+    assert scenario.traffic.messages == 2_000_000
+    assert scenario.traffic.packing.messages_max == 8
+    assert scenario.engine.parameters.order_shares == 200
+    drop, pause, link = scenario.faults
+    assert isinstance(drop, DropOptions)
+    assert isinstance(pause, PauseOptions)
+    assert isinstance(link, LinkDownOptions)
+    assert (drop.at.sequence, drop.packets, drop.lines) == (500_000, 64, ("A", "B"))
+    assert (pause.for_ns, pause.duration_ns()) == (50_000_000, 50_000_000)
+    assert scenario.expect["wire_to_wire.p99"].value == 40_000
+
+
+def test_a_title_alone_is_a_scenario_with_every_default(tmp_path: Path) -> None:
+    scenario = load_scenario(write(tmp_path, "title: T\n"))
+    assert scenario.traffic.kind == "model"
+    assert scenario.traffic.messages == 500_000
+    assert scenario.measure.wire_floor
+
+
+def test_every_problem_of_a_file_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
+    text = """\
+titel: A misspelt key
+traffic: {source: model, rate: 200k, duration: 1s}
+engine:
+  wire: af_xpd
+  strategy: touch_taker
+faults:
+  - {do: dorp, packets: 1, at: {sequence: 1}}
+  - {do: pause, for: 50, at: {time: 2s}}
+expect:
+  wire_to_wire.p98: "< 40us"
+  wire_to_wire.p99: "< 40"
+  counts.unmatched: "< 1ms"
+"""
+    found = problems(tmp_path, text)
+    assert [line.split(": ")[0] for line in found] == [
+        f"one.yaml:{line}" for line in (1, 1, 2, 4, 7, 8, 10, 11, 12)
+    ]
+    together = "\n".join(found)
+    assert "titel: unknown key (did you mean title?)" in together
+    assert "title: is required" in together
+    assert "traffic.rate: '200k' is not a rate" in together
+    assert "engine.wire: 'af_xpd' is not one of af_xdp, kernel (did you mean af_xdp?)" in together
+    assert "unknown fault 'dorp' (did you mean drop?)" in together
+    assert "faults[1].for: 50 has no unit" in together
+    assert "no such figure or check (did you mean wire_to_wire.p" in together
+    assert "is compared with a duration with its unit" in together
+    assert "is compared with a count" in together
+
+
+def test_problems_of_several_files_are_reported_together(tmp_path: Path) -> None:
+    write(tmp_path, "title: 1\n", "a.yaml")
+    write(tmp_path, "title: T\nseed: -1\n", "b.yaml")
+    with pytest.raises(ScenarioError) as caught:
+        load_scenarios([tmp_path], root=tmp_path)
+    assert [problem.where for problem in caught.value.problems] == ["a.yaml:1", "b.yaml:2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 0, "the file is empty"),
+        ("- a\n", 1, "a mapping that starts with title:"),
+        ("title: [\n", 2, "not YAML"),
+        ("title: T\ntitle: U\n", 2, "given twice; first on line 1"),
+        ("title: ''\n", 1, "title"),
+        ("title: T\nseed: 1.5\n", 2, "seed"),
+        ("title: T\nseed: true\n", 2, "seed"),
+        ("title: T\n? [a]\n: 1\n", 2, "a key must be a word"),
+        ("title: T\ntraffic: 3\n", 2, "a mapping is needed"),
+        ("title: T\ntraffic: {file: nowhere.itch}\n", 2, "no file at nowhere.itch"),
+        ("title: T\ntraffic: {source: model, pcap: x}\n", 2, "a second source"),
+        ("title: T\ntraffic: {speed: 2}\n", 2, "belongs to file: and pcap: only"),
+        ("title: T\ntraffic: {trex: x}\n", 2, "trex is not in this version"),
+        ("title: T\ntraffic: {rate: 1/s, duration: 1ms}\n", 2, "less than one message"),
+        ("title: T\ntraffic: {duration: 0s}\n", 2, "traffic.duration"),
+        ("title: T\nfaults: {do: drop}\n", 2, "a list"),
+        ("title: T\nfaults:\n  - drop\n", 3, "a mapping with do: NAME"),
+        ("title: T\nfaults:\n  - {do: pause, for: 1ms, at: {time: 1s, sequence: 3}}\n", 3, "exactly one of"),
+        ("title: T\nfaults:\n  - {do: pause, for: 1ms, at: {}}\n", 3, "exactly one of"),
+        ("title: T\nfaults:\n  - {do: pause, for: 1ms, at: {time: 9s}}\n", 3, "after the end of the traffic"),
+        (
+            "title: T\nfaults:\n  - {do: drop, packets: 1, at: {sequence: 10M}}\n",
+            3,
+            "which has 500000 messages",
+        ),
+        ("title: T\nfaults:\n  - {do: drop, packets: 0, at: {sequence: 1}}\n", 3, "packets"),
+        ("title: T\nfaults:\n  - {do: drop, lines: [C], packets: 1, at: {sequence: 1}}\n", 3, "lines"),
+        ("title: T\nexpect: 5\n", 2, "a mapping of figures"),
+        ("title: T\nexpect:\n  book_matches_oracle: false\n", 3, "asked for with true"),
+        ("title: T\nexpect:\n  wire_to_wire.p99: [1]\n", 3, "a threshold"),
+        ("title: T\nexpect:\n  wire_to_wire.p99: < 40us\n  wire_to_wire.p99: 1us\n", 4, "given twice"),
+        ("title: T\nexpect:\n  response.p99_9: 1us\n  response.p99.9: 1us\n", 4, "the same figure as"),
+        ("title: T\nexpect:\n  pacing.within_3us: '> 1%'\n", 3, "no such figure"),
+        ("title: T\nexpect:\n  pacing.within_2us: '> 1us'\n", 3, "a percentage"),
+        ("title: T\nexpect:\n  faults.broken: 0\n", 3, "no such figure"),
+        ("title: T\nengine: {strategy: reflector}\nexpect: {book_matches_oracle: true}\n", 1, "cannot hold"),
+    ],
+)
+def test_each_mistake_names_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+    found = problems(tmp_path, text)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"one.yaml:{line}: " if line else "one.yaml: ")
+    assert said in found[0]
+
+
+def test_a_deep_or_endless_file_is_refused_and_not_followed(tmp_path: Path) -> None:
+    assert "nested deeper" in problems(tmp_path, "title: " + "[" * 50 + "]" * 50)[0]
+    assert "characters" in problems(tmp_path, "title: " + "x" * 1_100_000)[0]
+
+
+def test_parameters_are_replaced_everywhere_and_given_on_the_command_line(tmp_path: Path) -> None:
+    text = """\
+title: At ${rate}
+parameters:
+  rate: {help: Messages per second., default: 10k/s}
+  length: {help: How long.}
+traffic: {rate: "${rate}", duration: "${length}"}
+"""
+    path = write(tmp_path, text)
+    scenario = load_scenarios([path], settings={"length": "2s"})[0]
+    assert (scenario.title, scenario.traffic.messages) == ("At 10k/s", 20_000)
+    with pytest.raises(UsageError, match=r"length has no value: How long\..*--set length=\.\.\."):
+        load_scenario(path)
+    with pytest.raises(UsageError, match="no such parameter.*declared: length, rate"):
+        load_scenarios([path], settings={"lenght": "2s"})
+    with pytest.raises(ScenarioError, match="'fast' does not start with a number"):
+        load_scenarios([path], settings={"length": "2s", "rate": "fast"})
+
+
+def test_an_undeclared_parameter_is_named_with_its_line(tmp_path: Path) -> None:
+    found = problems(tmp_path, "title: T\ntraffic: {rate: '${speed}'}\n")
+    assert any(line.startswith("one.yaml:2: traffic.rate: ${speed} is not a parameter") for line in found)
+
+
+def test_a_scenario_is_found_by_name_without_its_ending(tmp_path: Path) -> None:
+    write(tmp_path, "title: T\n", "steady.yaml")
+    assert load_scenarios(["steady"], root=tmp_path)[0].name == "steady"
+    with pytest.raises(UsageError, match=r"no scenario at stedy.*tailgate run steady"):
+        load_scenarios(["stedy"], root=tmp_path)
+    with pytest.raises(UsageError, match="no scenario given"):
+        load_scenarios([], root=tmp_path)
+
+
+def test_a_folder_without_scenarios_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no \*\.yaml"):
+        load_scenarios([tmp_path])
+
+
+def test_a_file_that_is_not_text_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot read"):
+        load_scenario(tmp_path / "one.yaml")
+
+
+def test_a_file_for_traffic_is_looked_for_beside_the_scenario_and_in_the_working_directory(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "near.itch").touch()
+    (tmp_path / "far.itch").touch()
+    path = write(tmp_path / "suite", "title: T\ntraffic: {file: [near.itch, far.itch], speed: 2}\n")
+    scenario = load_scenarios([path], root=tmp_path)[0]
+    assert scenario.traffic.file == (str(tmp_path / "suite" / "near.itch"), str(tmp_path / "far.itch"))
+    assert scenario.traffic.kind == "itch_file"
+    assert scenario.traffic.messages is None
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_scenario_that_ships_is_valid_but_for_the_files_it_asks_for(path: Path) -> None:
+    wrong = []
+    try:
+        scenario = load_scenario(path)
+    except ScenarioError as error:
+        wrong = [problem.message for problem in error.problems if "no file at" not in problem.message]
+    except UsageError as error:
+        wrong = [] if "has no value" in error.what else [str(error)]
+    else:
+        assert scenario.expect, "a scenario without an expectation has no hypothesis"
+    assert wrong == []
