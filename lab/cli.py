@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -198,15 +199,26 @@ def complain(error: TailgateError, as_json: bool) -> None:
         err.print(f"tailgate: {error}", markup=False)
 
 
-def interrupt(_signal: int, _frame: object) -> NoReturn:
-    """SIGTERM and SIGHUP unwind like Ctrl-C, so that everything is healed and taken down."""
-    raise KeyboardInterrupt
+def unwind_on_signals() -> None:
+    """SIGTERM and SIGHUP unwind like Ctrl-C, so that everything is healed and taken down.
+
+    Only in this process: the netlink library forks children and ends them with SIGTERM, and a child that
+    unwound would take down what its parent has just built.
+    """
+    owner = os.getpid()
+
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        if os.getpid() != owner:
+            os._exit(128 + number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def main() -> None:
     """Entry point of the ``tailgate`` command."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    unwind_on_signals()
     try:
         code = app(standalone_mode=False)
     except TailgateError as error:

@@ -2,7 +2,8 @@
 
 How to write the next one
     1. Add ``lab/check/<name>.py`` with one function ``check(evidence: Evidence) -> CheckResult`` under
-       ``@register("<name>", always=...)``: ``always=True`` runs in every run, otherwise when ``expect`` asks.
+       ``@register("<name>", always=...)``: ``always=True`` runs in every run, a function
+       says in which, and otherwise it runs when ``expect`` asks.
     2. Use ``passed``, ``failed`` and ``unknown``. UNKNOWN is for evidence that is missing or doubtful; FAIL
        is for evidence that the engine did wrong. Say in ``evidence`` what a reader would look at next.
     3. Name it in lab/scenario/figures.py CHECKS, import it in lab/check/__init__.py, list it in
@@ -76,19 +77,24 @@ class Evidence:
 
 
 Check = Callable[[Evidence], CheckResult]
+Always = bool | Callable[[Scenario], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
     name: str
     check: Check
-    always: bool
+    always: Always
+
+    def runs_unasked(self, scenario: Scenario) -> bool:
+        """True when the check runs whether or not ``expect`` names it."""
+        return self.always(scenario) if callable(self.always) else self.always
 
 
 _registry: dict[str, Registered] = {}
 
 
-def register(name: str, *, always: bool) -> Callable[[Check], Check]:
+def register(name: str, *, always: Always) -> Callable[[Check], Check]:
     """Decorator: makes the function the check called ``name``."""
 
     def add(check: Check) -> Check:

@@ -37,12 +37,12 @@ def judge(data: RunData, measurement: Measurement, scenario: Scenario) -> Checke
         data=data, measurement=measurement, blocks=figure_blocks(data, measurement), scenario=scenario
     )
     known = registered_checks()
-    results = [_guarded(item, evidence) for item in known.values() if item.always]
+    results = [_guarded(item, evidence) for item in known.values() if item.runs_unasked(scenario)]
     for name in scenario.expect:
         item = known.get(canonical(name))
         if item is None:
             item = Registered(name=name, check=partial(check_threshold, name), always=False)
-        if not item.always:
+        if not item.runs_unasked(scenario):
             results.append(_guarded(item, evidence))
     return Checked(checks=tuple(results), verdict=verdict_of(results), blocks=evidence.blocks)
 

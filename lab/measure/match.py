@@ -162,7 +162,7 @@ def _durations(samples: Rows, decided: Rows, decision_of: NDArray[np.int64]) -> 
     points = [samples["wire_ns"], *stamps]
     for stage, before, after in zip(STAGE_COLUMNS[:-1], points[:-1], points[1:], strict=True):
         samples[f"{stage}_ns"] = _difference(after, before)
-    # The frame is on the wire before the send call returns: wire_out and tx both start where the order is encoded.
+    # The frame is on the wire before the send call returns: wire_out and tx both start at the encoded order.
     samples["wire_out_ns"] = _difference(samples["order_ns"], stamps[STAMPS.index("encode_ns")])
 
 

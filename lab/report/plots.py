@@ -252,7 +252,7 @@ def latency_over_time(files: RunFiles, series: str) -> Plot | None:
     figure.draw_without_rendering()
     clouds = (
         Cloud(
-            name="body", axes=axes, x=seconds[body], y=latency_us[body], colour=colour, opacity=0.4, width=2.2
+            name="body", axes=axes, x=seconds[body], y=latency_us[body], colour=colour, opacity=0.5, width=2.2
         ),
         Cloud(name="tail", axes=axes, x=seconds[tail], y=latency_us[tail], colour=colour, width=3.2),
     )

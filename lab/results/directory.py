@@ -34,6 +34,7 @@ LATEST = "latest"
 RAW_TABLES = ("packets", "market_taps", "order_arrivals", "decisions", "drop_copy")
 NAME_LENGTH_MAX = 60
 TRIES = 16
+OTHER_ROOT = "name another directory with --results"
 SECOND_NS = 1_000_000_000
 
 
@@ -57,13 +58,11 @@ class RunDirectory:
                 path.mkdir(parents=True)
                 (path / "raw").mkdir()
             except FileExistsError:
-                if not root.is_dir():
-                    raise UsageError(
-                        f"{root} is not a directory", todo="name another with --results"
-                    ) from None
-                continue
+                if root.is_dir():
+                    continue
+                raise UsageError(f"{root} is not a directory", todo=OTHER_ROOT) from None
             except OSError as error:
-                raise UsageError(f"cannot create a run in {root}", why=str(error.strerror)) from error
+                raise UsageError(f"no run in {root}", why=str(error.strerror), todo=OTHER_ROOT) from error
             return cls(path, scenario, created=created)
         raise UsageError(f"{root} has no free name left for this second", todo="run again")
 

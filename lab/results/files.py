@@ -1,10 +1,9 @@
-"""Writing one file so that a crash leaves either the old content or the new one, and hashing it."""
+"""Writing one file so that a crash of the program leaves the old content or the new one, and hashing it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +23,6 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         with part.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,9 @@ def update_manifest(directory: Path) -> None:
     write_json(path, content)
 
 
+@cache
 def commit() -> dict[str, Any] | None:
-    """The commit of the sources in use; None when they are in no git work tree."""
+    """The commit of the sources in use, asked once; None when they are in no git work tree."""
     root = Path(lab.__file__).resolve().parent.parent
     identity = _git(root, "rev-parse", "HEAD")
     if identity is None:

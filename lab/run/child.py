@@ -42,13 +42,6 @@ class Child:
         self.module = module
         self._errors = config.with_suffix(".stderr")
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
-        build = os.environ.get("MESONPY_EDITABLE_SKIP", "")
-        for loaded in ("engine._engine", "traffic._traffic"):
-            # An editable install would look for changed sources at each import, on a core we measure.
-            origin = getattr(getattr(sys.modules.get(loaded), "__spec__", None), "origin", None)
-            build = build or (str(Path(origin).parent.parent) if origin else "")
-        if build:
-            environment["MESONPY_EDITABLE_SKIP"] = build
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 topology.command(namespace, *PRIORITY, sys.executable, "-m", module, str(config)),

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from lab.check.base import Verdict
-from lab.report import render_terminal, write_report
 from lab.results import Judgement, RunDirectory, judge_run
 from lab.run.passes import Progress as Report
 from lab.run.session import Session, open_session
@@ -57,6 +56,8 @@ def showing_progress(console: Console | None, title: str) -> Iterator[Report]:
 
 def play_and_judge(session: Session, scenario: Scenario, *, results: Path, console: Console | None) -> PlayedRun:
     """One scenario from its file to its report. Raw files are on disk before anything is derived."""
+    from lab.report import write_report  # plots are loaded only by who draws them
+
     directory = RunDirectory.create(results, scenario)
     try:
         directory.write_scenario()
@@ -89,6 +90,8 @@ def run_scenarios(
             one = play_and_judge(session, scenario, results=results, console=console)
             played.append(one)
             if console:
+                from lab.report import render_terminal
+
                 render_terminal(one.judgement.summary, console=console, report=one.directory / "report.html")
     if emit:
         summaries = [dict(one.judgement.summary) for one in played]

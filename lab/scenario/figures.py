@@ -69,6 +69,7 @@ CHECKS: dict[str, Kind] = {
     "position_matches_drop_copy": Kind.TRUTH,
     "book_matches_oracle": Kind.TRUTH,
     "every_message_decoded": Kind.TRUTH,
+    "faults_fired": Kind.TRUTH,
     "samples": Kind.TRUTH,
     "triggers_accounted": Kind.TRUTH,
     "tap_complete": Kind.TRUTH,

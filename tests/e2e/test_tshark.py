@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import time
@@ -81,7 +82,10 @@ def read(file: Path, layers: dict[str, str], *parameters: str) -> Iterator[Any]:
         yield from capture
     finally:
         capture.close()
+        loop.run_until_complete(asyncio.sleep(0.1))  # its pipes close when the loop turns once more
         loop.close()
+        del capture
+        gc.collect()  # what it left open complains here, where complaints are expected
 
 
 def integer(text: str) -> int:
@@ -90,7 +94,7 @@ def integer(text: str) -> int:
 
 def letter(field: Any) -> str:
     """A character field, which tshark writes as itself or as its code."""
-    text = str(field)
+    text = str(field).strip("'")
     return text if len(text) == 1 else chr(int(text, 0))
 
 

@@ -1,8 +1,8 @@
 /* Fuzz target: two lines of datagrams through feed, decoder and book, with invariants.
  *
  * The input is a program: small capacities first, then steps: a well-formed datagram near the expected number, raw
- * bytes, time, a datagram before the last one was drained. Message bytes come from the input, so that a forged
- * number brings other messages than its twin. Checked: numbers strictly increase and add up with what was given up,
+ * bytes, time, a datagram before the last one was drained. Messages come from the input, so that a line's copy may
+ * be another than its twin; each of a well-formed datagram is marked with its own number. Checked: numbers strictly increase and add up with what was given up,
  * every datagram is counted once, every new message is won by one line once, reorder slots are neither lost nor
  * shared, LIVE means that nothing is missing, and the book is the slow one of shadow_book.h.
  */
@@ -16,7 +16,7 @@
 #include "engine/feed/itch50.h"
 #include "tests/engine/book/shadow_book.h"
 
-enum { DATAGRAM_BYTES = 512, ORDERS = 64, SYMBOLS = 4, REFERENCES = 96, SLOTS = 8 };
+enum { DATAGRAM_BYTES = 512, ORDERS = 64, SYMBOLS = 4, REFERENCES = 96, SLOTS = 8, MARK = 0xA7 };
 
 #define REQUIRE(condition) ((condition) ? (void)0 : abort())
 
@@ -30,7 +30,7 @@ struct world {
     uint8_t *datagram; /* of exact size, so that a read past its end is seen; stays until drained */
     uint64_t now_ns;
     uint64_t first_sequence, last_sequence;
-    bool first_known, delivered_any;
+    bool first_known, delivered_any, live;
     uint64_t delivered, datagrams, refused, decoded;
 };
 
@@ -154,6 +154,8 @@ static void hear(struct world *world, const struct feed_message *message)
 
     REQUIRE(!world->delivered_any || message->sequence > world->last_sequence);
     REQUIRE(message->line < FEED_LINE_COUNT && message->arrival_ns <= world->now_ns);
+    if (message->length >= ITCH50_HEAD_SIZE && message->data[5] == MARK)
+        REQUIRE(message->data[10] == (uint8_t)message->sequence);
     world->last_sequence = message->sequence;
     world->delivered_any = true;
     world->delivered++;
@@ -172,6 +174,9 @@ static void drain(struct world *world)
     while (feed_next(&world->feed, &message))
         hear(world, &message);
     REQUIRE(world->feed.block_count == 0 && !world->feed.pending);
+    if (world->feed.state == FEED_LIVE && !world->live) /* a feed becomes LIVE with nothing missing */
+        REQUIRE(world->feed.entry_count == 0 && world->feed.announced_sequence <= world->feed.next_sequence);
+    world->live = world->feed.state == FEED_LIVE;
     check_feed(world);
     check_book(world);
 }
@@ -208,7 +213,7 @@ static uint32_t put(uint8_t *bytes, uint64_t value, uint32_t size)
 }
 
 /* An order message whose references meet others'. */
-static uint32_t put_message(struct world *world, uint8_t *bytes)
+static uint32_t put_message(struct world *world, uint64_t sequence, uint8_t *bytes)
 {
     static const char types[] = "AAAFECXDUUAPQBSRHYLVWKJhINO";
     const char type = types[take(world) % (sizeof(types) - 1)];
@@ -217,6 +222,8 @@ static uint32_t put_message(struct world *world, uint8_t *bytes)
 
     memset(bytes, 0, 50); /* as long as the longest type */
     bytes[0] = (uint8_t)type;
+    bytes[5] = MARK;
+    bytes[10] = (uint8_t)sequence;
     bytes[2] = odd == 255 ? SYMBOLS : 1 + odd % (SYMBOLS - 1);
     put(bytes + 11, take(world) % REFERENCES, length >= 19 ? 8 : 0);
     if (type == 'A' || type == 'F') {
@@ -243,10 +250,12 @@ static void give_packet(struct world *world)
     uint32_t length = MOLDUDP64_HEADER_SIZE;
 
     memcpy(bytes, (way & 0xF0) == 0xE0 ? "SESSION002" : "SESSION001", MOLDUDP64_SESSION_SIZE);
-    put(bytes + 10, world->feed.next_sequence + (uint64_t)(int64_t)(distance < -8 ? 0 : distance), 8);
+    const uint64_t sequence = world->feed.next_sequence + (uint64_t)(int64_t)(distance < -8 ? 0 : distance);
+
+    put(bytes + 10, sequence, 8);
     put(bytes + 18, end ? MOLDUDP64_COUNT_END : count, 2);
     for (uint8_t block = 0; !end && block < count; block++) {
-        const uint32_t block_length = put_message(world, bytes + length + 2);
+        const uint32_t block_length = put_message(world, sequence + block, bytes + length + 2);
 
         put(bytes + length, block_length, 2);
         length += 2 + block_length;
@@ -260,8 +269,10 @@ static void give_raw(struct world *world)
     const uint8_t way = take(world);
     const uint32_t length = way % sizeof(bytes);
 
-    for (uint32_t index = 0; index < length; index++)
+    for (uint32_t index = 0; index < length; index++) {
         bytes[index] = take(world);
+        bytes[index] = bytes[index] == MARK ? 0 : bytes[index];
+    }
     if ((way & 0x40) != 0 && length >= MOLDUDP64_SESSION_SIZE)
         memcpy(bytes, "SESSION001", MOLDUDP64_SESSION_SIZE);
     give(world, way >> 7 == 0 ? way & 1 : way & 3, bytes, length, false);

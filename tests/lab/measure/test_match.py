@@ -18,7 +18,7 @@ STAMPS = st.integers(1, 10_000)
 
 @st.composite
 def worlds(draw: st.DrawFn) -> dict[str, Any]:
-    """Packets with holes between them; taps lost, repeated, dropped, cut up; orders and decisions of any kind."""
+    """Packets with holes; taps lost, repeated, dropped, cut up; orders and decisions of any kind."""
     packets, sequence = [], draw(st.integers(1, 3))
     for _ in range(draw(st.integers(0, 6))):
         count = draw(st.integers(1, 3))

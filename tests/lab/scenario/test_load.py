@@ -172,7 +172,7 @@ traffic: {rate: "${rate}", duration: "${length}"}
     assert (scenario.title, scenario.traffic.messages) == ("At 10k/s", 20_000)
     with pytest.raises(UsageError, match=r"length has no value: How long\..*--set length=\.\.\."):
         load_scenario(path)
-    with pytest.raises(UsageError, match="no such parameter.*declared: length, rate"):
+    with pytest.raises(UsageError, match=r"no such parameter.*declared: length, rate"):
         load_scenarios([path], settings={"lenght": "2s"})
     with pytest.raises(ScenarioError, match="'fast' does not start with a number"):
         load_scenarios([path], settings={"length": "2s", "rate": "fast"})
