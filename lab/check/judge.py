@@ -1,13 +1,15 @@
 """Evidence in; every check's result and the verdict of the run out.
 
 FAIL if any check failed; else UNKNOWN if any could not be decided, or if there was none; else PASS.
+A latency that breaks its bound while the lab itself was not on firm ground (GROUND) is UNKNOWN: it may be the
+host's latency, not the engine's.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,10 +18,13 @@ from lab.check.thresholds import check_threshold
 from lab.measure.data import RunData
 from lab.measure.figures import figure_blocks
 from lab.measure.measurement import Measurement
-from lab.scenario.figures import canonical
+from lab.scenario.figures import canonical, figure_for
 from lab.scenario.models import Scenario
+from lab.units import Kind
 
 __all__ = ["Checked", "judge", "verdict_of"]
+
+GROUND = ("samples", "tap_complete", "clock", "pacing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +49,28 @@ def judge(data: RunData, measurement: Measurement, scenario: Scenario) -> Checke
             item = Registered(name=name, check=partial(check_threshold, name), always=False)
         if not item.runs_unasked(scenario):
             results.append(_guarded(item, evidence))
+    results = _on_firm_ground(results, scenario)
     return Checked(checks=tuple(results), verdict=verdict_of(results), blocks=evidence.blocks)
+
+
+def _on_firm_ground(results: Sequence[CheckResult], scenario: Scenario) -> list[CheckResult]:
+    """Failed latency thresholds become UNKNOWN when a check of the lab itself did not pass."""
+    doubts = [result.name for result in results if result.name in GROUND and result.verdict is not Verdict.PASS]
+    if not doubts:
+        return list(results)
+    because = f"not the engine's alone while {', '.join(doubts)} did not pass"
+    return [
+        replace(result, verdict=Verdict.UNKNOWN, evidence="; ".join(filter(None, (result.evidence, because))))
+        if result.verdict is Verdict.FAIL and result.name in scenario.expect and _is_latency(result.name)
+        else result
+        for result in results
+    ]
+
+
+def _is_latency(name: str) -> bool:
+    figure = canonical(name)
+    known = figure_for(figure)
+    return figure.endswith("_over_floor") or (known is not None and known.kind is Kind.DURATION)
 
 
 def verdict_of(results: Sequence[CheckResult]) -> Verdict:

@@ -2,7 +2,8 @@
 
 Excuses for an unmatched trigger are: its packet never reached the engine, or the feed was not LIVE around its
 arrival. A trigger that arrived while LIVE and left neither an order nor a rejection is a FAIL, and so is an
-order that the engine says it sent and that nobody saw, and an order for a message that is not a trigger.
+order that the engine says it sent and that nobody saw, an order for a message that is not a trigger, an order
+that the risk gate had blocked, and an order that went out twice.
 """
 
 from __future__ import annotations
@@ -40,17 +41,46 @@ def check(evidence: Evidence) -> CheckResult:
     if len(matching.sent_not_seen):
         text = _some("orders were sent by the engine and seen by nobody", matching.sent_not_seen)
         (doubts if evidence.data.tap.lost else wrong).append(text)
+    _judge_orders(evidence, wrong, doubts)
     silent = samples[(samples["status"] == Status.UNMATCHED) & ~samples["decided"]]
     excused = _judge_silent(evidence, silent, wrong, doubts)
     notes = [*wrong, *doubts, *excused]
-    if counts.duplicate:
-        notes.append(f"{counts.duplicate:,} orders repeat a token")
     if len(matching.unexpected_decisions):
         notes.append(_some("decisions are not in the expected triggers", matching.unexpected_decisions))
     if evidence.measurement.triggers_from == "engine":
         notes.append("no oracle ran: the triggers are those the engine itself reported")
     report = failed if wrong else unknown if doubts else passed
     return report(NAME, expected=EXPECTED, observed=observed, evidence="; ".join(notes))
+
+
+def _judge_orders(evidence: Evidence, wrong: list[str], doubts: list[str]) -> None:
+    """Orders that should not exist: past a risk gate that had said no, or a second time."""
+    data = evidence.data
+    if len(data.order_arrivals) == 0:
+        return
+    ordered = _keys(data.order_arrivals)
+    blocked = data.decisions[data.decisions["reason"] != 0]
+    leaked = np.isin(_keys(blocked), ordered)
+    if leaked.any():
+        wrong.append(_some("orders left although risk had blocked them", blocked["trigger_sequence"][leaked]))
+    tokens, times = np.unique(data.order_arrivals["token"], return_counts=True)
+    received = data.drop_copy["token"][data.drop_copy["kind"] == b"O"]
+    known, received_times = np.unique(received, return_counts=True)
+    ignored = data.drop_copy["token"][data.drop_copy["kind"] == b"D"]
+    witnessed = np.union1d(known[received_times > 1], ignored)
+    again = tokens[times > 1]
+    if len(again):
+        confirmed = np.isin(again, witnessed)
+        if confirmed.any():
+            wrong.append(f"{int(confirmed.sum()):,} tokens were sent more than once, by the drop copy too")
+        if not confirmed.all():
+            doubts.append(f"{int((~confirmed).sum()):,} tokens were seen twice by the tap only")
+
+
+def _keys(rows: Rows) -> Rows:
+    """One number for a trigger and the ordinal of its order."""
+    keys: Rows = rows["trigger_sequence"] * np.uint64(256) + rows["ordinal"]
+    return keys
 
 
 def _judge_silent(evidence: Evidence, silent: Rows, wrong: list[str], doubts: list[str]) -> list[str]:

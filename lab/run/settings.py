@@ -54,7 +54,9 @@ def source_settings(scenario: Scenario) -> dict[str, Any]:
             "arrivals": traffic.arrivals,
             "rate_per_s": traffic.rate_per_s,
         }
-    common = {"speed": traffic.speed, "rate_per_s": traffic.rate_per_s}
+    common: dict[str, Any] = {"speed": traffic.speed, "rate_per_s": traffic.rate_per_s}
+    if traffic.gap_max_ns is not None:
+        common["gap_max_ns"] = traffic.gap_max_ns
     if traffic.file:
         return {"kind": "itch_file", "paths": [str(path) for path in traffic.file], **common}
     return {"kind": "pcap", "paths": [str(path) for path in traffic.pcap or ()], **common}

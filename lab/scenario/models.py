@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MODEL_ONLY = ("symbols", "duration", "arrivals", "bursts")
-RECORDED_ONLY = ("speed",)
+RECORDED_ONLY = ("speed", "gap_max")
 MODEL_DEFAULTS = {
     "source": "model",
     "symbols": 100,
@@ -123,6 +123,11 @@ class Traffic(FrozenModel):
         float | None,
         BeforeValidator(_number),
         Field(gt=0, le=1000, description="Plays a file or capture this many times as fast as recorded."),
+    ] = None
+
+    gap_max_ns: Annotated[
+        Duration | None,
+        Field(alias="gap_max", description="Longer silences of a file or capture are shortened to this."),
     ] = None
 
     @model_validator(mode="before")

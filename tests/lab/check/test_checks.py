@@ -364,7 +364,12 @@ def test_without_a_floor_a_ratio_to_it_is_unknown() -> None:
 def test_a_link_fault_explains_the_packets_its_line_misses(run: RunData) -> None:
     data = less("market_taps", lambda r: (r["line"] == 0) | (r["sequence"] > 50))(run)
     faults = [{"do": "link_down", "port": "B", "for": "1ms", "at": {"sequence": 1}}]
-    assert judged(data, synthetic.scenario(faults=faults))["pacing"].verdict is PASS
+    outage = FaultRecord(
+        name="link_down", injected_ns=synthetic.START_NS, healed_ns=synthetic.START_NS + 1_000_000_000
+    )
+    broken = synthetic.scenario(faults=faults)
+    assert judged(replace(data, faults=(outage,)), broken)["pacing"].verdict is PASS
+    assert judged(data, broken)["pacing"].verdict is UNKNOWN, "no outage is known to have taken place"
 
 
 def test_a_dead_engine_that_left_nothing_fails_and_crashes_no_check(run: RunData) -> None:
