@@ -50,7 +50,7 @@ static void *map_memory(size_t bytes, bool *huge)
 
 static struct control *map_control(const char *path)
 {
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct control *control = NULL;
     if (file >= 0 && ftruncate(file, CONTROL_BYTES) == 0) {
         control = mmap(NULL, CONTROL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);

@@ -9,6 +9,7 @@ import ctypes
 import mmap
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from engine._engine import ffi, lib
 
 PAGE = mmap.PAGESIZE
 PORT = 26_477
+FRAMES_MAX = 1_500  # of one capture
 
 
 class GuardedPages:
@@ -158,8 +160,11 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
+FRAMES = st.builds(lambda payload, fields: frame(payload, **fields), st.binary(max_size=40), FIELDS)
+
+
 @settings(deadline=None, max_examples=1_000)
-@given(st.one_of(st.binary(max_size=120), st.builds(lambda p, f: frame(p, **f), st.binary(max_size=40), FIELDS)))
+@given(st.one_of(st.binary(max_size=120), FRAMES))
 @example(b"")
 def test_no_frame_makes_it_read_outside(data: bytes) -> None:
     payload = payload_of(data)
@@ -177,13 +182,29 @@ def test_a_damaged_frame_makes_it_read_no_further(
     payload_of(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
 
 
-def captured(folder: Path) -> Iterator[bytes]:
-    from scapy.utils import PcapReader, PcapNgReader
+def captured(path: Path) -> Iterator[bytes]:
+    from scapy.utils import RawPcapReader
 
-    for path in sorted(folder.glob("*/*.pcap")):
-        if path.stat().st_size > 5_000_000:
-            continue
-        with PcapReader(str(path)) as reader:
-            for number, (data, *_) in enumerate(reader.read_all() if False else iter(lambda r=reader: _raw(r), None)):
-                if number < 2_000:
-                    yield data
+    with RawPcapReader(str(path)) as reader:
+        yield from (data for data, _ in islice(reader, FRAMES_MAX))
+
+
+def seen_by_scapy(data: bytes) -> bytes | None:
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.l2 import Ether
+
+    read = Ether(data)
+    if UDP not in read or IP not in read or read[IP].flags.MF or read[IP].frag:
+        return None
+    return bytes(read[UDP])[8 : read[UDP].len]
+
+
+@pytest.mark.real
+def test_payloads_of_real_captures_are_those_that_scapy_sees(real_directory: Path) -> None:
+    found = 0
+    for path in sorted(real_directory.glob("*/*.pcap")):
+        for data in captured(path):
+            expected = seen_by_scapy(data)
+            assert payload_of(data) == expected, path.name
+            found += expected is not None
+    assert found > 1_000
