@@ -154,7 +154,7 @@ class Runner:
 
     @property
     def session_up(self) -> bool:
-        return int(self._engine.session.soupbin.state) == lib.SOUPBIN_UP
+        return bool(self._engine.session.soupbin.state == lib.SOUPBIN_UP)
 
     @property
     def session_cause(self) -> str:

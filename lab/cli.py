@@ -60,7 +60,9 @@ def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
     """--set NAME=VALUE, as a mapping."""
     for pair in pairs:
         if "=" not in pair:
-            raise UsageError(f"--set {pair}: expected NAME=VALUE", todo="tailgate run SCENARIO --set capture=file.pcap")
+            raise UsageError(
+                f"--set {pair}: expected NAME=VALUE", todo="tailgate run SCENARIO --set capture=file.pcap"
+            )
     return dict(pair.split("=", 1) for pair in pairs)
 
 
@@ -70,7 +72,9 @@ def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
 @results_option
 @prefix_option
 @as_json_option
-def run(scenarios: tuple[str, ...], settings: tuple[str, ...], results: Path, prefix: str, as_json: bool) -> int:
+def run(
+    scenarios: tuple[str, ...], settings: tuple[str, ...], results: Path, prefix: str, as_json: bool
+) -> int:
     """Run scenarios (files, names or directories) and judge them; the exit code is the worst verdict's."""
     from lab.run.command import run_scenarios
 
@@ -148,7 +152,9 @@ def heal(as_json: bool) -> None:
 
     healed = undo()
     if as_json:
-        print_json({"runs": healed.runs, "processes": healed.processes, "namespaces": list(healed.namespaces)})
+        print_json(
+            {"runs": healed.runs, "processes": healed.processes, "namespaces": list(healed.namespaces)}
+        )
     elif healed:
         names = ", ".join(healed.namespaces) or "no namespaces"
         out.print(f"healed {healed.runs} crashed run(s): {healed.processes} processes ended, {names} removed")

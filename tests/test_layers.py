@@ -41,7 +41,9 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def wrong(package: str, allowed: set[str]) -> list[str]:
-    ours = {path.name for path in ROOT.iterdir() if path.is_dir() and (path / "__init__.py").exists()} | {"tests"}
+    ours = {path.name for path in ROOT.iterdir() if path.is_dir() and (path / "__init__.py").exists()} | {
+        "tests"
+    }
     return [
         f"{path.relative_to(ROOT)}:{line} imports {module}"
         for path in sources(package, ".py")
@@ -98,7 +100,11 @@ def test_the_oracle_shares_nothing_with_the_rest_of_the_lab() -> None:
         if not name.startswith("lab/oracle/")
     ]
     assert found == []
-    modules = {name.split(".")[0:2][-1] for _, name in imports(ROOT / "lab/oracle/__init__.py") if name.startswith("lab.")}
+    modules = {
+        name.split(".")[0:2][-1]
+        for _, name in imports(ROOT / "lab/oracle/__init__.py")
+        if name.startswith("lab.")
+    }
     assert modules == {"_lab"}
 
 

@@ -127,7 +127,9 @@ class Config(_Model):
     lines: Annotated[tuple[LineConfig, ...], Field(min_length=1, max_length=2)]
     gateway: GatewayConfig
     heartbeat_ns: Annotated[int, Field(ge=1_000_000)] = 1_000_000_000
-    lead_ns: Annotated[int, Field(ge=0, le=1_000_000)] = 0  # packets are sent so much before their intended time
+    lead_ns: Annotated[int, Field(ge=0, le=1_000_000)] = (
+        0  # packets are sent so much before their intended time
+    )
 
     @model_validator(mode="after")
     def _bursts_need_free_packets(self) -> Self:

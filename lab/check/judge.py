@@ -55,7 +55,9 @@ def judge(data: RunData, measurement: Measurement, scenario: Scenario) -> Checke
 
 def _on_firm_ground(results: Sequence[CheckResult], scenario: Scenario) -> list[CheckResult]:
     """Failed latency thresholds become UNKNOWN when a check of the lab itself did not pass."""
-    doubts = [result.name for result in results if result.name in GROUND and result.verdict is not Verdict.PASS]
+    doubts = [
+        result.name for result in results if result.name in GROUND and result.verdict is not Verdict.PASS
+    ]
     if not doubts:
         return list(results)
     because = f"not the engine's alone while {', '.join(doubts)} did not pass"

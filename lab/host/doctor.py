@@ -44,7 +44,9 @@ def privilege() -> Finding:
 
 def cpus() -> Finding:
     count = len(os.sched_getaffinity(0))
-    return finding("CPUs", count >= 2, str(count), "two CPUs, better three: engine, exchange, lab", needed=True)
+    return finding(
+        "CPUs", count >= 2, str(count), "two CPUs, better three: engine, exchange, lab", needed=True
+    )
 
 
 def af_xdp() -> Finding:
@@ -59,7 +61,9 @@ def af_xdp() -> Finding:
 def program(name: str, package: str) -> Callable[[], Finding]:
     def look() -> Finding:
         path = shutil.which(name)
-        return finding(name, path is not None, path or "not found", f"apt-get install {package}", needed=name == "ip")
+        return finding(
+            name, path is not None, path or "not found", f"apt-get install {package}", needed=name == "ip"
+        )
 
     return look
 
@@ -74,7 +78,9 @@ def clock() -> Finding:
 def stamps() -> Finding:
     devices = sorted(path.name for path in Path("/dev").glob("ptp*"))
     observed = ", ".join(devices) if devices else "no PTP clock: wire stamps have grade sw-driver (XDP hook)"
-    return finding("time stamps", bool(devices), observed, "a NIC with hardware time stamps (ethtool -T INTERFACE)")
+    return finding(
+        "time stamps", bool(devices), observed, "a NIC with hardware time stamps (ethtool -T INTERFACE)"
+    )
 
 
 def governor() -> Finding:
@@ -85,7 +91,9 @@ def governor() -> Finding:
 
 def isolation() -> Finding:
     value = host_knobs()["isolated_cpus"]
-    return finding("isolated CPUs", value != "none", value, "boot with isolcpus= nohz_full= rcu_nocbs= for the engine")
+    return finding(
+        "isolated CPUs", value != "none", value, "boot with isolcpus= nohz_full= rcu_nocbs= for the engine"
+    )
 
 
 def smt() -> Finding:
@@ -102,7 +110,9 @@ def steal() -> Finding:
     uptime_ns = float(read("/proc/uptime").split()[0]) * 1e9 * (os.cpu_count() or 1)
     permille = 1000 * steal_ns(set(range(os.cpu_count() or 1))) / uptime_ns
     observed = f"{permille / 10:.2f}% of CPU time since boot went to other guests"
-    return finding("steal", permille < STEAL_WARNING_PERMILLE, observed, "dedicated cores: tails here include the host's")
+    return finding(
+        "steal", permille < STEAL_WARNING_PERMILLE, observed, "dedicated cores: tails here include the host's"
+    )
 
 
 EXAMINATIONS: tuple[Callable[[], Finding], ...] = (

@@ -34,7 +34,9 @@ def compare_wires(name: str, *, results: Path, prefix: str, console: Console | N
             played = play_and_judge(session, variant, results=results, console=console)
             runs.append(load_run(str(played.directory), root=results))
             if console:
-                render_terminal(played.judgement.summary, console=console, report=played.directory / "report.html")
+                render_terminal(
+                    played.judgement.summary, console=console, report=played.directory / "report.html"
+                )
     return compare_runs(runs[0], runs[1])
 
 
@@ -75,7 +77,9 @@ def answer_times(directory: Path) -> NDArray[np.int64]:
 
 def tap_cost(*, repeats: int, prefix: str, console: Console | None) -> TapCost:
     """Reflector passes with and without stamping in turn, so that drift of the host falls on both."""
-    scenario = Scenario.model_validate({"title": "What the tap costs", "measure": {"wire_floor_duration": "1s"}})
+    scenario = Scenario.model_validate(
+        {"title": "What the tap costs", "measure": {"wire_floor_duration": "1s"}}
+    )
     times: dict[bool, list[NDArray[np.int64]]] = {False: [], True: []}
     with open_session(prefix) as session, showing_progress(console, "bench tap") as progress:
         for repeat in range(2 * repeats):

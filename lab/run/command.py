@@ -54,7 +54,9 @@ def showing_progress(console: Console | None, title: str) -> Iterator[Report]:
             yield draw
 
 
-def play_and_judge(session: Session, scenario: Scenario, *, results: Path, console: Console | None) -> PlayedRun:
+def play_and_judge(
+    session: Session, scenario: Scenario, *, results: Path, console: Console | None
+) -> PlayedRun:
     """One scenario from its file to its report. Raw files are on disk before anything is derived."""
     from lab.report import write_report  # plots are loaded only by who draws them
 

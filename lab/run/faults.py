@@ -1,7 +1,7 @@
 """Fires a scenario's faults at their triggers, heals them on every way out, and keeps the times.
 
-A fault that waits for a sequence number is looked at every millisecond, one that waits for a time is slept for. Faults that the wire itself fires (drop)
-are armed before the start; their times are the wire's own stamps.
+A fault that waits for a sequence number is looked at every millisecond, one that waits for a time is slept
+for. Faults that the wire itself fires (drop) are armed before the start; their times are the wire's own stamps.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Planned:
 class Nemesis:
     """The hands that faults have in one pass; see ``lab.faults.FaultContext``."""
 
-    def __init__(self, options: Sequence[FaultOptions], *, topology: Topology, tap: Tap, engine: Child) -> None:
+    def __init__(
+        self, options: Sequence[FaultOptions], *, topology: Topology, tap: Tap, engine: Child
+    ) -> None:
         self._topology = topology
         self._tap = tap
         self._engine = engine

@@ -62,7 +62,9 @@ class ExchangePage(Page):
         super().__init__(path, EXCHANGE_MAGIC)
 
     def read(self) -> ExchangeProgress:
-        _, messages, packets, orders, state, intended, stall_max, stalls, _, _ = EXCHANGE_FIELDS.unpack_from(self._map)
+        _, messages, packets, orders, state, intended, stall_max, stalls, _, _ = EXCHANGE_FIELDS.unpack_from(
+            self._map
+        )
         return ExchangeProgress(
             messages=messages,
             packets=packets,

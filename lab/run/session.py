@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,9 @@ def send_time_ns(floor: FloorData) -> int:
     """Median time from the exchange's send call to the stamp on line A: how far ahead to send. 0 without stamps."""
     taps = floor.market_taps
     stamped = taps[(taps["line"] == 0) & (taps["count"] > 0)]
-    both, sent, seen = np.intersect1d(floor.packets["first_sequence"], stamped["sequence"], return_indices=True)
+    both, sent, seen = np.intersect1d(
+        floor.packets["first_sequence"], stamped["sequence"], return_indices=True
+    )
     if not len(both):
         return 0
     return int(np.median(stamped["stamp_ns"][seen] - floor.packets["sent_ns"][sent, 0]))
@@ -119,7 +121,10 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
     path = result.engine / "engine.json"
     if not path.exists():
         return EngineReport(
-            alive=False, exit_code=result.engine_exit, wire=scenario.engine.wire, stderr_tail=result.engine_stderr
+            alive=False,
+            exit_code=result.engine_exit,
+            wire=scenario.engine.wire,
+            stderr_tail=result.engine_stderr,
         )
     raw = json.loads(path.read_text())
     lines = raw["wire"]

@@ -12,7 +12,15 @@ from lab.scenario import Engine, Scenario
 from lab.topology import ORDER_WIRE
 from lab.topology.wires import WIRES
 
-__all__ = ["GATEWAY_PORT", "LINE_PORT", "PassPlan", "engine_settings", "exchange_settings", "floor_plan", "main_plan"]
+__all__ = [
+    "GATEWAY_PORT",
+    "LINE_PORT",
+    "PassPlan",
+    "engine_settings",
+    "exchange_settings",
+    "floor_plan",
+    "main_plan",
+]
 
 LINE_PORT = 26477
 GATEWAY_PORT = 30001
@@ -40,7 +48,9 @@ class PassPlan:
 
 def plain(model: FrozenModel) -> dict[str, Any]:
     """Attributes as they are: integers, not the text that a scenario file has."""
-    return {name: getattr(model, name) for name in type(model).model_fields if getattr(model, name) is not None}
+    return {
+        name: getattr(model, name) for name in type(model).model_fields if getattr(model, name) is not None
+    }
 
 
 def source_settings(scenario: Scenario) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Two namespaces and the veth pairs between them go up; every interface of a lab hangs off one Topology.
 
-    <prefix>-exchange                      <prefix>-engine
-      a  10.77.1.1/24  ----- line A -----    a  10.77.1.2/24
-      b  10.77.2.1/24  ----- line B -----    b  10.77.2.2/24
-      o  10.77.3.1/24  ----- orders -----    o  10.77.3.2/24
+<prefix>-exchange                      <prefix>-engine
+  a  10.77.1.1/24  ----- line A -----    a  10.77.1.2/24
+  b  10.77.2.1/24  ----- line B -----    b  10.77.2.2/24
+  o  10.77.3.1/24  ----- orders -----    o  10.77.3.2/24
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ class Topology:
                     why=str(error),
                 ) from error
         for space, address in ((exchange, wire.exchange_address), (engine, wire.engine_address)):
-            space.addr("add", index=self._index(space, wire.interface), address=address, prefixlen=PREFIX_BYTES)
+            space.addr(
+                "add", index=self._index(space, wire.interface), address=address, prefixlen=PREFIX_BYTES
+            )
 
     @staticmethod
     def _index(space: IPRoute, interface: str) -> int:

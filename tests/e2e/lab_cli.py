@@ -53,14 +53,18 @@ def start(*arguments: str | Path, cwd: Path = REPOSITORY) -> subprocess.Popen[by
 
 def left_behind(prefix: str) -> list[str]:
     """Namespaces, processes and scratch of a lab that should be gone."""
-    spaces = [str(path) for path in Path("/run/netns").glob(f"{prefix}-*")] if Path("/run/netns").exists() else []
+    spaces = (
+        [str(path) for path in Path("/run/netns").glob(f"{prefix}-*")] if Path("/run/netns").exists() else []
+    )
     scratch = [str(path) for path in Path("/dev/shm").glob(f"tailgate-{prefix}")]
     ledgers = [str(path) for path in Path("/run/tailgate").glob(f"{prefix}.json")]
     return spaces + scratch + ledgers + [line for line in processes() if f"/tailgate-{prefix}/" in line]
 
 
 def processes() -> list[str]:
-    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
 
 
 class Run:

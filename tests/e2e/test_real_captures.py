@@ -30,13 +30,16 @@ def played(real_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         *("--set", f"pcaps={real_directory / 'pcaps'}"),
         *("--results", results, "--prefix", PREFIX),
     )
-    assert answer.code in (0, 1, 2) and not answer.err, answer.err
+    assert not answer.err
+    assert answer.code in (0, 1, 2)
     assert left_behind(PREFIX) == []
     return runs_in(results)
 
 
 def engine_report(run: Run) -> dict[str, dict[str, int]]:
-    report: dict[str, dict[str, int]] = json.loads((run.path / "raw" / "run" / "engine" / "engine.json").read_text())
+    report: dict[str, dict[str, int]] = json.loads(
+        (run.path / "raw" / "run" / "engine" / "engine.json").read_text()
+    )
     return report
 
 
@@ -49,13 +52,17 @@ def test_every_message_of_the_open_is_decoded_and_counted(played: dict[str, Run]
 
 
 @pytest.mark.parametrize("name", OPEN_NAMES)
-def test_the_open_is_answered_with_orders_that_are_all_accounted_for(played: dict[str, Run], name: str) -> None:
+def test_the_open_is_answered_with_orders_that_are_all_accounted_for(
+    played: dict[str, Run], name: str
+) -> None:
     run = played[name]
     counts = run.summary["counts"]
     assert counts["triggers"] == 33
     assert counts["orders"] > 0
     assert counts["unmatched"] == 0
-    assert {check for check in run.not_passed() if check != "pacing"} == set(), json.dumps(run.summary["checks"])
+    assert {check for check in run.not_passed() if check != "pacing"} == set(), json.dumps(
+        run.summary["checks"]
+    )
 
 
 def test_every_message_of_the_captures_is_decoded(played: dict[str, Run], real_directory: Path) -> None:

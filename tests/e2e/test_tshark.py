@@ -42,13 +42,14 @@ def dumpcap(namespace: str, interface: str, file: Path) -> subprocess.Popen[byte
     )
     deadline = time.monotonic() + 20
     while not (file.exists() and file.stat().st_size >= 24):
-        assert process.poll() is None and time.monotonic() < deadline, "dumpcap did not start"
+        assert process.poll() is None, "dumpcap ended"
+        assert time.monotonic() < deadline, "dumpcap did not start"
         time.sleep(0.02)
     return process
 
 
 @pytest.fixture(scope="module")
-def captured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Path]]:
+def captured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     """A run over kernel sockets, where the wires can be watched, and a folder with a.pcap, b.pcap, orders.pcap."""
     folder = tmp_path_factory.mktemp("tshark")
     (folder / "shark.yaml").write_text(SCENARIO)
@@ -57,7 +58,8 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Pa
     page = Path(f"/dev/shm/tailgate-{PREFIX}/run-exchange.page")
     deadline = time.monotonic() + 60
     while not page.exists():
-        assert run.poll() is None and time.monotonic() < deadline, "the run did not start"
+        assert run.poll() is None, "the run ended early"
+        assert time.monotonic() < deadline, "the run did not start"
         time.sleep(0.01)
     captures = [
         dumpcap(f"{PREFIX}-engine", "line_a", folder / "a.pcap"),
@@ -69,7 +71,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Pa
         capture.terminate()
         capture.wait(timeout=20)
     (only,) = runs_in(folder / "results").values()
-    yield only, folder
+    return only, folder
 
 
 def read(file: Path, layers: dict[str, str], *parameters: str) -> Iterator[Any]:
@@ -117,7 +119,13 @@ def test_tshark_reads_the_orders_that_the_drop_copy_has(captured: tuple[Run, Pat
     rows = rows[rows["kind"] == b"O"]
     assert len(rows) > 10
     expected = [
-        (row["token"].decode(), row["side"].decode(), int(row["shares"]), row["stock"].decode().strip(), int(row["price"]))
+        (
+            row["token"].decode(),
+            row["side"].decode(),
+            int(row["shares"]),
+            row["stock"].decode().strip(),
+            int(row["price"]),
+        )
         for row in rows
     ]
     seen = []

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine._engine import ffi, lib
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from engine._engine import ffi, lib
 
 PAGE = mmap.PAGESIZE
 PORT = 26_477
