@@ -2,7 +2,16 @@
 
 #include <string.h>
 
-/* A poll that comes late means that the thread was not running: remember it, and distrust what waited. */
+/* The thread was not running for so long: distrust what waited. */
+static inline void note_late(struct engine *engine, uint64_t since_ticks)
+{
+    if (__builtin_expect(since_ticks > engine->late_ticks, 0) && !engine->late) {
+        engine->late = true;
+        engine->statistics.late_episodes++;
+    }
+}
+
+/* A poll that comes late is counted as a stall. */
 static inline uint64_t note_time(struct engine *engine)
 {
     uint64_t ticks = clock_ticks(), since = ticks - engine->last_poll_ticks;
@@ -13,10 +22,7 @@ static inline uint64_t note_time(struct engine *engine)
         engine->statistics.stall_ns_total += ns;
         if (ns > engine->statistics.stall_ns_max)
             engine->statistics.stall_ns_max = ns;
-        if (since > engine->late_ticks && !engine->late) {
-            engine->late = true;
-            engine->statistics.late_episodes++;
-        }
+        note_late(engine, since);
     }
     return ticks;
 }
@@ -187,7 +193,8 @@ uint32_t engine_poll(struct engine *engine)
 
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++) {
         uint32_t count = port_receive(&engine->lines[line], packets);
-        uint64_t rx_ticks = count ? clock_ticks() : 0;
+        uint64_t rx_ticks = count ? clock_ticks() : ticks;
+        note_late(engine, rx_ticks - ticks); /* stopped within this very poll, before it found them */
         for (uint32_t i = 0; i < count; i++) {
             feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
             drain(engine, rx_ticks, now_ns);

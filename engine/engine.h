@@ -7,9 +7,10 @@
  * complete book, an order session in which every answer was understood and limits that verify, the
  * risk gate answers with a reason and nothing is sent.
  *
- * Lateness: a poll that comes more than late_after_ns after the one before means that input has been
- * waiting; until a poll finds nothing more to read, every order is refused with RISK_LATE. The reflector alone
- * answers then too: it measures wires, and an answer left out would flatter them.
+ * Lateness: packets found more than late_after_ns after the poll before, or after this one, began may have been
+ * waiting; until a poll finds nothing more to read, every order is refused with RISK_LATE. A stop between finding
+ * a batch and answering it goes unseen. The reflector alone answers when late: it measures wires, and an answer
+ * left out would flatter them.
  *
  * Owner: one thread for engine_poll() and engine_step(); the control page is shared (control.h).
  */

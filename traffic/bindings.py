@@ -80,6 +80,12 @@ def _zeroed(size: int) -> Bytes:
     return memory[skip : skip + size]
 
 
+def _touched(memory: NDArray[Any]) -> NDArray[Any]:
+    """The same memory with every page present: a first touch in the busy loop can cost it a millisecond."""
+    memory.view(np.uint8).fill(0)
+    return memory
+
+
 def _pointer(kind: str, array: NDArray[Any]) -> Any:
     return ffi.cast(kind, array.ctypes.data)
 
@@ -278,17 +284,17 @@ class Exchange:
         rows_max = 4 * options.orders_max
         store_bytes = options.orders_max * (66 + 40 + 28 + 3 * 3) + 4096
         messages_max = 3 * options.orders_max + 16
-        self._orders = _zeroed(slots * ffi.sizeof("struct gateway_order"))
-        self._rows: Records = np.zeros(rows_max, DROP_COPY_DTYPE)
-        self._store = _zeroed(store_bytes)
-        self._offsets = np.zeros(messages_max, np.uint64)
+        self._orders = _touched(_zeroed(slots * ffi.sizeof("struct gateway_order")))
+        self._rows: Records = _touched(np.zeros(rows_max, DROP_COPY_DTYPE))
+        self._store = _touched(_zeroed(store_bytes))
+        self._offsets = _touched(np.zeros(messages_max, np.uint64))
         self._texts = [
             ffi.new("char[]", text.encode())
             for text in (options.username, options.password, options.gateway_session)
         ]
         self._interfaces = [ffi.new("char[]", line.interface.encode()) for line in options.lines]
         self._session = ffi.new("uint8_t[10]", options.session)
-        self._memory = _zeroed(lib.exchange_bytes())
+        self._memory = _touched(_zeroed(lib.exchange_bytes()))
         self._exchange = ffi.cast("struct exchange *", self._memory.ctypes.data)
         self._given = ffi.new("struct exchange_options *")
         given = self._given

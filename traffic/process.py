@@ -39,7 +39,7 @@ from traffic.results import write_results
 
 __all__ = ["load_stream", "run"]
 
-ORDERS_MAX = 1 << 20
+ORDERS_MAX = 1 << 18
 
 
 def load_stream(config: Config) -> Stream:

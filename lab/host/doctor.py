@@ -15,6 +15,7 @@ from lab.host.knobs import host_knobs, read, steal_ns
 __all__ = ["Finding", "examine"]
 
 AF_XDP = 44
+PTP = Path("/sys/class/ptp")
 Status = Literal["good", "warning", "missing"]
 STEAL_WARNING_PERMILLE = 5
 
@@ -76,7 +77,8 @@ def clock() -> Finding:
 
 
 def stamps() -> Finding:
-    devices = sorted(path.name for path in Path("/dev").glob("ptp*"))
+    # A hypervisor's clock is a PTP clock too, but has no interface and stamps no packet.
+    devices = sorted(path.name for path in PTP.glob("ptp*") if (path / "device" / "net").is_dir())
     observed = ", ".join(devices) if devices else "no PTP clock: wire stamps have grade sw-driver (XDP hook)"
     return finding(
         "time stamps", bool(devices), observed, "a NIC with hardware time stamps (ethtool -T INTERFACE)"

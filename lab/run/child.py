@@ -86,10 +86,11 @@ class Child:
         """The next message of that kind. TailgateError when the process ends or time runs out first."""
         deadline = time.monotonic() + seconds
         while True:
+            alive = self.alive  # before the look: what it said last is still in the pipe
             message = self.poll(max(0.0, deadline - time.monotonic()))
             if message is not None and message.get("event") == event:
                 return message
-            if message is None and not self.alive:
+            if message is None and not alive:
                 raise self.failure()
             if time.monotonic() >= deadline:
                 raise UndecidedError(
@@ -112,7 +113,12 @@ class Child:
             if b"\n" not in self._pending:
                 return None
         line, self._pending = self._pending.split(b"\n", 1)
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            raise UndecidedError(
+                f"{self.module}: said something that is no message", why=line.decode(errors="replace")
+            ) from error
         return message
 
     def failure(self) -> TailgateError:
@@ -135,7 +141,12 @@ class Child:
         if self.alive:
             self.send({"do": "stop"})
             self.wait_for("stopped", seconds=seconds)
-        return self.process.wait(timeout=seconds)
+        try:
+            return self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise UndecidedError(
+                f"{self.module}: said that it stopped, and did not end within {seconds:.0f} s"
+            ) from error
 
     def end(self) -> None:
         """Ends it now, paused or not. Safe to call twice."""

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,14 +116,21 @@ class Nemesis:
         self._note("fault", f"{planned.fault.name} healed")
 
     def heal(self) -> None:
-        """Heals everything, whatever happened before. Safe to call twice."""
-        for planned in self._planned:
-            if not planned.fault.armed and planned.injected_ns and not planned.healed_ns:
-                self._heal(planned)
-        self.resume_engine()
+        """Heals everything, whatever happened before; one that cannot be healed keeps no other broken.
+
+        Safe to call twice.
+        """
+        with ExitStack() as stack:  # the last one first, all of them, and then raises what was raised
+            stack.callback(self._tap.clear_drops)
+            stack.callback(self._raise_links)
+            stack.callback(self.resume_engine)
+            for planned in reversed(self._planned):
+                if not planned.fault.armed and planned.injected_ns and not planned.healed_ns:
+                    stack.callback(self._heal, planned)
+
+    def _raise_links(self) -> None:
         for port in sorted(self._downed):
             self.set_link(port, up=True)
-        self._tap.clear_drops()
 
     def _note(self, kind: str, what: str) -> None:
         self.events.append(Event(at_ns=time.monotonic_ns(), kind=kind, what=what))

@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import UndecidedError
+
 __all__ = ["EnginePage", "EngineState", "ExchangePage", "ExchangeProgress"]
 
 EXCHANGE_MAGIC = 0x7461696C67617465
@@ -46,10 +48,12 @@ class EngineState:
 class Page:
     def __init__(self, path: Path, magic: int) -> None:
         with path.open("r+b") as file:
+            head = file.read(8)
+            if head != magic.to_bytes(8, "little"):
+                raise UndecidedError(
+                    "not the page expected here", where=str(path), why=f"it begins with {head!r}"
+                )
             self._map = mmap.mmap(file.fileno(), 0)
-        found = int.from_bytes(self._map[:8], "little")
-        if found != magic:
-            raise ValueError(f"{path}: not the page expected here ({found:#x})")
 
     def close(self) -> None:
         self._map.close()

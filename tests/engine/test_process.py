@@ -268,6 +268,7 @@ def test_what_waited_while_it_stood_still_is_late_and_what_comes_after_is_not(
         venue.publish(mold(1, *BOOK))
         time.sleep(0.2)
         process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # all of its threads
         venue.publish(mold(3, add(3, "B", 100, 10_050)))
         time.sleep(0.3)
         process.send_signal(signal.SIGCONT)
