@@ -179,7 +179,7 @@ def bench_wires(scenario: str, results: Path, prefix: str, as_json: bool) -> Non
 @prefix_option
 @as_json_option
 def bench_tap(repeats: int, prefix: str, as_json: bool) -> None:
-    """Measure what the tap adds to the engine's answer time, seen by the exchange's own clock."""
+    """Measure what the taps add to the exchange's send call and to the engine's answer time."""
     from lab.run.bench import tap_cost
 
     cost = tap_cost(repeats=repeats, prefix=prefix, console=None if as_json else out)

@@ -78,7 +78,7 @@ class FaultContext(Protocol):
         """Disarm whatever ``drop_packets`` left on ``line``."""
 
     def set_link(self, port: Port, *, up: bool) -> None:
-        """Take the engine's end of a wire down or up."""
+        """Take the exchange's end of a wire down or up; the engine's end loses or gains its carrier."""
 
     def pause_engine(self) -> None:
         """Stop the engine process where it stands (SIGSTOP)."""

@@ -20,8 +20,6 @@ from lab.scenario import Scenario, load_scenarios
 
 __all__ = ["TapCost", "compare_wires", "tap_cost"]
 
-QUANTILES = (50.0, 99.0)
-
 
 def compare_wires(name: str, *, results: Path, prefix: str, console: Console | None) -> Comparison:
     """Plays the scenario over kernel sockets, then over AF_XDP, on the same wires in the same session."""
@@ -42,36 +40,43 @@ def compare_wires(name: str, *, results: Path, prefix: str, console: Console | N
 
 @dataclass(frozen=True, kw_only=True)
 class TapCost:
-    """The engine's answer time by the exchange's clock (send call to order read), ns; all passes pooled per side."""
+    """Medians in ns, all passes pooled per side.
 
+    ``send``: the exchange's send call of line A, in which the kernel runs the market tap. ``answer``: the engine
+    from a packet in hand to its order handed over, in which the kernel runs the order tap. Both are sw-app
+    stamps that exist with and without the tap.
+    """
+
+    packets: int
     orders: int
-    without_p50_ns: int
-    with_p50_ns: int
-    without_p99_ns: int
-    with_p99_ns: int
-
-    @property
-    def cost_p50_ns(self) -> int:
-        return self.with_p50_ns - self.without_p50_ns
+    send_without_ns: int
+    send_with_ns: int
+    answer_without_ns: int
+    answer_with_ns: int
 
     def to_json(self) -> dict[str, int]:
-        return {**vars(self), "cost_p50_ns": self.cost_p50_ns}
+        return dict(vars(self))
 
     def __str__(self) -> str:
+        send, answer = self.send_with_ns - self.send_without_ns, self.answer_with_ns - self.answer_without_ns
         return (
-            f"answer time without tap: p50 {self.without_p50_ns} ns, p99 {self.without_p99_ns} ns\n"
-            f"answer time with tap:    p50 {self.with_p50_ns} ns, p99 {self.with_p99_ns} ns\n"
-            f"the tap costs {self.cost_p50_ns} ns at p50 ({self.orders} orders a side, sw-app stamps of the exchange)"
+            f"the market tap adds {send} ns to a send call of {self.send_without_ns} ns (p50, {self.packets} a side)\n"
+            f"the order tap adds {answer} ns to an answer of {self.answer_without_ns} ns (p50, {self.orders} a side)"
         )
 
 
-def answer_times(directory: Path) -> NDArray[np.int64]:
-    """From the send call of the triggering packet (first line) to the order's arrival at the gateway."""
-    packets, rows = load_rows(directory / "packets.npy"), load_rows(directory / "drop_copy.npy")
-    orders = rows[rows["kind"] == b"O"]
-    triggers = np.array([int(token[1:13], 16) for token in orders["token"]], dtype=np.uint64)
-    index = np.searchsorted(packets["first_sequence"], triggers, side="right") - 1
-    times: NDArray[np.int64] = orders["at_ns"] - packets["sent_ns"][index, 0]
+def send_calls(directory: Path) -> NDArray[np.int64]:
+    """How long the send call of line A took, for every packet: line B's begins when it returns."""
+    sent = load_rows(directory / "packets.npy")["sent_ns"]
+    calls: NDArray[np.int64] = sent[:, 1] - sent[:, 0]
+    return calls
+
+
+def answers(directory: Path) -> NDArray[np.int64]:
+    """The engine's time from a packet in hand to the order handed over, for every order sent."""
+    rows = load_rows(directory / "decisions.npy")
+    rows = rows[rows["reason"] == 0]
+    times: NDArray[np.int64] = rows["tx_ns"] - rows["rx_ns"]
     return times
 
 
@@ -80,6 +85,7 @@ def tap_cost(*, repeats: int, prefix: str, console: Console | None) -> TapCost:
     scenario = Scenario.model_validate(
         {"title": "What the tap costs", "measure": {"wire_floor_duration": "1s"}}
     )
+    sends: dict[bool, list[NDArray[np.int64]]] = {False: [], True: []}
     times: dict[bool, list[NDArray[np.int64]]] = {False: [], True: []}
     with open_session(prefix) as session, showing_progress(console, "bench tap") as progress:
         for repeat in range(2 * repeats):
@@ -96,13 +102,15 @@ def tap_cost(*, repeats: int, prefix: str, console: Console | None) -> TapCost:
                 scratch=session.scratch,
                 progress=progress,
             )
-            times[stamping].append(answer_times(result.exchange))
-    without, stamped = np.concatenate(times[False]), np.concatenate(times[True])
-    low, high = np.percentile(without, QUANTILES).astype(int), np.percentile(stamped, QUANTILES).astype(int)
+            sends[stamping].append(send_calls(result.exchange))
+            times[stamping].append(answers(result.engine))
+    send = {side: np.concatenate(parts) for side, parts in sends.items()}
+    answer = {side: np.concatenate(parts) for side, parts in times.items()}
     return TapCost(
-        orders=min(len(without), len(stamped)),
-        without_p50_ns=int(low[0]),
-        without_p99_ns=int(low[1]),
-        with_p50_ns=int(high[0]),
-        with_p99_ns=int(high[1]),
+        packets=min(map(len, send.values())),
+        orders=min(map(len, answer.values())),
+        send_without_ns=int(np.median(send[False])),
+        send_with_ns=int(np.median(send[True])),
+        answer_without_ns=int(np.median(answer[False])),
+        answer_with_ns=int(np.median(answer[True])),
     )

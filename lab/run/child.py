@@ -98,7 +98,7 @@ class Child:
                 )
 
     def poll(self, seconds: float = 0.0) -> dict[str, Any] | None:
-        """The next message if one comes within the time; None otherwise, also at the end of the stream."""
+        """The next message, or None: none within the time, only a part of one so far, or the stream has ended."""
         assert self.process.stdout
         if b"\n" not in self._pending:
             with selectors.DefaultSelector() as selector:

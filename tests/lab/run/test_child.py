@@ -132,7 +132,7 @@ def test_polling_without_a_message_gives_nothing(start: Start) -> None:
     child = start(("listen", "heard"), ("hang", 0))
     assert child.poll() is None
     child.send({})
-    assert child.poll(SECONDS) == {"event": "heard", "heard": {}}
+    assert child.wait_for("heard", seconds=SECONDS) == {"event": "heard", "heard": {}}
 
 
 # Ends
