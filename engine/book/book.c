@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/book/book_index.h"
 #include "engine/book/book_levels.h"
 #include "engine/book/book_orders.h"
 
@@ -25,12 +26,20 @@ static inline void refresh_best(const struct book *book, struct book_symbol *sym
     symbol->best.shares[side] = saturate(level->shares);
 }
 
+/* The touch's shares after a level lost some and stays. */
+static inline void refresh_touch(struct book_symbol *symbol, unsigned side, const struct book_level *level)
+{
+    bool touch = symbol->best.price[side] == level->price;
+
+    symbol->best.shares[side] = touch ? saturate(level->shares) : symbol->best.shares[side];
+}
+
 static enum book_outcome enter(struct book *book, uint64_t reference, uint16_t symbol_index, unsigned side,
                                uint32_t price, uint32_t shares)
 {
-    uint32_t place = 0;
+    struct book_place place = book_index_find(book, reference);
 
-    if (book_index_find(book, reference, &place) != BOOK_INDEX_MISSING)
+    if (place.order != 0)
         return BOOK_DUPLICATE_REFERENCE;
     if (shares == 0)
         return BOOK_ZERO_SHARES;
@@ -56,41 +65,40 @@ static enum book_outcome enter(struct book *book, uint64_t reference, uint16_t s
         .symbol = symbol_index,
         .side = (uint8_t)side,
     };
-    book_index_set(book, place, reference, order);
+    book_index_insert(book, place.bucket, order);
     book_queue_append(book, level, order);
 
+    /* selected, not branched on: whether an order meets the touch is a coin toss */
     uint32_t best = symbol->best.price[side];
+    bool touch = (best == 0) | (book_key(side, price) >= book_key(side, best));
 
-    if (best == 0 || book_key(side, price) >= book_key(side, best)) {
-        symbol->best.price[side] = price;
-        symbol->best.shares[side] = saturate(level->shares);
-    }
+    symbol->best.price[side] = touch ? price : best;
+    symbol->best.shares[side] = touch ? saturate(level->shares) : symbol->best.shares[side];
     return BOOK_APPLIED;
 }
 
-static void leave(struct book *book, uint32_t place)
+static void leave(struct book *book, struct book_place place)
 {
-    uint32_t index = (uint32_t)book->index[place];
-    struct book_order *order = &book->orders[index];
+    struct book_order *order = &book->orders[place.order];
     struct book_level *level = &book->levels[order->level];
     struct book_symbol *symbol = &book->symbols[order->symbol];
     unsigned side = order->side;
 
-    book_index_erase(book, place);
+    book_index_remove(book, place);
     book_queue_remove(book, level, order);
     if (level->order_count == 0) {
         book_level_remove(book, symbol, side, order->level);
-        if (symbol->best.price[side] == order->price)
+        if (symbol->best.price[side] == level->price)
             refresh_best(book, symbol, side);
-    } else if (symbol->best.price[side] == order->price) {
-        symbol->best.shares[side] = saturate(level->shares);
+    } else {
+        refresh_touch(symbol, side, level);
     }
-    book_order_release(book, index);
+    book_order_release(book, place.order);
 }
 
-static enum book_outcome take(struct book *book, uint32_t place, uint32_t shares)
+static enum book_outcome take(struct book *book, struct book_place place, uint32_t shares)
 {
-    struct book_order *order = &book->orders[(uint32_t)book->index[place]];
+    struct book_order *order = &book->orders[place.order];
 
     if (shares >= order->shares) {
         enum book_outcome outcome = shares == order->shares ? BOOK_APPLIED : BOOK_OVERFILL;
@@ -104,8 +112,7 @@ static enum book_outcome take(struct book *book, uint32_t place, uint32_t shares
 
     order->shares -= shares;
     level->shares -= shares;
-    if (symbol->best.price[order->side] == order->price)
-        symbol->best.shares[order->side] = saturate(level->shares);
+    refresh_touch(symbol, order->side, level);
     return BOOK_APPLIED;
 }
 
@@ -121,18 +128,17 @@ static enum book_outcome add(struct book *book, const struct event *event)
 
 static enum book_outcome change(struct book *book, const struct event *event)
 {
-    uint32_t empty;
-    uint32_t place = book_index_find(book, event->order_reference, &empty);
+    struct book_place place = book_index_find(book, event->order_reference);
 
-    if (place == BOOK_INDEX_MISSING)
+    if (place.order == 0)
         return BOOK_UNKNOWN_REFERENCE;
 
     /* a reference that stands for another order is taken: which of the two is right cannot be known */
     if (event->kind == EVENT_REPLACE && event->new_order_reference != event->order_reference &&
-        book_index_find(book, event->new_order_reference, &empty) != BOOK_INDEX_MISSING)
+        book_index_find(book, event->new_order_reference).order != 0)
         return BOOK_DUPLICATE_REFERENCE;
 
-    const struct book_order *order = &book->orders[(uint32_t)book->index[place]];
+    const struct book_order *order = &book->orders[place.order];
     uint16_t symbol = order->symbol;
     unsigned side = order->side;
 
@@ -179,17 +185,16 @@ enum book_outcome book_apply(struct book *book, const struct event *event)
 
 void book_prefetch(const struct book *book, const struct event *event)
 {
-    __builtin_prefetch(&book->index[book_index_tag(event->order_reference) & book->index_mask], 1);
+    __builtin_prefetch(book_index_bucket(book, book_index_hash(event->order_reference)), 1);
     if (event->symbol < book->symbol_count)
         __builtin_prefetch(&book->symbols[event->symbol], 1);
 }
 
 const struct book_order *book_find(const struct book *book, uint64_t reference)
 {
-    uint32_t empty;
-    uint32_t place = book_index_find(book, reference, &empty);
+    uint32_t order = book_index_find(book, reference).order;
 
-    return place == BOOK_INDEX_MISSING ? NULL : &book->orders[(uint32_t)book->index[place]];
+    return order == 0 ? NULL : &book->orders[order];
 }
 
 void book_block_split(struct book *book, uint32_t index)

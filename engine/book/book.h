@@ -1,18 +1,19 @@
 /* Full-depth order book (L3) of every symbol: each displayed order, FIFO within its price, best prices in O(1).
  *
  *   reference --hash--> order --> level <-- block of sorted levels <-- symbol { top, best block per side }
- *                         ^ prev / next: queue within the level
+ *                         ^ previous / next: queue within the level
  *
- * An order is 32 bytes in a slab and never moves; an open-addressing index of 8-byte entries finds it (linear
- * probing, backward-shift deletion, at most half full, eight neighbouring references to a cache line). A level is
- * 32 bytes; the levels of a side are sorted in a chain of 128-byte blocks that starts at the best price, so that
- * what happens near the touch stays in one block. Index 0 of every slab means "none".
+ * An order is 32 bytes in a slab and never moves; a hash of cache-line buckets finds it, grows with the book one
+ * bucket at a time and leaves no tombstones (book_index.h). A level is 32 bytes; the levels of a side are sorted in
+ * a chain of 128-byte blocks that starts at the best price, so that what happens near the touch stays in one block
+ * (book_levels.h). Index 0 of every slab means "none". All of it is dense: what the cache must hold follows from
+ * the orders alive, about 80 bytes each, and not from the capacities.
  *
  * Thread: one writer, the engine's; no locks. The caller gives one memory block (huge pages welcome) and nothing
  * is allocated later. Invariants: top equals the best level of each side; a level has at least one order, an order
  * at least one share; an event changes one symbol only, that of the order it names.
- * Cost: 60 to 80 ns an event of mixed flow, 1 or 500 symbols (tests/bench); a level far from the touch costs a step
- * per 7 to 14 levels on the way.
+ * Cost: 40 to 55 ns an event of mixed flow over 20 to 500 symbols (tests/bench/book_bench.c); a level far from the
+ * touch costs a step per 7 to 14 levels on the way.
  *
  * What is not entered, and why (each counted under its outcome):
  *   shares 0     displays nothing: not entered; `complete` stays
@@ -43,6 +44,7 @@
 #define BOOK_SYMBOL_COUNT_MAX 65536u
 #define BOOK_ORDER_CAPACITY_MAX (1u << 28)
 #define BOOK_LEVEL_CAPACITY_MAX (1u << 28)
+#define BOOK_BUCKET_SLOT_COUNT 12u
 #define BOOK_BLOCK_LEVEL_COUNT 14u
 
 struct book_options {
@@ -51,7 +53,7 @@ struct book_options {
     uint32_t symbol_count;   /* stock locates are below it; 0 = BOOK_SYMBOL_COUNT_MAX */
 };
 
-/* 1048576 orders, 262144 levels, every stock locate: about 85 MB */
+/* 1048576 orders, 262144 levels, every stock locate: about 90 MB */
 void book_options_default(struct book_options *options);
 
 enum book_outcome {
@@ -83,6 +85,15 @@ struct book_order {
 };
 
 _Static_assert(sizeof(struct book_order) == 32, "two to a cache line");
+
+/* One cache line of the index by reference. */
+struct book_bucket {
+    uint8_t tags[BOOK_BUCKET_SLOT_COUNT]; /* 0 = free slot */
+    uint32_t orders[BOOK_BUCKET_SLOT_COUNT];
+    uint32_t chain; /* first of the orders that found no free slot */
+};
+
+_Static_assert(sizeof(struct book_bucket) == 64, "a cache line");
 
 struct book_level {
     uint64_t shares; /* sum over the queue */
@@ -134,12 +145,15 @@ struct book_statistics {
 };
 
 struct book {
-    uint64_t *index; /* hash tag << 32 | order, 0 = empty */
+    struct book_bucket *buckets;
     struct book_order *orders;
+    uint32_t *chains; /* by order: the next in its bucket's chain; touched for chained orders only */
     struct book_level *levels;
     struct book_block *blocks;
     struct book_symbol *symbols;
-    uint32_t index_mask;
+    uint32_t bucket_mask;  /* power of two - 1: buckets when this round of splitting began */
+    uint32_t bucket_split; /* next to split, 0..bucket_mask */
+    uint32_t bucket_count, bucket_capacity;
     uint32_t order_free, level_free, block_free; /* free lists, most recently used first */
     uint32_t order_used, level_used, block_used; /* slab entries ever used, so that init touches none */
     uint32_t order_capacity, level_capacity, block_capacity, symbol_count;

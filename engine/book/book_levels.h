@@ -10,6 +10,8 @@
 #ifndef ENGINE_BOOK_BOOK_LEVELS_H
 #define ENGINE_BOOK_BOOK_LEVELS_H
 
+#include <string.h>
+
 #include "engine/book/book.h"
 
 #define BOOK_BLOCK_MERGE_COUNT (BOOK_BLOCK_LEVEL_COUNT / 2)
@@ -27,6 +29,32 @@ static inline uint32_t book_block_position(const struct book_block *block, uint3
     for (uint32_t slot = 0; slot < BOOK_BLOCK_LEVEL_COUNT; slot++)
         position += block->keys[slot] < key;
     return position;
+}
+
+/* Make room at a position of a block that is not full. All slots move or stay by selection: a loop over those behind
+ * the position would end with a mispredicted branch. */
+static inline void book_block_open(struct book_block *block, uint32_t position, uint32_t key, uint32_t level)
+{
+    uint32_t keys[BOOK_BLOCK_LEVEL_COUNT], levels[BOOK_BLOCK_LEVEL_COUNT];
+
+    memcpy(keys, block->keys, sizeof(keys));
+    memcpy(levels, block->levels, sizeof(levels));
+    for (uint32_t slot = 1; slot < BOOK_BLOCK_LEVEL_COUNT; slot++) {
+        block->keys[slot] = slot > position ? keys[slot - 1] : keys[slot];
+        block->levels[slot] = slot > position ? levels[slot - 1] : levels[slot];
+    }
+    block->keys[position] = key;
+    block->levels[position] = level;
+}
+
+/* Take a position out, likewise. */
+static inline void book_block_close(struct book_block *block, uint32_t position)
+{
+    for (uint32_t slot = 0; slot < BOOK_BLOCK_LEVEL_COUNT - 1; slot++) {
+        block->keys[slot] = slot < position ? block->keys[slot] : block->keys[slot + 1];
+        block->levels[slot] = slot < position ? block->levels[slot] : block->levels[slot + 1];
+    }
+    block->keys[BOOK_BLOCK_LEVEL_COUNT - 1] = UINT32_MAX;
 }
 
 /* The block where a key is or belongs; the side must not be empty. A step per block passed. */
@@ -102,12 +130,13 @@ static inline uint32_t book_level_obtain(struct book *book, struct book_symbol *
 {
     uint32_t key = book_key(side, price);
     uint32_t index = symbol->block[side];
+    uint32_t position = 0;
 
     if (index != 0) {
         index = book_block_find(book, index, key);
         const struct book_block *block = &book->blocks[index];
-        uint32_t position = book_block_position(block, key);
 
+        position = book_block_position(block, key);
         if (position < block->count && block->keys[position] == key)
             return block->levels[position];
     }
@@ -118,17 +147,12 @@ static inline uint32_t book_level_obtain(struct book *book, struct book_symbol *
     } else if (book->blocks[index].count == BOOK_BLOCK_LEVEL_COUNT) {
         book_block_split(book, index);
         index = book_block_find(book, index, key);
+        position = book_block_position(&book->blocks[index], key);
     }
 
     struct book_block *block = &book->blocks[index];
-    uint32_t position = book_block_position(block, key);
 
-    for (uint32_t slot = block->count; slot > position; slot--) { /* short near the touch */
-        block->keys[slot] = block->keys[slot - 1];
-        block->levels[slot] = block->levels[slot - 1];
-    }
-    block->keys[position] = key;
-    block->levels[position] = book_level_allocate(book, price);
+    book_block_open(block, position, key, book_level_allocate(book, price));
     block->count++;
     symbol->level_count[side]++;
     return block->levels[position];
@@ -142,11 +166,7 @@ static inline void book_level_remove(struct book *book, struct book_symbol *symb
     struct book_block *block = &book->blocks[index];
     uint32_t count = --block->count;
 
-    for (uint32_t slot = book_block_position(block, key); slot < count; slot++) {
-        block->keys[slot] = block->keys[slot + 1];
-        block->levels[slot] = block->levels[slot + 1];
-    }
-    block->keys[count] = UINT32_MAX;
+    book_block_close(block, book_block_position(block, key));
     if (count <= BOOK_BLOCK_MERGE_COUNT)
         book_block_settle(book, symbol, side, index);
 

@@ -1,17 +1,18 @@
 /* Size and layout of the book's one memory block; the contract is in book.h.
  *
- * Only the index and the symbols are cleared at start: slab entries are written when first used, so that a book
+ * Only the first buckets and the symbols are cleared at start: the rest is written when first used, so that a book
  * touches no more memory than it needs.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "engine/book/book.h"
+#include "engine/book/book_index.h"
 #include "engine/book/book_levels.h"
 
 struct layout {
-    size_t index_offset, symbols_offset, orders_offset, levels_offset, blocks_offset, size; /* bytes */
-    uint32_t index_count, block_capacity, symbol_count;
+    size_t buckets_offset, symbols_offset, orders_offset, chains_offset, levels_offset, blocks_offset, size; /* bytes */
+    uint32_t bucket_capacity, block_capacity, symbol_count;
 };
 
 void book_options_default(struct book_options *options)
@@ -46,16 +47,17 @@ static int plan(const struct book_options *options, struct layout *layout)
 
     layout->symbol_count = options->symbol_count != 0 ? options->symbol_count : BOOK_SYMBOL_COUNT_MAX;
     layout->block_capacity = book_block_capacity(options->level_capacity, layout->symbol_count);
-    layout->index_count = 8; /* a cache line */
-    while (layout->index_count < 2 * options->order_capacity)
-        layout->index_count *= 2;
+    layout->bucket_capacity = options->order_capacity / BOOK_BUCKET_ORDERS_TARGET + 1;
+    if (layout->bucket_capacity < BOOK_BUCKET_COUNT_START)
+        layout->bucket_capacity = BOOK_BUCKET_COUNT_START;
 
     size_t offset = 0;
 
     /* entry 0 of each slab stands for "none" */
-    layout->index_offset = take_bytes(&offset, layout->index_count, sizeof(uint64_t));
+    layout->buckets_offset = take_bytes(&offset, layout->bucket_capacity, sizeof(struct book_bucket));
     layout->symbols_offset = take_bytes(&offset, layout->symbol_count, sizeof(struct book_symbol));
     layout->orders_offset = take_bytes(&offset, (size_t)options->order_capacity + 1, sizeof(struct book_order));
+    layout->chains_offset = take_bytes(&offset, (size_t)options->order_capacity + 1, sizeof(uint32_t));
     layout->levels_offset = take_bytes(&offset, (size_t)options->level_capacity + 1, sizeof(struct book_level));
     layout->blocks_offset = take_bytes(&offset, (size_t)layout->block_capacity + 1, sizeof(struct book_block));
     layout->size = offset;
@@ -80,18 +82,22 @@ int book_init(struct book *book, const struct book_options *options, void *memor
     char *base = memory;
 
     memset(book, 0, sizeof(*book));
-    book->index = (uint64_t *)(base + layout.index_offset);
+    book->buckets = (struct book_bucket *)(base + layout.buckets_offset);
     book->symbols = (struct book_symbol *)(base + layout.symbols_offset);
     book->orders = (struct book_order *)(base + layout.orders_offset);
+    book->chains = (uint32_t *)(base + layout.chains_offset);
     book->levels = (struct book_level *)(base + layout.levels_offset);
     book->blocks = (struct book_block *)(base + layout.blocks_offset);
-    book->index_mask = layout.index_count - 1;
+    book->bucket_mask = BOOK_BUCKET_COUNT_START - 1;
+    book->bucket_count = BOOK_BUCKET_COUNT_START;
+    book->bucket_capacity = layout.bucket_capacity;
     book->order_capacity = options->order_capacity;
     book->level_capacity = options->level_capacity;
     book->block_capacity = layout.block_capacity;
     book->symbol_count = layout.symbol_count;
     book->complete = true;
-    memset(book->index, 0, layout.index_count * sizeof(book->index[0]));
+    memset(book->buckets, 0, BOOK_BUCKET_COUNT_START * sizeof(book->buckets[0]));
+    memset(book->orders, 0, sizeof(book->orders[0]));
     memset(book->symbols, 0, layout.symbol_count * sizeof(book->symbols[0]));
     return 0;
 }

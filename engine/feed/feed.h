@@ -22,7 +22,8 @@
  * strictly increase; while LIVE they have no hole; a datagram is used whole or not at all.
  * Bounds: reorder_packet_count buffered packets (full: the newcomer is dropped and counted, the hole declared),
  * FEED_TRANSITION_COUNT remembered transitions (full: the oldest is overwritten and counted).
- * Cost: about 10 ns a datagram and 2 ns a message in sequence; a memcpy and a sorted insertion when early.
+ * Cost: about 12 ns a datagram and 6 ns a message in sequence, checks included; a copy of the packet and a sorted
+ * insertion when early.
  * Trust: a datagram that parses is believed, a forged sequence number in the right session included.
  * Specification: MoldUDP64 1.00 and the receiver rules of its fact sheet.
  */
