@@ -77,14 +77,19 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
 def read(file: Path, layers: dict[str, str], *parameters: str) -> Iterator[Any]:
     """tshark's view of a capture, packet by packet."""
     loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(
+        loop
+    )  # pyshark then installs the child watcher that does not lose tshark's exit code
     capture = pyshark.FileCapture(
-        str(file), decode_as=layers, custom_parameters=list(parameters), keep_packets=False, eventloop=loop
+        str(file), decode_as=layers, custom_parameters=list(parameters), keep_packets=False
     )
     try:
         yield from capture
     finally:
         capture.close()
         loop.run_until_complete(asyncio.sleep(0.1))  # its pipes close when the loop turns once more
+        asyncio.set_child_watcher(None)
+        asyncio.set_event_loop(None)
         loop.close()
         del capture
         gc.collect()  # what it left open complains here, where complaints are expected
