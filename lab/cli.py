@@ -186,7 +186,7 @@ def bench_tap(repeats: int, prefix: str, as_json: bool) -> None:
     if as_json:
         print_json(cost.to_json())
     else:
-        out.print(str(cost))
+        out.print(str(cost), soft_wrap=True)
 
 
 def show(comparison: Any, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from lab.compare import Comparison, compare_runs
 from lab.report import render_terminal
 from lab.results import load_run
 from lab.run.command import play_and_judge, showing_progress
-from lab.run.passes import run_pass
+from lab.run.passes import PassResult, run_pass
 from lab.run.session import load_rows, open_session
 from lab.run.settings import PassPlan, floor_plan
 from lab.scenario import Scenario, load_scenarios
@@ -39,37 +40,40 @@ def compare_wires(name: str, *, results: Path, prefix: str, console: Console | N
 
 
 @dataclass(frozen=True, kw_only=True)
-class TapCost:
-    """Medians in ns, all passes pooled per side.
+class Side:
+    """One side of the comparison, all its passes pooled; ns.
 
-    ``send``: the exchange's send call of line A, in which the kernel runs the market tap. ``answer``: the engine
-    from a packet in hand to its order handed over, in which the kernel runs the order tap. Both are sw-app
-    stamps that exist with and without the tap.
+    ``market_run`` and ``order_run``: mean run time of the BPF programs, by the kernel's own count. ``answer_p50``:
+    the engine from a packet in hand to its order handed over, in which the kernel runs the order program.
     """
 
     packets: int
     orders: int
-    send_without_ns: int
-    send_with_ns: int
-    answer_without_ns: int
-    answer_with_ns: int
+    market_run_ns: float
+    order_run_ns: float
+    answer_p50_ns: int
 
-    def to_json(self) -> dict[str, int]:
-        return dict(vars(self))
+
+@dataclass(frozen=True, kw_only=True)
+class TapCost:
+    """With stamping against without it, on the same wires in turn."""
+
+    without: Side
+    stamped: Side
+
+    def to_json(self) -> dict[str, dict[str, float]]:
+        return {"without": vars(self.without), "stamped": vars(self.stamped)}
 
     def __str__(self) -> str:
-        send, answer = self.send_with_ns - self.send_without_ns, self.answer_with_ns - self.answer_without_ns
+        low, high = self.without, self.stamped
         return (
-            f"the market tap adds {send} ns to a send call of {self.send_without_ns} ns (p50, {self.packets} a side)\n"
-            f"the order tap adds {answer} ns to an answer of {self.answer_without_ns} ns (p50, {self.orders} a side)"
+            f"a market packet costs {high.market_run_ns - low.market_run_ns:.0f} ns more with its stamp"
+            f" ({low.market_run_ns:.0f} to {high.market_run_ns:.0f} ns, {high.packets} packets)\n"
+            f"an order frame costs {high.order_run_ns - low.order_run_ns:.0f} ns more with its stamp and copy"
+            f" ({low.order_run_ns:.0f} to {high.order_run_ns:.0f} ns, {high.orders} orders)\n"
+            f"the engine's answer took {low.answer_p50_ns} ns without and {high.answer_p50_ns} ns with the tap (p50;"
+            " the difference has the host's drift in it)"
         )
-
-
-def send_calls(directory: Path) -> NDArray[np.int64]:
-    """How long the send call of line A took, for every packet: line B's begins when it returns."""
-    sent = load_rows(directory / "packets.npy")["sent_ns"]
-    calls: NDArray[np.int64] = sent[:, 1] - sent[:, 0]
-    return calls
 
 
 def answers(directory: Path) -> NDArray[np.int64]:
@@ -80,18 +84,32 @@ def answers(directory: Path) -> NDArray[np.int64]:
     return times
 
 
+def pooled(passes: Sequence[PassResult]) -> Side:
+    """The passes of one side together."""
+    times = np.concatenate([answers(one.engine) for one in passes])
+    market, order = [one.market_tap for one in passes], [one.order_tap for one in passes]
+    return Side(
+        packets=sum(cost.runs for cost in market),
+        orders=len(times),
+        market_run_ns=sum(cost.run_ns for cost in market) / max(1, sum(cost.runs for cost in market)),
+        order_run_ns=sum(cost.run_ns for cost in order) / max(1, sum(cost.runs for cost in order)),
+        answer_p50_ns=int(np.median(times)),
+    )
+
+
 def tap_cost(*, repeats: int, prefix: str, console: Console | None) -> TapCost:
     """Reflector passes with and without stamping in turn, so that drift of the host falls on both."""
     scenario = Scenario.model_validate(
         {"title": "What the tap costs", "measure": {"wire_floor_duration": "1s"}}
     )
-    sends: dict[bool, list[NDArray[np.int64]]] = {False: [], True: []}
-    times: dict[bool, list[NDArray[np.int64]]] = {False: [], True: []}
+    sides: dict[bool, list[PassResult]] = {False: [], True: []}
     with open_session(prefix) as session, showing_progress(console, "bench tap") as progress:
         for repeat in range(2 * repeats):
             stamping = repeat % 2 == 1
             base = floor_plan(scenario)
-            plan = PassPlan(**{**vars(base), "name": f"pass-{repeat}", "stamping": stamping})
+            plan = PassPlan(
+                **{**vars(base), "name": f"pass-{repeat}", "stamping": stamping, "profiling": True}
+            )
             result = run_pass(
                 plan,
                 faults=(),
@@ -102,15 +120,5 @@ def tap_cost(*, repeats: int, prefix: str, console: Console | None) -> TapCost:
                 scratch=session.scratch,
                 progress=progress,
             )
-            sends[stamping].append(send_calls(result.exchange))
-            times[stamping].append(answers(result.engine))
-    send = {side: np.concatenate(parts) for side, parts in sends.items()}
-    answer = {side: np.concatenate(parts) for side, parts in times.items()}
-    return TapCost(
-        packets=min(map(len, send.values())),
-        orders=min(map(len, answer.values())),
-        send_without_ns=int(np.median(send[False])),
-        send_with_ns=int(np.median(send[True])),
-        answer_without_ns=int(np.median(answer[False])),
-        answer_with_ns=int(np.median(answer[True])),
-    )
+            sides[stamping].append(result)
+        return TapCost(without=pooled(sides[False]), stamped=pooled(sides[True]))

@@ -22,7 +22,7 @@ from lab.run.child import Child
 from lab.run.faults import Nemesis, Reached
 from lab.run.pages import ExchangePage
 from lab.run.settings import GATEWAY_PORT, LINE_PORT, PassPlan, engine_settings, exchange_settings
-from lab.tap import Tap, TapCounts
+from lab.tap import ProgramCost, Tap, TapCounts
 from lab.topology import Ledger, Topology
 
 __all__ = ["PassResult", "Progress", "run_pass"]
@@ -55,6 +55,8 @@ class PassResult:
     engine_stderr: str
     steal_ns: int
     involuntary_switches: int
+    market_tap: ProgramCost
+    order_tap: ProgramCost
 
     @property
     def exchange(self) -> Path:
@@ -125,6 +127,8 @@ class Pass:
                 engine_stderr=engine.stderr_tail(),
                 steal_ns=stolen_ns,
                 involuntary_switches=switches,
+                market_tap=tap.program_cost("market"),
+                order_tap=tap.program_cost("order"),
             )
 
     def _write(self, name: str, settings: dict[str, Any]) -> Path:
@@ -161,6 +165,7 @@ class Pass:
             directory=self.directory,
             stamping=self.plan.stamping,
             impairing=any(fault.do == "drop" for fault in self.faults),
+            profiling=self.plan.profiling,
         )
         self.stack.callback(tap.close)
         return tap, capacity

@@ -43,6 +43,7 @@ class PassPlan:
     seed: int
     engine: Engine
     stamping: bool = True
+    profiling: bool = False
     lead_ns: int = 0
 
 

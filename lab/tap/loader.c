@@ -29,6 +29,7 @@ struct tap {
     size_t frame_bytes;
     int links[3];
     int sockets;
+    int profiling; /* descriptor that keeps the kernel counting; -1 = none */
     uint32_t rules[TAP_LINE_COUNT];
     uint64_t skipped[2]; /* claimed slots that a drain found empty: market, frames */
     uint8_t *batch;
@@ -195,7 +196,9 @@ struct tap *tap_open(const struct tap_options *options)
     libbpf_set_print(keep_last_line);
     if (!tap)
         return NULL;
-    tap->links[0] = tap->links[1] = tap->links[2] = -1;
+    tap->links[0] = tap->links[1] = tap->links[2] = tap->profiling = -1;
+    if (options->profiling)
+        tap->profiling = bpf_enable_stats(BPF_STATS_RUN_TIME);
     tap->batch = malloc(DRAIN_BATCH_BYTES);
     int result = tap->batch ? load(tap, options) : -ENOMEM;
     if (result) {
@@ -308,6 +311,17 @@ void tap_counts(const struct tap *tap, struct tap_counts *counts)
     };
 }
 
+void tap_program_cost(const struct tap *tap, int program, struct tap_program_cost *cost)
+{
+    const char *name = program == TAP_PROGRAM_ORDER ? "order" : "market";
+    struct bpf_program *found = bpf_object__find_program_by_name(tap->object, name);
+    struct bpf_prog_info info = {0};
+    uint32_t size = sizeof(info);
+    *cost = (struct tap_program_cost){0};
+    if (found && bpf_obj_get_info_by_fd(bpf_program__fd(found), &info, &size) == 0)
+        *cost = (struct tap_program_cost){info.run_cnt, info.run_time_ns};
+}
+
 void tap_close(struct tap *tap)
 {
     if (!tap)
@@ -315,6 +329,8 @@ void tap_close(struct tap *tap)
     for (unsigned i = 0; i < 3; i++)
         if (tap->links[i] >= 0)
             close(tap->links[i]);
+    if (tap->profiling >= 0)
+        close(tap->profiling);
     if (tap->state)
         munmap(tap->state, tap->state_bytes);
     if (tap->market)

@@ -21,6 +21,7 @@ struct tap_options {
     uint64_t frame_capacity;
     uint8_t stamping;            /* 0: hand over only */
     uint8_t impairing;           /* 1: drop rules are looked at */
+    uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
 };
 
 struct tap_counts {
@@ -32,6 +33,14 @@ struct tap_counts {
     uint64_t frames_waiting;
     uint64_t not_market_data[2]; /* frames passed on untouched, by line */
 };
+
+/* What the kernel counted of one program while tap_options.profiling was set. */
+struct tap_program_cost {
+    uint64_t runs;
+    uint64_t run_ns; /* in all runs together */
+};
+
+enum { TAP_PROGRAM_MARKET = 0, TAP_PROGRAM_ORDER = 1 };
 
 struct tap_drop_result {
     uint32_t left;
@@ -60,6 +69,7 @@ void tap_drop_clear(struct tap *tap);
 int tap_drain(struct tap *tap, int market_file, int frame_file);
 
 void tap_counts(const struct tap *tap, struct tap_counts *counts);
+void tap_program_cost(const struct tap *tap, int program, struct tap_program_cost *cost);
 void tap_close(struct tap *tap);
 
 #endif

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from lab.measure.rows import MARKET_TAPS, Rows
 from lab.topology import ORDER_WIRE, Topology
 from lab.topology.wires import WIRES, netns_descriptor
 
-__all__ = ["DropResult", "Tap", "TapCounts", "market_rows"]
+__all__ = ["DropResult", "ProgramCost", "Tap", "TapCounts", "market_rows"]
 
 RECORD = np.dtype(
     [("stamp_ns", "<u8"), ("sequence", "<u8"), ("length", "<u4")]
@@ -52,6 +52,14 @@ class DropResult:
     last_drop_ns: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProgramCost:
+    """Runs of one BPF program and the time they took together, by the kernel's own count."""
+
+    runs: int
+    run_ns: int
+
+
 def object_file() -> Any:
     """The compiled BPF object as a context manager that gives its path."""
     return as_file(files("lab.tap").joinpath("wire.bpf.o"))
@@ -75,6 +83,7 @@ class Tap:
         directory: Path,
         stamping: bool = True,
         impairing: bool = False,
+        profiling: bool = False,
     ) -> None:
         self.market_path = directory / "market_taps.bin"
         self.frame_path = directory / "order_frames.bin"
@@ -88,6 +97,7 @@ class Tap:
         options.frame_capacity = frame_capacity
         options.stamping = stamping
         options.impairing = impairing
+        options.profiling = profiling
         with (
             object_file() as path,
             netns_descriptor(topology.engine) as engine,
@@ -163,6 +173,13 @@ class Tap:
             frames_waiting=counts.frames_waiting,
             not_market_data=(counts.not_market_data[0], counts.not_market_data[1]),
         )
+
+    def program_cost(self, program: Literal["market", "order"]) -> ProgramCost:
+        """What the kernel counted of one program; zero without ``profiling``."""
+        number = lib.TAP_PROGRAM_ORDER if program == "order" else lib.TAP_PROGRAM_MARKET
+        cost = ffi.new("struct tap_program_cost *")
+        lib.tap_program_cost(self._tap, number, cost)
+        return ProgramCost(runs=cost.runs, run_ns=cost.run_ns)
 
     def close(self) -> None:
         """Detaches the taps; the raw files stay."""
