@@ -1,9 +1,14 @@
-"""What every test may ask for: the folder of real captures."""
+"""What holds for every test: no property test is timed, and the folder of real captures is there to ask for."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No timed assertion: a busy host is not a failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
