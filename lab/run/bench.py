@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from lab.compare import Comparison, compare_runs
+from lab.errors import UsageError
 from lab.report import render_terminal
 from lab.results import load_run
 from lab.run.command import play_and_judge, showing_progress
@@ -24,7 +25,10 @@ __all__ = ["TapCost", "compare_wires", "tap_cost"]
 
 def compare_wires(name: str, *, results: Path, prefix: str, console: Console | None) -> Comparison:
     """Plays the scenario over kernel sockets, then over AF_XDP, on the same wires in the same session."""
-    (scenario,) = load_scenarios([name])
+    scenarios = load_scenarios([name])
+    if len(scenarios) != 1:
+        raise UsageError(f"{name} holds {len(scenarios)} scenarios", todo="name one of them with --scenario")
+    scenario = scenarios[0]
     runs = []
     with open_session(prefix) as session:
         for wire in ("kernel", "af_xdp"):

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -24,6 +25,7 @@ from lab.errors import MissingError, UsageError
 
 __all__ = ["LEDGER_DIRECTORY", "Healed", "Ledger", "Process", "heal", "process_started"]
 
+PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 END_SECONDS = 5.0  # for a killed process to be gone
 LEDGER_DIRECTORY = Path(os.environ.get("TAILGATE_RUN_DIRECTORY", "/run/tailgate"))
 
@@ -74,7 +76,13 @@ class Ledger:
 
     @classmethod
     def open(cls, prefix: str) -> Ledger:
-        """Starts a ledger for this process. MissingError when not root, UsageError when the name is taken."""
+        """Starts a ledger for this process. MissingError when not root, UsageError when the name is bad or taken."""
+        if not PREFIX.fullmatch(prefix):
+            raise UsageError(
+                f"--prefix {prefix[:40]!r} cannot name a lab",
+                why="network namespaces and files are named after it",
+                todo="use 1 to 32 letters, digits, '-' and '_', a letter first",
+            )
         if os.geteuid() != 0:
             raise MissingError(
                 "a lab needs root",

@@ -212,6 +212,13 @@ def test_what_is_gone_already_is_no_error(run_directory: Path) -> None:
     assert (healed.runs, healed.processes, healed.namespaces, healed.directories) == (1, 0, (), ())
 
 
+@pytest.mark.parametrize("prefix", ["", "bad/name", "..", "1st", "x" * 300, "two words"])
+def test_a_name_that_cannot_be_a_namespace_is_refused(run_directory: Path, prefix: str) -> None:
+    with pytest.raises(UsageError, match="cannot name a lab"):
+        Ledger.open(prefix)
+    assert not list(run_directory.glob("*.json"))
+
+
 def test_without_a_ledger_directory_there_is_nothing_to_heal(run_directory: Path) -> None:
     assert not heal()
     assert not run_directory.exists()
