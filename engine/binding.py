@@ -29,6 +29,22 @@ OWN_ORDER_ROW = np.dtype(
     + [("canceled_shares", "<u4"), ("reason", "S1")]
 )
 KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL}
+FEED_POLICY = (
+    "first_sequence",
+    "follow_sessions",
+    "session_confirm_packets",
+    "hold_back_ns",
+    "line_silence_ns",
+    "request_messages_max",
+    "request_outstanding_max",
+    "request_attempts",
+    "request_timeout_ns",
+    "give_up_messages",
+    "snapshot_attempts",
+    "snapshot_timeout_ns",
+    "retry_ns",
+)
+DELIVERIES = {"strict": lib.FEED_DELIVERY_STRICT, "best_effort": lib.FEED_DELIVERY_BEST_EFFORT}
 STRATEGIES = {"touch_taker": lib.STRATEGY_TOUCH_TAKER, "reflector": lib.STRATEGY_REFLECTOR}
 
 
@@ -63,10 +79,18 @@ def engine_options(config: EngineConfig) -> Any:
     lib.feed_options_default(ffi.addressof(options, "feed"))
     session = config.feed.session.ljust(10).encode() if config.feed.session else bytes(10)
     ffi.memmove(options.feed.session, session, 10)
-    options.feed.first_sequence = config.feed.first_sequence
-    options.feed.hold_back_ns = config.feed.hold_back_ns
-    options.feed.line_silence_ns = config.feed.line_silence_ns
+    for name in FEED_POLICY:
+        setattr(options.feed, name, getattr(config.feed, name))
     options.feed.reorder_packet_count = config.feed.reorder_packets
+    options.feed.delivery = DELIVERIES[config.feed.delivery]
+    options.feed.requests = config.recovery.requests is not None
+    options.feed.snapshots = config.recovery.snapshots is not None
+    snapshots = config.recovery.snapshots
+    options.recovery.soupbin.username = (snapshots.username if snapshots else "STEP").encode()
+    options.recovery.soupbin.password = (snapshots.password if snapshots else "STEP").encode()
+    if snapshots:
+        options.recovery.snapshot_address = snapshots.address.encode()
+        options.recovery.snapshot_port = snapshots.port
     lib.book_options_default(ffi.addressof(options, "book"))
     options.book.order_capacity = config.book.orders
     options.book.level_capacity = config.book.levels
@@ -121,6 +145,10 @@ class Runner:
         if config.gateway:
             options.gateway_address = self._string(config.gateway.address)
             options.gateway_port = config.gateway.port
+        wired = config.gateway is not None
+        if wired and config.recovery.requests:
+            options.request_address = self._string(config.recovery.requests.address)
+            options.request_port = config.recovery.requests.port
         if config.control:
             options.control_path = self._string(str(config.control))
         error = ffi.new("char[512]")
@@ -182,6 +210,39 @@ class Runner:
         """Bytes for the gateway since the last call."""
         buffer = ffi.new("uint8_t[]", 1 << 20)
         count = lib.runner_take_sent(self._runner, buffer, 1 << 20)
+        return bytes(ffi.buffer(buffer, count))
+
+    def take_requests(self) -> list[bytes]:
+        """MoldUDP64 requests that the engine wants sent, 20 bytes each, since the last call."""
+        buffer = ffi.new("uint8_t[]", 1 << 14)
+        count = lib.runner_take_requests(self._runner, buffer, 1 << 14)
+        size = lib.MOLDUDP64_REQUEST_SIZE
+        return [bytes(ffi.buffer(buffer + offset, size)) for offset in range(0, count, size)]
+
+    @property
+    def wants_snapshot(self) -> bool:
+        return bool(lib.feed_wants_snapshot(ffi.addressof(self._engine, "feed")))
+
+    @property
+    def snapshot_open(self) -> bool:
+        return bool(self._engine.recovery.snapshot_open)
+
+    def open_snapshot(self, now_ns: int) -> None:
+        lib.recovery_snapshot_open(self._engine, now_ns)
+
+    def receive_snapshot(self, data: bytes, now_ns: int) -> None:
+        """Bytes from the snapshot service; what the lines brought meanwhile is applied behind it."""
+        lib.recovery_snapshot_receive(self._engine, data, len(data), now_ns)
+        lib.engine_step_timer(self._engine, now_ns)
+
+    def lose_snapshot(self, now_ns: int) -> None:
+        """The connection to the snapshot service is gone."""
+        lib.recovery_snapshot_lost(self._engine, now_ns)
+
+    def take_snapshot_sent(self) -> bytes:
+        """Bytes for the snapshot service since the last call."""
+        buffer = ffi.new("uint8_t[]", 1 << 20)
+        count = lib.runner_take_snapshot_sent(self._runner, buffer, 1 << 20)
         return bytes(ffi.buffer(buffer, count))
 
     def top(self, symbol: int) -> tuple[int, int, int, int]:
@@ -254,6 +315,9 @@ class Runner:
             "positions": {str(symbol): shares for symbol, shares in self.positions().items()},
             "transitions": self._transitions(),
             "transitions_lost": int(engine.feed.statistics.transitions_lost),
+            "recovery": fields(engine.recovery.statistics) | {"port": fields(engine.recovery.port)},
+            "feed_joins": self._joins(),
+            "feed_episodes": self._episodes(),
         }
 
     def _wire_report(self) -> dict[str, Any]:
@@ -271,7 +335,7 @@ class Runner:
         statistics = self._engine.feed.statistics
         report: dict[str, Any] = {"state": self.feed_state, **fields(statistics)}
         report["lines"] = {}
-        for index, name in enumerate("AB"):
+        for index, name in enumerate(("A", "B", "recovery")):
             line = statistics.lines[index]
             report["lines"][name] = {**fields(line), "malformed": sum(line.malformed)}
         return report
@@ -293,6 +357,22 @@ class Runner:
             **fields(session.soupbin.counters),
             "partial_sends": int(session.stream.partial_sends),
         }
+
+    def _joins(self) -> list[dict[str, int]]:
+        """Snapshot joins: messages from ``skipped_from`` up to ``sequence`` (positions) were never delivered."""
+        recovery = self._engine.recovery
+        count = min(int(recovery.statistics.joins), lib.RECOVERY_JOIN_COUNT)
+        return [
+            {"at_ns": int(row.at_ns), "sequence": int(row.position), "skipped_from": int(row.skipped_from)}
+            for row in recovery.joins[0:count]
+        ]
+
+    def _episodes(self) -> list[dict[str, Any]]:
+        """Stretches of blindness, oldest first."""
+        capacity = lib.FEED_EPISODE_COUNT
+        rows = ffi.new("struct feed_episode[]", capacity)
+        count = lib.feed_episodes(ffi.addressof(self._engine, "feed"), rows, capacity)
+        return [{**fields(row), "way": text(lib.feed_way_name(row.way))} for row in rows[0:count]]
 
     def _transitions(self) -> list[dict[str, Any]]:
         capacity = lib.FEED_TRANSITION_COUNT

@@ -14,7 +14,10 @@ __all__ = [
     "FeedConfig",
     "GatewayConfig",
     "LineConfig",
+    "RecoveryConfig",
     "RiskConfig",
+    "ServerConfig",
+    "SnapshotConfig",
     "StrategyConfig",
 ]
 
@@ -62,14 +65,49 @@ class GatewayConfig(Frozen):
     session: Annotated[str, Field(max_length=10, pattern=PRINTABLE)] = ""
 
 
+class ServerConfig(Frozen):
+    """Where a service listens."""
+
+    address: Address
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class SnapshotConfig(ServerConfig):
+    """The snapshot service: GLIMPSE over SoupBinTCP."""
+
+    username: Annotated[str, Field(min_length=1, max_length=6, pattern=PRINTABLE)]
+    password: Annotated[str, Field(min_length=1, max_length=10, pattern=PRINTABLE)]
+
+
+class RecoveryConfig(Frozen):
+    """The services that bring back what both lines lost; without one, its step is left out."""
+
+    requests: ServerConfig | None = None
+    snapshots: SnapshotConfig | None = None
+
+
 class FeedConfig(Frozen):
-    """``first_sequence`` 0 joins at the first message seen; an empty session takes the first one seen."""
+    """Order of delivery and how far recovery goes; the meaning of each is in engine/feed/feed.h.
+
+    ``first_sequence`` 0 joins at the first message seen; an empty session takes the first one seen.
+    """
 
     session: Annotated[str, Field(max_length=10, pattern=PRINTABLE)] = ""
     first_sequence: Number = 1
+    delivery: Literal["strict", "best_effort"] = "strict"
+    follow_sessions: bool = True
+    session_confirm_packets: Annotated[int, Field(ge=1, le=255)] = 3
     hold_back_ns: Nanoseconds = 1_000_000
     line_silence_ns: Nanoseconds = 3_000_000_000
-    reorder_packets: Annotated[int, Field(ge=1, le=1 << 20), AfterValidator(power_of_two)] = 1024
+    reorder_packets: Annotated[int, Field(ge=1, le=1 << 20), AfterValidator(power_of_two)] = 16_384
+    request_messages_max: Annotated[int, Field(ge=1, le=65_534)] = 1024
+    request_outstanding_max: Annotated[int, Field(ge=1, le=8)] = 4
+    request_attempts: Annotated[int, Field(ge=1, le=255)] = 5
+    request_timeout_ns: Annotated[int, Field(ge=1, lt=2**63)] = 2_000_000
+    give_up_messages: Annotated[int, Field(ge=1, lt=2**63)] = 100_000
+    snapshot_attempts: Annotated[int, Field(ge=1, le=255)] = 5
+    snapshot_timeout_ns: Annotated[int, Field(ge=1, lt=2**63)] = 2_000_000_000
+    retry_ns: Nanoseconds = 100_000_000
 
 
 class BookConfig(Frozen):
@@ -113,6 +151,7 @@ class EngineConfig(Frozen):
     stages: bool = True
     lines: Annotated[tuple[LineConfig, ...], Field(max_length=2)] = ()
     gateway: GatewayConfig | None = None
+    recovery: RecoveryConfig = RecoveryConfig()
     feed: FeedConfig = FeedConfig()
     book: BookConfig = BookConfig()
     strategy: StrategyConfig = StrategyConfig()

@@ -105,10 +105,10 @@ static void answer(struct engine *engine, const struct order_request *request, u
 /* The smallest answer: nothing decoded, a prebuilt packet with its token patched. */
 static void reflect(struct engine *engine, const struct feed_message *message, uint64_t *stages, uint64_t now_ns)
 {
-    if (!reflector_next(&engine->reflector, message->sequence, message->sequence + 1))
+    if (!reflector_next(&engine->reflector, message->position, message->position + 1))
         return;
     struct decision scratch, *decision = decision_next(&engine->decisions, &scratch);
-    const uint8_t *packet = reflector_packet(&engine->reflector, message->sequence);
+    const uint8_t *packet = reflector_packet(&engine->reflector, message->position);
     enum risk_reason reason = RISK_NONE;
     engine->statistics.triggers++;
     if (engine->control->kill.value)
@@ -121,7 +121,7 @@ static void reflect(struct engine *engine, const struct feed_message *message, u
         reason = transmit(engine, packet, now_ns);
 
     const struct order_request *request = &engine->options.reflector.request;
-    *decision = (struct decision){.trigger_sequence = message->sequence, .price = request->price,
+    *decision = (struct decision){.trigger_sequence = message->position, .price = request->price,
                                   .shares = request->shares, .symbol = request->symbol, .side = request->side,
                                   .line = message->line};
     decision->stages[STAGE_RX] = stages[STAGE_RX];
@@ -142,7 +142,7 @@ static void take(struct engine *engine, const struct feed_message *message, uint
     struct strategy_output output;
     if (!itch50_take(&engine->itch, message->data, message->length, &event))
         return;
-    event.sequence = message->sequence;
+    event.sequence = message->position;
     stamp(engine, stages, STAGE_DECODE);
 
     if (event.kind == EVENT_TRADING_STATE)
@@ -163,12 +163,19 @@ static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_
 {
     struct feed_message message;
     uint64_t stages[STAGE_COUNT] = {rx_ticks};
+    if (__builtin_expect(engine->session_ordinal != engine->feed.session_ordinal, 0))
+        recovery_begin_anew(engine);
     while (feed_next(&engine->feed, &message)) {
         if (engine->strategy == STRATEGY_REFLECTOR)
             reflect(engine, &message, stages, now_ns);
         else
             take(engine, &message, stages, now_ns);
     }
+}
+
+void engine_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns)
+{
+    drain(engine, rx_ticks, now_ns);
 }
 
 static void publish(struct engine *engine, uint64_t now_ns)
@@ -213,6 +220,8 @@ uint32_t engine_poll(struct engine *engine)
         feed_timer(&engine->feed, now_ns);
         drain(engine, ticks, now_ns);
     }
+    if (__builtin_expect(engine->feed.state != FEED_LIVE, 0))
+        recovery_poll(engine, now_ns);
     if (now_ns - engine->last_publish_ns > CONTROL_PUBLISH_NS)
         publish(engine, now_ns);
     engine->statistics.polls++;
@@ -232,11 +241,13 @@ void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, 
     uint64_t ticks = clock_ticks();
     feed_accept(&engine->feed, line, datagram, length, now_ns);
     drain(engine, ticks, now_ns);
+    recovery_ask(engine);
 }
 
 void engine_step_timer(struct engine *engine, uint64_t now_ns)
 {
     feed_timer(&engine->feed, now_ns);
     drain(engine, clock_ticks(), now_ns);
+    recovery_poll(engine, now_ns);
     order_session_poll(&engine->session, now_ns);
 }

@@ -1,6 +1,8 @@
 /* The engine: market data in, orders out, one thread, one function.
  *
  *     port -> feed -> itch50 -> book -> strategy -> risk -> ouch42 -> stream
+ *              ^
+ *     recovery port, snapshot (recovery.h): only while the feed is not LIVE
  *
  * engine_poll() is the hot path, top to bottom in wire order. After engine_init() nothing allocates,
  * locks or prints; system calls are those of the wires alone. Fail closed: without a LIVE feed, a
@@ -29,6 +31,7 @@
 #include "engine/feed/itch50.h"
 #include "engine/io/port.h"
 #include "engine/order_session.h"
+#include "engine/recovery.h"
 #include "engine/risk/risk.h"
 #include "engine/strategy/reflector.h"
 #include "engine/strategy/touch_taker.h"
@@ -48,6 +51,7 @@ struct engine_options {
     struct own_orders_options own_orders;
     struct soupbin_options soupbin;
     struct ouch42_options ouch;
+    struct recovery_options recovery;
     uint64_t late_after_ns;     /* 0 = never late */
     uint32_t decision_capacity;
 };
@@ -75,6 +79,7 @@ struct engine {
     uint32_t strategy;
     bool stages;
     bool late;
+    uint8_t session_ordinal; /* of the feed session that the book belongs to */
     struct clock clock;
     struct feed feed;
     struct itch50 itch;
@@ -88,6 +93,7 @@ struct engine {
     char trading_states[STRATEGY_SYMBOL_COUNT]; /* 0 = never announced */
     struct order_session session;
     struct port lines[FEED_LINE_COUNT];
+    struct recovery recovery;
     struct control own_control; /* used when nobody shares a page */
     struct engine_options options;
     char error[ENGINE_ERROR_BYTES];
@@ -109,7 +115,10 @@ void engine_run(struct engine *engine);
 /* One datagram at a given time, as if a line had brought it: for tests and replays. */
 void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns);
 
-/* Timers at a given time: hold-back, silence, heartbeats. */
+/* Everything that the feed can hand out now goes through book, strategy, risk and order. For recovery.c. */
+void engine_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns);
+
+/* Timers at a given time: hold-back, silence, heartbeats, recovery. */
 void engine_step_timer(struct engine *engine, uint64_t now_ns);
 
 /* Decisions with their stamps in CLOCK_MONOTONIC ns; rows written, at most capacity. */

@@ -91,6 +91,9 @@ int engine_init(struct engine *engine, const struct engine_options *options, str
     if (result)
         return refuse(engine, result, "book: capacities out of range");
     next += shares.book;
+    result = recovery_init(&engine->recovery, &options->recovery);
+    if (result)
+        return refuse(engine, result, "recovery: account cannot be written");
     result = init_orders(engine, options, next, shares.own_orders);
     if (result)
         return result;

@@ -20,7 +20,9 @@ struct runner {
     struct control *control;
     uint8_t *memory;
     size_t memory_bytes;
-    uint8_t *sent; /* step runs: the memory stream's bytes */
+    uint8_t *sent; /* step runs: what the engine wrote to gateway, re-request server and snapshot service */
+    uint8_t *requests;
+    uint8_t *snapshot_sent;
     bool huge_pages;
     bool zero_copy[FEED_LINE_COUNT];
     struct af_xdp_statistics ports[FEED_LINE_COUNT];
@@ -95,9 +97,16 @@ struct runner *runner_open(const struct engine_options *engine, const struct run
     }
     if (!options->gateway_address) {
         what = "memory for sent orders";
-        if (!(runner->sent = calloc(1, STREAM_MEMORY_BYTES)))
+        runner->sent = calloc(1, STREAM_MEMORY_BYTES);
+        runner->snapshot_sent = calloc(1, STREAM_MEMORY_BYTES);
+        runner->requests = calloc(1, REQUEST_PORT_MEMORY_BYTES);
+        if (!runner->sent || !runner->snapshot_sent || !runner->requests)
             goto failed;
         stream_memory(&runner->engine.session.stream, runner->sent);
+        if (!options->request_address) {
+            stream_memory(&runner->engine.recovery.stream, runner->snapshot_sent);
+            request_port_memory(&runner->engine.recovery.port, runner->requests);
+        }
     }
     return runner;
 failed:
@@ -171,6 +180,9 @@ int runner_run(struct runner *runner)
                  strerror(-result));
     for (uint32_t line = 0; line < FEED_LINE_COUNT && !result; line++)
         result = open_line(runner, line);
+    if (!result && runner->options.request_address)
+        result = request_port_open(&runner->engine.recovery.port, runner->options.request_address,
+                                   runner->options.request_port, runner->error, sizeof(runner->error));
     if (!result && runner->options.gateway_address)
         result = start_session(runner);
     if (!result) {
@@ -179,6 +191,7 @@ int runner_run(struct runner *runner)
     }
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++)
         close_line(runner, line);
+    recovery_close(&runner->engine.recovery);
     return result;
 }
 
@@ -212,14 +225,28 @@ void runner_port_statistics(const struct runner *runner, uint32_t line, struct a
     *statistics = runner->ports[line < FEED_LINE_COUNT ? line : 0];
 }
 
+static uint32_t take(uint8_t *memory, uint32_t *memory_count, uint8_t *bytes, uint32_t capacity)
+{
+    uint32_t count = *memory_count < capacity ? *memory_count : capacity;
+    memcpy(bytes, memory, count);
+    memmove(memory, memory + count, *memory_count - count);
+    *memory_count -= count;
+    return count;
+}
+
 uint32_t runner_take_sent(struct runner *runner, uint8_t *bytes, uint32_t capacity)
 {
-    struct stream *stream = &runner->engine.session.stream;
-    uint32_t count = stream->memory_count < capacity ? stream->memory_count : capacity;
-    memcpy(bytes, runner->sent, count);
-    memmove(runner->sent, runner->sent + count, stream->memory_count - count);
-    stream->memory_count -= count;
-    return count;
+    return take(runner->sent, &runner->engine.session.stream.memory_count, bytes, capacity);
+}
+
+uint32_t runner_take_requests(struct runner *runner, uint8_t *bytes, uint32_t capacity)
+{
+    return take(runner->requests, &runner->engine.recovery.port.memory_count, bytes, capacity);
+}
+
+uint32_t runner_take_snapshot_sent(struct runner *runner, uint8_t *bytes, uint32_t capacity)
+{
+    return take(runner->snapshot_sent, &runner->engine.recovery.stream.memory_count, bytes, capacity);
 }
 
 void runner_accept_login(struct runner *runner, uint64_t now_ns)
@@ -240,6 +267,8 @@ void runner_close(struct runner *runner)
     if (runner->control)
         munmap(runner->control, CONTROL_BYTES);
     free(runner->sent);
+    free(runner->snapshot_sent);
+    free(runner->requests);
     free(runner);
 }
 

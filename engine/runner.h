@@ -26,6 +26,8 @@ struct runner_options {
     struct runner_line lines[FEED_LINE_COUNT];
     const char *gateway_address;  /* NULL: no order session; orders are collected in memory */
     uint16_t gateway_port;
+    const char *request_address;  /* NULL: no re-request server */
+    uint16_t request_port;
     const char *control_path;     /* file to share the control page in, made here; NULL = private */
 };
 
@@ -47,6 +49,10 @@ void runner_close(struct runner *runner);
 
 /* Step runs: bytes the engine has sent so far are taken out; returns their number. */
 uint32_t runner_take_sent(struct runner *runner, uint8_t *bytes, uint32_t capacity);
+
+/* Step runs: requests that the engine wants sent, and what it has written to the snapshot service. */
+uint32_t runner_take_requests(struct runner *runner, uint8_t *bytes, uint32_t capacity);
+uint32_t runner_take_snapshot_sent(struct runner *runner, uint8_t *bytes, uint32_t capacity);
 
 /* Step runs: the gateway accepts the login at once. */
 void runner_accept_login(struct runner *runner, uint64_t now_ns);

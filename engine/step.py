@@ -14,7 +14,7 @@ from engine.config import EngineConfig
 __all__ = ["Engine", "Order"]
 
 ENTER_ORDER_BYTES = 52  # SoupBinTCP frame and OUCH 4.2 Enter Order
-LINES = {"A": 0, "B": 1}
+LINES = {"A": 0, "B": 1, "recovery": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,37 @@ class Engine:
     def receive(self, data: bytes, *, now_ns: int = 0) -> None:
         """Bytes from the order gateway."""
         self._runner.receive(data, now_ns)
+
+    def take_requests(self) -> list[bytes]:
+        """MoldUDP64 requests that would leave, since the last call; replies come in as line ``recovery``."""
+        return self._runner.take_requests()
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """True while the feed waits for a snapshot and none is under way: call ``snapshot_open``."""
+        return self._runner.wants_snapshot
+
+    @property
+    def snapshot_is_open(self) -> bool:
+        """False once the snapshot was joined, lost or given up."""
+        return self._runner.snapshot_open
+
+    def snapshot_open(self, now_ns: int) -> None:
+        """The connection to the snapshot service stands; the login is in ``take_snapshot_sent``."""
+        self._runner.open_snapshot(now_ns)
+
+    def snapshot_bytes(self, data: bytes, now_ns: int) -> list[Order]:
+        """Bytes of the snapshot service, in any pieces; returns the orders that left behind a join."""
+        self._runner.receive_snapshot(data, now_ns)
+        return list(orders_in(self._runner.take_sent()))
+
+    def snapshot_close(self, now_ns: int) -> None:
+        """The connection to the snapshot service is lost."""
+        self._runner.lose_snapshot(now_ns)
+
+    def take_snapshot_sent(self) -> bytes:
+        """Bytes for the snapshot service since the last call."""
+        return self._runner.take_snapshot_sent()
 
     def top(self, symbol: int) -> tuple[int, int, int, int]:
         """(bid price, bid shares, ask price, ask shares) of a stock locate; price 0 = empty side."""

@@ -180,6 +180,11 @@ size_t book_memory_size(const struct book_options *options);
 /* 0, or -EINVAL: an option is out of range, or memory is too small or not aligned to BOOK_MEMORY_ALIGNMENT. */
 int book_init(struct book *book, const struct book_options *options, void *memory, size_t size);
 
+/* Empty the book, as a snapshot join or a new session needs it: everything as after book_init(), `complete` true again;
+ * statistics are kept. Cost: clears the symbols (32 bytes each: 2 MB for every stock locate, about 0.1 ms), whatever
+ * the book held. */
+void book_reset(struct book *book);
+
 enum book_outcome book_apply(struct book *book, const struct event *event);
 
 /* Best prices of a symbol below symbol_count; stays valid, and current, as long as the book. */

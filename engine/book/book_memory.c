@@ -88,16 +88,25 @@ int book_init(struct book *book, const struct book_options *options, void *memor
     book->chains = (uint32_t *)(base + layout.chains_offset);
     book->levels = (struct book_level *)(base + layout.levels_offset);
     book->blocks = (struct book_block *)(base + layout.blocks_offset);
-    book->bucket_mask = BOOK_BUCKET_COUNT_START - 1;
-    book->bucket_count = BOOK_BUCKET_COUNT_START;
     book->bucket_capacity = layout.bucket_capacity;
     book->order_capacity = options->order_capacity;
     book->level_capacity = options->level_capacity;
     book->block_capacity = layout.block_capacity;
     book->symbol_count = layout.symbol_count;
+    book_reset(book);
+    return 0;
+}
+
+void book_reset(struct book *book)
+{
+    book->bucket_mask = BOOK_BUCKET_COUNT_START - 1;
+    book->bucket_split = 0;
+    book->bucket_count = BOOK_BUCKET_COUNT_START;
+    book->order_free = book->level_free = book->block_free = 0;
+    book->order_used = book->level_used = book->block_used = 0;
+    book->order_count = book->level_count = book->block_count = 0;
     book->complete = true;
     memset(book->buckets, 0, BOOK_BUCKET_COUNT_START * sizeof(book->buckets[0]));
     memset(book->orders, 0, sizeof(book->orders[0]));
-    memset(book->symbols, 0, layout.symbol_count * sizeof(book->symbols[0]));
-    return 0;
+    memset(book->symbols, 0, book->symbol_count * sizeof(book->symbols[0]));
 }

@@ -1,132 +1,122 @@
-/* A/B arbitration, holes and the feed's state machine; the contract and the diagram are in feed.h. */
+/* A/B arbitration, in-order delivery and the feed's state machine; the contract and the diagram are in feed.h. */
 #include "engine/feed/feed.h"
 
-#include <string.h>
-
 #include "engine/feed/bytes.h"
-#include "engine/feed/feed_reorder.h"
+#include "engine/feed/feed_inside.h"
 
 /* ---- state ---- */
 
-static void change_state(struct feed *feed, enum feed_state to, enum feed_cause cause)
-{
-    if (feed->state == to || feed->state == FEED_ENDED)
-        return;
-
-    struct feed_statistics *statistics = &feed->statistics;
-
-    if (statistics->transitions >= FEED_TRANSITION_COUNT)
-        statistics->transitions_lost++;
-    feed->transitions[statistics->transitions++ % FEED_TRANSITION_COUNT] = (struct feed_transition){
-        .at_ns = feed->now_ns,
-        .sequence = feed->next_sequence,
-        .from = (uint8_t)feed->state,
-        .to = (uint8_t)to,
-        .cause = (uint8_t)cause,
-    };
-    feed->state = to;
-}
-
-/* Only a feed that has missed nothing may become LIVE: never one that was in GAP. */
+/* Nothing is missing: LIVE, unless something else stands against it. */
 static void become_live(struct feed *feed)
 {
+    enum feed_cause cause = FEED_CAUSE_RECOVERED;
+
+    if (feed->state == FEED_LIVE || feed->state == FEED_ENDED || feed->snapshot == FEED_SNAPSHOT_RUNNING ||
+        feed->book_lost || feed->skipped || feed->session_suspect || feed->session_closed)
+        return;
     if (feed->state == FEED_STARTUP || feed->state == FEED_DOWN)
-        change_state(feed, FEED_LIVE, FEED_CAUSE_IN_SEQUENCE);
-}
-
-uint32_t feed_transitions(const struct feed *feed, struct feed_transition *transitions, uint32_t capacity)
-{
-    uint64_t first = feed->statistics.transitions_lost;
-    uint32_t count = 0;
-
-    while (first + count < feed->statistics.transitions && count < capacity) {
-        transitions[count] = feed->transitions[(first + count) % FEED_TRANSITION_COUNT];
-        count++;
-    }
-    return count;
+        cause = FEED_CAUSE_IN_SEQUENCE;
+    else if (feed->state == FEED_SYNC || feed->state == FEED_RESYNC)
+        cause = FEED_CAUSE_SNAPSHOT_JOINED;
+    feed_recover_done(feed);
+    feed_change_state(feed, FEED_LIVE, cause);
 }
 
 /* ---- holes ---- */
 
-/* First message known to exist at or after next_sequence that could be handed out after a skip. */
-static uint64_t known_sequence(const struct feed *feed)
-{
-    return feed->entry_count != 0 ? feed_reorder_at(feed, 0)->sequence : feed->announced_sequence;
-}
-
-static void announce(struct feed *feed, uint64_t sequence)
+void feed_announce(struct feed *feed, uint64_t sequence)
 {
     if (sequence > feed->announced_sequence) {
+        if (feed->announced_sequence <= feed->next_sequence)
+            feed->announced_ns = feed->now_ns; /* later ones extend the same hole */
         feed->announced_sequence = sequence;
-        feed->announced_ns = feed->now_ns;
+        feed->scan = true;
     }
 }
 
 static void note_hole(struct feed *feed, uint64_t since_ns)
 {
-    if (feed->hole_since_ns != FEED_NO_HOLE || known_sequence(feed) <= feed->next_sequence)
+    uint64_t known = feed_known_sequence(feed);
+
+    if (feed->hole_since_ns != FEED_NO_HOLE || known <= feed->next_sequence ||
+        feed->snapshot == FEED_SNAPSHOT_RUNNING)
         return;
     feed->hole_since_ns = since_ns;
-    feed->hole_end_sequence = known_sequence(feed);
-    feed->hole_given_up = false;
+    feed->hole_end_sequence = known;
+    feed->hole_declared = false;
+    feed->scan = true;
+    feed->statistics.holes++;
+    if (known - feed->next_sequence > feed->statistics.hole_messages_max)
+        feed->statistics.hole_messages_max = known - feed->next_sequence;
 }
 
-/* After delivery has moved: the old hole may be closed, another may lie behind it, the session may be over. */
-static void settle(struct feed *feed)
+static void find_next_hole(struct feed *feed)
 {
-    if (feed->hole_since_ns != FEED_NO_HOLE && feed->next_sequence >= feed->hole_end_sequence) {
-        feed->statistics.holes_filled += !feed->hole_given_up;
-        feed->hole_since_ns = FEED_NO_HOLE;
-    }
-    if (feed->hole_since_ns == FEED_NO_HOLE && known_sequence(feed) > feed->next_sequence) {
-        uint64_t since_ns = feed_reorder_earliest_ns(feed);
+    uint64_t since_ns;
 
-        if (feed->announced_sequence > feed->next_sequence && feed->announced_ns < since_ns)
-            since_ns = feed->announced_ns;
-        note_hole(feed, since_ns);
-    }
-    if (feed->end_known && feed->next_sequence >= feed->end_sequence)
-        change_state(feed, FEED_ENDED, FEED_CAUSE_END_OF_SESSION);
-    else if (feed->hole_since_ns == FEED_NO_HOLE)
-        become_live(feed);
-}
-
-enum feed_recovery { FEED_RECOVERY_GIVE_UP };
-
-/* The seam for a re-request or snapshot policy: asked once a hole has outlived its hold-back, before it is skipped.
- * An answer other than GIVE_UP will keep the hole open and move the state to RECOVERING. */
-static enum feed_recovery feed_ask_recovery(const struct feed *feed, uint64_t first_missing, uint64_t last_missing)
-{
-    (void)feed, (void)first_missing, (void)last_missing;
-    return FEED_RECOVERY_GIVE_UP;
-}
-
-static void give_up_hole(struct feed *feed, enum feed_cause cause)
-{
-    uint64_t first = feed->next_sequence;
-    uint64_t last = known_sequence(feed) - 1;
-
-    if (feed_ask_recovery(feed, first, last) != FEED_RECOVERY_GIVE_UP)
+    if (feed_known_sequence(feed) <= feed->next_sequence)
         return;
-    change_state(feed, FEED_GAP, cause); /* stamped with the first missing number */
-    feed->statistics.gaps++;
-    feed->statistics.gap_messages += last - first + 1;
-    feed->statistics.gap_first_sequence = first;
-    feed->statistics.gap_last_sequence = last;
-    feed->hole_given_up = true;
-    feed->next_sequence = last + 1;
+    since_ns = feed_reorder_earliest_ns(feed);
+    if (feed->announced_sequence > feed->next_sequence && feed->announced_ns < since_ns)
+        since_ns = feed->announced_ns;
+    note_hole(feed, since_ns);
+}
+
+void feed_settle(struct feed *feed)
+{
+    if (feed->snapshot == FEED_SNAPSHOT_RUNNING)
+        return;
+    if (feed->hole_since_ns != FEED_NO_HOLE && feed->next_sequence >= feed->hole_end_sequence) {
+        feed->statistics.holes_filled += !feed->hole_declared;
+        feed->hole_since_ns = FEED_NO_HOLE;
+        feed->hole_declared = false;
+    }
+    if (feed->hole_since_ns == FEED_NO_HOLE)
+        find_next_hole(feed);
+    if (feed->end_known && feed->next_sequence >= feed->end_sequence && !feed->book_lost) {
+        feed_recover_done(feed);
+        feed_change_state(feed, FEED_ENDED, FEED_CAUSE_END_OF_SESSION);
+    } else if (feed->hole_since_ns == FEED_NO_HOLE) {
+        become_live(feed);
+    }
+}
+
+/* Best effort: what nobody can bring is passed over, and the feed never LIVE again. */
+static void skip_hole(struct feed *feed)
+{
+    uint64_t known = feed_known_sequence(feed);
+
+    feed->skipped = true;
+    feed->statistics.skipped_messages += known - feed->next_sequence;
+    feed->next_sequence = known;
     feed->pending = true;
     if (feed->entry_count == 0) { /* lost at the tail: nothing to hand out */
         feed->pending = false;
-        settle(feed);
+        feed_settle(feed);
     }
 }
 
-static void expire_hole(struct feed *feed)
+static void declare_hole(struct feed *feed, enum feed_cause cause)
 {
-    if (!feed->pending && feed->state != FEED_ENDED && feed->hole_since_ns != FEED_NO_HOLE &&
-        feed->now_ns - feed->hole_since_ns >= feed->options.hold_back_ns)
-        give_up_hole(feed, FEED_CAUSE_HOLD_BACK_EXPIRED);
+    uint64_t known = feed_known_sequence(feed);
+
+    if (!feed->hole_declared) {
+        feed->hole_declared = feed->scan = true;
+        feed->statistics.gaps++;
+        feed->statistics.gap_messages += known - feed->next_sequence;
+        feed->statistics.gap_first_sequence = feed->next_sequence;
+        feed->statistics.gap_last_sequence = known - 1;
+    }
+    if (!feed->asking && feed->snapshot == FEED_SNAPSHOT_NONE && feed->state != FEED_GAP)
+        feed_recover_hole(feed, cause);
+    if (feed->state == FEED_GAP && feed->options.delivery == FEED_DELIVERY_BEST_EFFORT && !feed->book_lost)
+        skip_hole(feed);
+}
+
+static bool hole_overdue(const struct feed *feed)
+{
+    return !feed->pending && feed->state != FEED_ENDED && feed->hole_since_ns != FEED_NO_HOLE &&
+           feed->now_ns - feed->hole_since_ns >= feed->options.hold_back_ns;
 }
 
 /* ---- datagrams ---- */
@@ -154,6 +144,23 @@ static void track_line(struct feed_line *line, struct feed_line_statistics *stat
         line->next_sequence = packet->next_sequence;
 }
 
+/* A number far beyond all others is believed when a second datagram agrees. */
+static bool implausible(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+{
+    uint64_t highest = feed->highest_sequence > feed->next_sequence ? feed->highest_sequence : feed->next_sequence;
+    uint64_t suspect = feed->suspect_sequence;
+
+    if (packet->sequence <= highest || packet->sequence - highest <= FEED_JUMP_MESSAGES_MAX)
+        return false;
+    if (suspect != 0 && packet->sequence >= suspect && packet->sequence - suspect <= FEED_JUMP_MESSAGES_MAX) {
+        feed->suspect_sequence = 0;
+        return false;
+    }
+    feed->suspect_sequence = packet->sequence;
+    feed->statistics.lines[line].implausible++;
+    return true;
+}
+
 /* Point the cursor at the first block that has not been delivered; sequence <= next_sequence < sequence + count. */
 static void set_cursor(struct feed *feed, const uint8_t *datagram, uint64_t sequence, uint32_t count, uint8_t line,
                        uint64_t arrival_ns)
@@ -169,30 +176,50 @@ static void set_cursor(struct feed *feed, const uint8_t *datagram, uint64_t sequ
     feed->block_arrival_ns = arrival_ns;
 }
 
-static enum feed_outcome accept_early(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+/* Messages that nobody had brought yet. */
+static void note_fresh(struct feed *feed, unsigned line, const struct moldudp64_packet *packet, uint64_t fresh_count)
 {
     struct feed_line_statistics *statistics = &feed->statistics.lines[line];
+
+    statistics->wins++;
+    statistics->win_messages += fresh_count;
+    if (line == FEED_LINE_RECOVERY) {
+        feed->statistics.recovered_messages_requests += fresh_count;
+        feed->request_attempts = 0;
+        if (feed->episode_way < FEED_WAY_REQUEST)
+            feed->episode_way = FEED_WAY_REQUEST;
+    } else if (packet->sequence < feed->highest_sequence) {
+        feed->statistics.recovered_messages_lines += fresh_count;
+    }
+    if (packet->next_sequence > feed->highest_sequence)
+        feed->highest_sequence = packet->next_sequence;
+}
+
+static enum feed_outcome accept_early(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+{
     uint64_t fresh_count;
+    uint64_t behind = feed->entry_count != 0 ? feed_reorder_at(feed, feed->entry_count - 1)->next_sequence : 0;
 
     switch (feed_reorder_store(feed, packet, (uint8_t)line, feed->now_ns, &fresh_count)) {
     case FEED_REORDER_STORED:
-        statistics->wins++;
-        statistics->win_messages += fresh_count;
+        note_fresh(feed, line, packet, fresh_count);
+        feed->scan = feed->scan || packet->sequence != behind;
         note_hole(feed, feed->now_ns);
         return FEED_ACCEPT_BUFFERED;
     case FEED_REORDER_COVERED:
-        statistics->duplicates++;
+        feed->statistics.lines[line].duplicates++;
         return FEED_ACCEPT_DUPLICATE;
     case FEED_REORDER_OVERSIZE:
         feed->statistics.reorder_oversize_drops++;
-        announce(feed, packet->next_sequence);
+        feed_announce(feed, packet->next_sequence);
         note_hole(feed, feed->now_ns);
         return FEED_ACCEPT_OVERSIZE;
     default: /* FEED_REORDER_FULL: waiting longer can only lose more */
         feed->statistics.reorder_full_drops++;
-        announce(feed, packet->next_sequence);
-        if (!feed->pending)
-            give_up_hole(feed, FEED_CAUSE_REORDER_FULL);
+        feed_announce(feed, packet->next_sequence);
+        note_hole(feed, feed->now_ns);
+        if (!feed->pending && feed->snapshot != FEED_SNAPSHOT_RUNNING)
+            declare_hole(feed, FEED_CAUSE_REORDER_FULL);
         return FEED_ACCEPT_REORDER_FULL;
     }
 }
@@ -215,15 +242,17 @@ static enum feed_outcome accept_data(struct feed *feed, unsigned line, const str
         feed->statistics.after_end_drops++;
         return FEED_ACCEPT_AFTER_END;
     }
-    if (packet->sequence > next)
+    if (packet->sequence > next || feed->snapshot == FEED_SNAPSHOT_RUNNING)
         return accept_early(feed, line, packet);
 
-    statistics->wins++;
-    statistics->win_messages +=
-        feed->entry_count == 0 ? packet->next_sequence - next : feed_reorder_fresh(feed, next, packet->next_sequence);
+    note_fresh(feed, line, packet,
+               feed->entry_count == 0 ? packet->next_sequence - next
+                                      : feed_reorder_fresh(feed, next, packet->next_sequence));
+    feed->request_attempts = 0;
     set_cursor(feed, packet->session, packet->sequence, packet->count, (uint8_t)line, feed->now_ns);
     feed->pending = true;
-    if (feed->entry_count == 0 && feed->announced_sequence <= packet->next_sequence)
+    if (feed->state != FEED_LIVE && feed->entry_count == 0 && feed->announced_sequence <= packet->next_sequence &&
+        feed->snapshot == FEED_SNAPSHOT_NONE)
         become_live(feed);
     return FEED_ACCEPT_DELIVERABLE;
 }
@@ -243,12 +272,21 @@ static enum feed_outcome accept_control(struct feed *feed, unsigned line, const 
                                                                                           : packet->sequence;
             feed->end_known = true;
         }
-        announce(feed, packet->sequence);
+        feed_announce(feed, packet->sequence);
         note_hole(feed, feed->now_ns);
         if (packet->sequence == feed->next_sequence && !feed->pending)
-            settle(feed);
+            feed_settle(feed);
     }
     return end ? FEED_ACCEPT_END : FEED_ACCEPT_HEARTBEAT;
+}
+
+/* The number that a feed without one begins with. */
+static void begin_in_session(struct feed *feed, const struct moldudp64_packet *packet)
+{
+    feed->next_sequence = packet->sequence;
+    feed->sequence_known = true;
+    if (feed->options.snapshots && packet->sequence > 1)
+        feed_want_snapshot(feed, FEED_CAUSE_LATE_START);
 }
 
 enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *datagram, uint32_t length,
@@ -256,9 +294,9 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
 {
     struct moldudp64_packet packet;
 
-    if (line >= FEED_LINE_COUNT || feed->block_count != 0) {
+    if (line >= FEED_SOURCE_COUNT || feed->block_count != 0) {
         feed->statistics.caller_errors++;
-        return line >= FEED_LINE_COUNT ? FEED_ACCEPT_BAD_LINE : FEED_ACCEPT_NOT_DRAINED;
+        return line >= FEED_SOURCE_COUNT ? FEED_ACCEPT_BAD_LINE : FEED_ACCEPT_NOT_DRAINED;
     }
 
     struct feed_line_statistics *statistics = &feed->statistics.lines[line];
@@ -274,25 +312,23 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
         statistics->malformed[parsed]++;
         return FEED_ACCEPT_MALFORMED;
     }
-    if (!feed->session_known) {
-        memcpy(feed->session, packet.session, sizeof(feed->session));
-        feed->session_known = true;
-    } else if (memcmp(feed->session, packet.session, sizeof(feed->session)) != 0) {
-        statistics->session_mismatches++;
-        change_state(feed, FEED_GAP, FEED_CAUSE_SESSION_MISMATCH);
+    if (!feed_session_take(feed, line, &packet))
         return FEED_ACCEPT_SESSION_MISMATCH;
-    }
-    if (!feed->sequence_known) {
-        feed->next_sequence = packet.sequence;
-        feed->sequence_known = true;
-    }
+    if (!feed->sequence_known)
+        begin_in_session(feed, &packet);
+    if (implausible(feed, line, &packet))
+        return FEED_ACCEPT_IMPLAUSIBLE;
     note_heard(feed, line);
-    track_line(&feed->lines[line], statistics, &packet);
+    if (line == FEED_LINE_RECOVERY)
+        feed_recover_note_reply(feed, packet.sequence, packet.next_sequence);
+    else
+        track_line(&feed->lines[line], statistics, &packet);
 
     enum feed_outcome outcome =
         packet.count != 0 ? accept_data(feed, line, &packet) : accept_control(feed, line, &packet);
 
-    expire_hole(feed); /* a busy line has no idle poll to do it */
+    if (hole_overdue(feed)) /* a busy line has no idle poll to do it */
+        declare_hole(feed, FEED_CAUSE_HOLD_BACK_EXPIRED);
     return outcome;
 }
 
@@ -318,17 +354,18 @@ static bool resume_from_reorder(struct feed *feed)
 
 bool feed_next(struct feed *feed, struct feed_message *message)
 {
-    if (feed->block_count == 0 && !resume_from_reorder(feed)) {
+    if (feed->block_count == 0 && (feed->snapshot == FEED_SNAPSHOT_RUNNING || !resume_from_reorder(feed))) {
         if (feed->pending) {
             feed->pending = false;
-            settle(feed);
+            feed_settle(feed);
         }
         return false;
     }
 
     uint16_t length = bytes_load_u16(feed->block);
 
-    message->sequence = feed->next_sequence++;
+    message->sequence = feed->next_sequence;
+    message->position = feed->position_base | feed->next_sequence++;
     message->arrival_ns = feed->block_arrival_ns;
     message->data = feed->block + MOLDUDP64_BLOCK_HEADER_SIZE;
     message->length = length;
@@ -357,13 +394,15 @@ static void check_silence(struct feed *feed)
         all_down = all_down && line->down;
     }
     if (all_down && feed->state == FEED_LIVE)
-        change_state(feed, FEED_DOWN, FEED_CAUSE_LINES_SILENT);
+        feed_change_state(feed, FEED_DOWN, FEED_CAUSE_LINES_SILENT);
 }
 
 void feed_timer(struct feed *feed, uint64_t now_ns)
 {
     if (now_ns > feed->now_ns)
         feed->now_ns = now_ns;
-    expire_hole(feed);
+    if (hole_overdue(feed))
+        declare_hole(feed, FEED_CAUSE_HOLD_BACK_EXPIRED);
+    feed_recover_timer(feed);
     check_silence(feed);
 }

@@ -16,9 +16,28 @@ void feed_options_default(struct feed_options *options)
         .first_sequence = 1,
         .hold_back_ns = 1000000,
         .line_silence_ns = 3000000000,
-        .reorder_packet_count = 1024,
+        .reorder_packet_count = 16384,
         .reorder_packet_bytes = 1536,
+        .follow_sessions = true,
+        .session_confirm_packets = 3,
+        .request_outstanding_max = 4,
+        .request_attempts = 5,
+        .snapshot_attempts = 5,
+        .request_messages_max = 1024,
+        .request_timeout_ns = 2000000,
+        .give_up_messages = 100000,
+        .snapshot_timeout_ns = 2000000000,
+        .retry_ns = 100000000,
     };
+}
+
+static bool policy_valid(const struct feed_options *options)
+{
+    return options->delivery <= FEED_DELIVERY_BEST_EFFORT && options->session_confirm_packets != 0 &&
+           options->request_outstanding_max != 0 && options->request_outstanding_max <= FEED_REQUESTS_MAX &&
+           options->request_attempts != 0 && options->snapshot_attempts != 0 && options->request_messages_max != 0 &&
+           options->request_messages_max < MOLDUDP64_COUNT_END && options->request_timeout_ns != 0 &&
+           options->give_up_messages != 0 && options->snapshot_timeout_ns != 0;
 }
 
 size_t feed_memory_size(const struct feed_options *options)
@@ -27,7 +46,7 @@ size_t feed_memory_size(const struct feed_options *options)
 
     if (count == 0 || count > FEED_REORDER_PACKET_COUNT_MAX || (count & (count - 1)) != 0 ||
         options->reorder_packet_bytes < MOLDUDP64_HEADER_SIZE ||
-        options->reorder_packet_bytes > FEED_REORDER_PACKET_BYTES_MAX)
+        options->reorder_packet_bytes > FEED_REORDER_PACKET_BYTES_MAX || !policy_valid(options))
         return 0;
     return round_up(count * sizeof(struct feed_reorder_entry)) + round_up(count * sizeof(uint32_t)) +
            count * round_up(options->reorder_packet_bytes);
@@ -45,7 +64,7 @@ int feed_init(struct feed *feed, const struct feed_options *options, void *memor
     memset(feed, 0, sizeof(*feed));
     feed->options = *options;
     feed->state = FEED_STARTUP;
-    feed->next_sequence = options->first_sequence;
+    feed->next_sequence = feed->highest_sequence = options->first_sequence;
     feed->sequence_known = options->first_sequence != 0;
     feed->session_known = memcmp(options->session, any_session, sizeof(any_session)) != 0;
     memcpy(feed->session, options->session, sizeof(feed->session));

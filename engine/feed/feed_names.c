@@ -20,6 +20,14 @@ const char *feed_cause_name(enum feed_cause cause)
         [FEED_CAUSE_SESSION_MISMATCH] = "session_mismatch",
         [FEED_CAUSE_LINES_SILENT] = "lines_silent",
         [FEED_CAUSE_END_OF_SESSION] = "end_of_session",
+        [FEED_CAUSE_RECOVERED] = "recovered",
+        [FEED_CAUSE_REQUESTS_EXHAUSTED] = "requests_exhausted",
+        [FEED_CAUSE_HOLE_TOO_LARGE] = "hole_too_large",
+        [FEED_CAUSE_SNAPSHOT_JOINED] = "snapshot_joined",
+        [FEED_CAUSE_SNAPSHOT_FAILED] = "snapshot_failed",
+        [FEED_CAUSE_NEW_SESSION] = "new_session",
+        [FEED_CAUSE_LATE_START] = "late_start",
+        [FEED_CAUSE_RETRY] = "retry",
     };
 
     return (unsigned)cause < FEED_CAUSE_COUNT ? names[cause] : "unknown";
@@ -40,7 +48,20 @@ const char *feed_outcome_name(enum feed_outcome outcome)
         [FEED_ACCEPT_AFTER_END] = "after_end",
         [FEED_ACCEPT_BAD_LINE] = "bad_line",
         [FEED_ACCEPT_NOT_DRAINED] = "not_drained",
+        [FEED_ACCEPT_IMPLAUSIBLE] = "implausible",
     };
 
     return (unsigned)outcome < FEED_OUTCOME_COUNT ? names[outcome] : "unknown";
+}
+
+const char *feed_way_name(enum feed_way way)
+{
+    static const char *const names[FEED_WAY_COUNT] = {
+        [FEED_WAY_NONE] = "none",
+        [FEED_WAY_LINES] = "lines",
+        [FEED_WAY_REQUEST] = "request",
+        [FEED_WAY_SNAPSHOT] = "snapshot",
+    };
+
+    return (unsigned)way < FEED_WAY_COUNT ? names[way] : "unknown";
 }

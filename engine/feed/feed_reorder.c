@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { EARLIEST_OF_PACKETS = 64 }; /* looked through for the age of a hole */
+
 void feed_reorder_reset(struct feed *feed)
 {
     feed->entry_head = 0;
@@ -65,8 +67,14 @@ static void remove_range(struct feed *feed, uint32_t index, uint32_t count)
 
     for (uint32_t step = 0; step < count; step++)
         feed->free_slots[capacity - feed->entry_count + step] = feed_reorder_at(feed, index + step)->slot;
-    for (uint32_t from = index + count; from < feed->entry_count; from++)
-        *feed_reorder_at(feed, from - count) = *feed_reorder_at(feed, from);
+    if (index < feed->entry_count - index - count) { /* the shorter side moves: replies fill holes near the front */
+        for (uint32_t from = index; from-- > 0;)
+            *feed_reorder_at(feed, from + count) = *feed_reorder_at(feed, from);
+        feed->entry_head = (feed->entry_head + count) & (capacity - 1);
+    } else {
+        for (uint32_t from = index + count; from < feed->entry_count; from++)
+            *feed_reorder_at(feed, from - count) = *feed_reorder_at(feed, from);
+    }
     feed->entry_count -= count;
 }
 
@@ -91,8 +99,14 @@ enum feed_reorder_outcome feed_reorder_store(struct feed *feed, const struct mol
     if (feed->entry_count == feed->options.reorder_packet_count)
         return FEED_REORDER_FULL;
 
-    for (uint32_t to = feed->entry_count; to > index; to--)
-        *feed_reorder_at(feed, to) = *feed_reorder_at(feed, to - 1);
+    if (index < feed->entry_count - index) {
+        feed->entry_head = (feed->entry_head - 1) & (feed->options.reorder_packet_count - 1);
+        for (uint32_t to = 0; to < index; to++)
+            *feed_reorder_at(feed, to) = *feed_reorder_at(feed, to + 1);
+    } else {
+        for (uint32_t to = feed->entry_count; to > index; to--)
+            *feed_reorder_at(feed, to) = *feed_reorder_at(feed, to - 1);
+    }
 
     uint32_t slot = feed->free_slots[feed->options.reorder_packet_count - feed->entry_count - 1];
 
@@ -111,11 +125,17 @@ enum feed_reorder_outcome feed_reorder_store(struct feed *feed, const struct mol
     return FEED_REORDER_STORED;
 }
 
+void feed_reorder_truncate(struct feed *feed, uint32_t count)
+{
+    if (count < feed->entry_count)
+        remove_range(feed, count, feed->entry_count - count);
+}
+
 uint64_t feed_reorder_earliest_ns(const struct feed *feed)
 {
     uint64_t earliest_ns = UINT64_MAX;
 
-    for (uint32_t index = 0; index < feed->entry_count; index++) {
+    for (uint32_t index = 0; index < feed->entry_count && index < EARLIEST_OF_PACKETS; index++) {
         uint64_t arrival_ns = feed_reorder_at(feed, index)->arrival_ns;
 
         earliest_ns = arrival_ns < earliest_ns ? arrival_ns : earliest_ns;

@@ -23,7 +23,10 @@ enum feed_reorder_outcome feed_reorder_store(struct feed *feed, const struct mol
 /* Messages of [sequence, next_sequence) that no buffered packet has. */
 uint64_t feed_reorder_fresh(const struct feed *feed, uint64_t sequence, uint64_t next_sequence);
 
-/* Earliest arrival of anything buffered, UINT64_MAX when empty. A step per packet: cold. */
+/* Drop all but the first `count` entries. */
+void feed_reorder_truncate(struct feed *feed, uint32_t count);
+
+/* Earliest arrival among the first packets buffered, UINT64_MAX when empty. */
 uint64_t feed_reorder_earliest_ns(const struct feed *feed);
 
 static inline struct feed_reorder_entry *feed_reorder_at(const struct feed *feed, uint32_t index)

@@ -1,6 +1,8 @@
 /* MoldUDP64 1.00 datagram check; the contract is in moldudp64.h. */
 #include "engine/feed/moldudp64.h"
 
+#include <string.h>
+
 #include "engine/feed/bytes.h"
 
 enum moldudp64_outcome moldudp64_parse(const uint8_t *datagram, uint32_t length, struct moldudp64_packet *packet)
@@ -42,6 +44,16 @@ enum moldudp64_outcome moldudp64_parse(const uint8_t *datagram, uint32_t length,
         .wire_count = wire_count,
     };
     return MOLDUDP64_VALID;
+}
+
+void moldudp64_put_request(uint8_t request[MOLDUDP64_REQUEST_SIZE], const uint8_t *session, uint64_t sequence,
+                           uint16_t count)
+{
+    memcpy(request, session, MOLDUDP64_SESSION_SIZE);
+    for (unsigned byte = 0; byte < 8; byte++)
+        request[10 + byte] = (uint8_t)(sequence >> (56 - 8 * byte));
+    request[18] = (uint8_t)(count >> 8);
+    request[19] = (uint8_t)count;
 }
 
 const char *moldudp64_outcome_name(enum moldudp64_outcome outcome)

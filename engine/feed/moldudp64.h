@@ -1,4 +1,4 @@
-/* MoldUDP64 1.00, receiver's side of one downstream datagram (UDP payload).
+/* MoldUDP64 1.00, receiver's side: one downstream datagram (UDP payload) in, one request out.
  *
  *     0        10         18        20
  *     | session | sequence |  count  | block | block | ...     block = u16 length, then the bytes
@@ -9,7 +9,7 @@
  * A block of length 0 is legal and takes a sequence number.
  *
  * Pure functions, any thread. Cost: one pass over the block lengths, about 1 ns a block.
- * Specification: MoldUDP64 1.00, "Downstream packet".
+ * Specification: MoldUDP64 1.00, "Downstream packet" and "Request packet".
  */
 #ifndef ENGINE_FEED_MOLDUDP64_H
 #define ENGINE_FEED_MOLDUDP64_H
@@ -19,6 +19,7 @@
 #define MOLDUDP64_HEADER_SIZE 20u
 #define MOLDUDP64_SESSION_SIZE 10u
 #define MOLDUDP64_BLOCK_HEADER_SIZE 2u
+#define MOLDUDP64_REQUEST_SIZE 20u
 #define MOLDUDP64_COUNT_HEARTBEAT 0u
 #define MOLDUDP64_COUNT_END 0xFFFFu
 
@@ -46,6 +47,10 @@ struct moldudp64_packet {
 
 /* Fill *packet and say MOLDUDP64_VALID, or name the fault and leave *packet unspecified. */
 enum moldudp64_outcome moldudp64_parse(const uint8_t *datagram, uint32_t length, struct moldudp64_packet *packet);
+
+/* A request for `count` messages from `sequence` on: the layout of a header without blocks. */
+void moldudp64_put_request(uint8_t request[MOLDUDP64_REQUEST_SIZE], const uint8_t *session, uint64_t sequence,
+                           uint16_t count);
 
 /* Lower-case name of an outcome, "unknown" out of range. Static storage. */
 const char *moldudp64_outcome_name(enum moldudp64_outcome outcome);

@@ -23,21 +23,66 @@ static int wait_connected(int descriptor, int timeout_ms)
     return -failure;
 }
 
-int stream_connect(struct stream *stream, const char *address, uint16_t port, int timeout_ms, char *error,
-                   uint32_t error_bytes)
+void stream_close(struct stream *stream)
+{
+    if (stream->kind == STREAM_TCP && stream->socket >= 0)
+        close(stream->socket);
+    stream->socket = -1;
+    stream->open = false;
+    stream->connecting = false;
+}
+
+static bool fail(struct stream *stream, int failure)
+{
+    stream->failure = failure;
+    stream_close(stream);
+    return false;
+}
+
+int stream_begin(struct stream *stream, const char *address, uint16_t port)
 {
     const int one = 1;
-    struct sockaddr_in gateway = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(port)};
     memset(stream, 0, sizeof(*stream));
     stream->kind = STREAM_TCP;
-    int result = inet_pton(AF_INET, address, &gateway.sin_addr) == 1 ? 0 : -EINVAL;
+    int result = inet_pton(AF_INET, address, &server.sin_addr) == 1 ? 0 : -EINVAL;
     stream->socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (!result && stream->socket < 0)
         result = -errno;
     if (!result && setsockopt(stream->socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
         result = -errno;
-    if (!result && connect(stream->socket, (struct sockaddr *)&gateway, sizeof(gateway)))
-        result = errno == EINPROGRESS ? wait_connected(stream->socket, timeout_ms) : -errno;
+    if (!result && connect(stream->socket, (struct sockaddr *)&server, sizeof(server)) && errno != EINPROGRESS)
+        result = -errno;
+    if (result) {
+        stream->failure = -result;
+        stream_close(stream);
+        return result;
+    }
+    stream->connecting = true;
+    return 0;
+}
+
+bool stream_connected(struct stream *stream)
+{
+    if (stream->connecting) {
+        int result = wait_connected(stream->socket, 0);
+        if (result == -ETIMEDOUT)
+            return false;
+        stream->connecting = false;
+        stream->open = result == 0;
+        if (result)
+            fail(stream, -result);
+    }
+    return stream->open;
+}
+
+int stream_connect(struct stream *stream, const char *address, uint16_t port, int timeout_ms, char *error,
+                   uint32_t error_bytes)
+{
+    int result = stream_begin(stream, address, port);
+    if (!result)
+        result = wait_connected(stream->socket, timeout_ms);
+    stream->connecting = false;
     if (result) {
         snprintf(error, error_bytes, "order gateway %s:%u: connect: %s", address, port, strerror(-result));
         stream_close(stream);
@@ -54,21 +99,6 @@ void stream_memory(struct stream *stream, uint8_t memory[STREAM_MEMORY_BYTES])
     stream->socket = -1;
     stream->memory = memory;
     stream->open = true;
-}
-
-void stream_close(struct stream *stream)
-{
-    if (stream->kind == STREAM_TCP && stream->socket >= 0)
-        close(stream->socket);
-    stream->socket = -1;
-    stream->open = false;
-}
-
-static bool fail(struct stream *stream, int failure)
-{
-    stream->failure = failure;
-    stream_close(stream);
-    return false;
 }
 
 /* Hands bytes to the kernel; returns how many it took, or -1 when the stream is dead. */

@@ -21,6 +21,7 @@ struct stream {
     enum stream_kind kind;
     int socket;
     bool open;
+    bool connecting; /* stream_begin() has not been answered yet */
     int failure;
     uint32_t pending_count;
     uint64_t sent_bytes;
@@ -34,6 +35,13 @@ struct stream {
 /* Connects and waits at most timeout_ms. Returns 0 or -errno with a sentence in `error`. */
 int stream_connect(struct stream *stream, const char *address, uint16_t port, int timeout_ms, char *error,
                    uint32_t error_bytes);
+
+/* Begins to connect and returns at once: 0, or -errno. Then stream_connected() until it is not false. */
+int stream_begin(struct stream *stream, const char *address, uint16_t port);
+
+/* True once the connection stands; a refused one is closed, with `failure`. Never waits. */
+bool stream_connected(struct stream *stream);
+
 void stream_memory(struct stream *stream, uint8_t memory[STREAM_MEMORY_BYTES]);
 void stream_close(struct stream *stream);
 

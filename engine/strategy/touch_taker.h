@@ -11,6 +11,8 @@
  *  5. No signal: done. Fewer than cooldown_messages since the last trigger: suppressed, counted.
  *  6. Trigger: one immediate-or-cancel order; +1 buys min(order_shares, ask_shares) at the ask, -1
  *     sells min(order_shares, bid_shares) at the bid.
+ * At a snapshot join and at a new session all of it is forgotten but the stock's name: no previous top, state 0, no
+ * cooldown.
  * A second, independent implementation of this text judges the engine: change both or none.
  *
  * It looks at market data only. The stock's name comes from the ADD and DIRECTORY events seen; a
@@ -60,6 +62,16 @@ struct touch_taker {
 int touch_taker_init(struct touch_taker *taker, const struct touch_taker_options *options,
                      struct touch_taker_symbol symbols[STRATEGY_SYMBOL_COUNT]);
 
+/* The market begins anew (a snapshot, a new session): all but the stocks' names is forgotten. About 100 us. */
+void touch_taker_forget(struct touch_taker *taker);
+
+/* The stock's name, from an event that carries one; no trigger. */
+static inline void touch_taker_learn(struct touch_taker *taker, const struct event *event)
+{
+    if (event->stock[0] != 0 && (event->kind == EVENT_ADD || event->kind == EVENT_DIRECTORY))
+        memcpy(taker->symbols[event->symbol].stock, event->stock, sizeof(event->stock));
+}
+
 /* Steps 1 to 6 for one symbol. +1, -1, or 0 for no trigger. */
 static inline int touch_taker_signal(struct touch_taker *taker, struct touch_taker_symbol *symbol,
                                      uint64_t sequence, const struct book_top *top)
@@ -103,8 +115,7 @@ static inline void touch_taker_on_event(struct touch_taker *taker, const struct 
                                         const struct book_top *top, struct strategy_output *output)
 {
     struct touch_taker_symbol *symbol = &taker->symbols[event->symbol];
-    if (event->stock[0] != 0 && (event->kind == EVENT_ADD || event->kind == EVENT_DIRECTORY))
-        memcpy(symbol->stock, event->stock, sizeof(symbol->stock));
+    touch_taker_learn(taker, event);
     if (event->kind < EVENT_ADD || event->kind > EVENT_REPLACE)
         return;
     const int signal = touch_taker_signal(taker, symbol, event->sequence, top);

@@ -22,6 +22,8 @@ static void setup(void)
     options.line_silence_ns = SILENCE_NS;
     options.reorder_packet_count = SLOT_COUNT;
     options.reorder_packet_bytes = SLOT_BYTES;
+    options.delivery = FEED_DELIVERY_BEST_EFFORT;
+    options.follow_sessions = false;
 }
 
 static void start(void)
@@ -386,7 +388,7 @@ static void callers_errors_are_refused_and_counted(void)
     setup(), start();
     uint32_t length = make(datagram, "SESSION001", 1, 2);
 
-    CHECK_EQUAL(feed_accept(&feed, FEED_LINE_COUNT, datagram, length, now_ns), FEED_ACCEPT_BAD_LINE);
+    CHECK_EQUAL(feed_accept(&feed, FEED_SOURCE_COUNT, datagram, length, now_ns), FEED_ACCEPT_BAD_LINE);
     CHECK_EQUAL(feed_accept(&feed, 0, datagram, length, now_ns), FEED_ACCEPT_DELIVERABLE);
     CHECK(feed_next(&feed, &message));
     CHECK_EQUAL(feed_accept(&feed, 0, datagram, length, now_ns), FEED_ACCEPT_NOT_DRAINED);

@@ -1,0 +1,33 @@
+/* Inside the feed: what its files share. Included by feed/ only. */
+#ifndef ENGINE_FEED_FEED_INSIDE_H
+#define ENGINE_FEED_FEED_INSIDE_H
+
+#include "engine/feed/feed.h"
+#include "engine/feed/feed_reorder.h"
+
+/* feed_log.c: the state and its history. */
+void feed_change_state(struct feed *feed, enum feed_state to, enum feed_cause cause);
+
+/* feed.c: messages below `sequence` exist. */
+void feed_announce(struct feed *feed, uint64_t sequence);
+
+/* feed.c: delivery or knowledge has moved: holes close and open, the session may be over, the feed may be LIVE. */
+void feed_settle(struct feed *feed);
+
+/* First message known to exist at or after next_sequence that something was heard of. */
+static inline uint64_t feed_known_sequence(const struct feed *feed)
+{
+    return feed->entry_count != 0 ? feed_reorder_at(feed, 0)->sequence : feed->announced_sequence;
+}
+
+/* feed_recover.c */
+void feed_recover_hole(struct feed *feed, enum feed_cause cause);             /* it has outlived its hold-back */
+void feed_recover_note_reply(struct feed *feed, uint64_t sequence, uint64_t next_sequence);
+void feed_recover_done(struct feed *feed);                                    /* nothing is missing */
+void feed_recover_timer(struct feed *feed);
+void feed_want_snapshot(struct feed *feed, enum feed_cause cause);
+
+/* feed_session.c: false when the datagram is not of the session that the feed follows now. */
+bool feed_session_take(struct feed *feed, unsigned line, const struct moldudp64_packet *packet);
+
+#endif
