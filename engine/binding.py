@@ -363,7 +363,12 @@ class Runner:
         recovery = self._engine.recovery
         count = min(int(recovery.statistics.joins), lib.RECOVERY_JOIN_COUNT)
         return [
-            {"at_ns": int(row.at_ns), "sequence": int(row.position), "skipped_from": int(row.skipped_from)}
+            {
+                "at_ns": int(row.at_ns),
+                "sequence": int(row.position),
+                "skipped_from": int(row.skipped_from),
+                "emptied": int(row.emptied),
+            }
             for row in recovery.joins[0:count]
         ]
 

@@ -164,7 +164,7 @@ static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_
     struct feed_message message;
     uint64_t stages[STAGE_COUNT] = {rx_ticks};
     if (__builtin_expect(engine->session_ordinal != engine->feed.session_ordinal, 0))
-        recovery_begin_anew(engine);
+        recovery_follow_session(engine);
     while (feed_next(&engine->feed, &message)) {
         if (engine->strategy == STRATEGY_REFLECTOR)
             reflect(engine, &message, stages, now_ns);

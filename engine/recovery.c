@@ -19,7 +19,6 @@ void recovery_begin_anew(struct engine *engine)
     book_reset(&engine->book);
     touch_taker_forget(&engine->touch_taker);
     memset(engine->trading_states, 0, sizeof(engine->trading_states));
-    engine->session_ordinal = engine->feed.session_ordinal;
 }
 
 void recovery_ask(struct engine *engine)
@@ -27,6 +26,23 @@ void recovery_ask(struct engine *engine)
     uint8_t request[MOLDUDP64_REQUEST_SIZE];
     while (feed_next_request(&engine->feed, request))
         request_port_send(&engine->recovery.port, request, sizeof(request));
+}
+
+static void note_join(struct recovery *recovery, struct recovery_join join)
+{
+    if (recovery->statistics.joins < RECOVERY_JOIN_COUNT)
+        recovery->joins[recovery->statistics.joins] = join;
+    recovery->statistics.joins++;
+}
+
+void recovery_follow_session(struct engine *engine)
+{
+    const struct feed *feed = &engine->feed;
+    recovery_begin_anew(engine);
+    engine->session_ordinal = feed->session_ordinal;
+    if (!feed->book_lost) /* no snapshot service: the new session's own messages are all there is */
+        note_join(&engine->recovery,
+                  (struct recovery_join){feed->now_ns, feed->position_base | 1, feed->lost_position, true});
 }
 
 /* ---- snapshot ---- */
@@ -92,15 +108,12 @@ static uint64_t end_sequence(const uint8_t *text)
 static void join(struct engine *engine, uint64_t sequence, uint64_t now_ns)
 {
     struct recovery *recovery = &engine->recovery;
-    uint64_t ordinal = (uint64_t)engine->feed.session_ordinal << FEED_POSITION_SESSION_SHIFT;
-    struct recovery_join made = {now_ns, ordinal | sequence, ordinal | engine->feed.next_sequence};
+    uint64_t skipped_from = engine->feed.lost_position;
     if (sequence == 0 || !feed_snapshot_complete(&engine->feed, sequence, now_ns)) {
         discard_snapshot(engine, now_ns);
         return;
     }
-    if (recovery->statistics.joins < RECOVERY_JOIN_COUNT)
-        recovery->joins[recovery->statistics.joins] = made;
-    recovery->statistics.joins++;
+    note_join(recovery, (struct recovery_join){now_ns, engine->feed.position_base | sequence, skipped_from, false});
     uint8_t bytes[SOUPBIN_LOGOUT_BYTES];
     uint32_t length = soupbin_logout(&recovery->soupbin, now_ns, bytes, sizeof(bytes));
     if (length)

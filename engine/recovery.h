@@ -36,11 +36,12 @@ struct recovery_options {
     struct soupbin_options soupbin;
 };
 
-/* The feed was joined to a snapshot: messages from skipped_from up to position were never delivered. */
+/* The engine began anew at position: messages from skipped_from up to it were never delivered. */
 struct recovery_join {
     uint64_t at_ns;
     uint64_t position;     /* first live message behind the snapshot */
     uint64_t skipped_from; /* next message wanted before */
+    bool emptied;          /* a session without a snapshot: the book began empty */
 };
 
 struct recovery_statistics {
@@ -72,8 +73,11 @@ int recovery_init(struct recovery *recovery, const struct recovery_options *opti
 /* One round: replies in, requests out, the snapshot a piece further. */
 void recovery_poll(struct engine *engine, uint64_t now_ns);
 
-/* A session began: the book of the one before is worth nothing. */
+/* Book, trading states and the strategy's memory of the market are emptied. */
 void recovery_begin_anew(struct engine *engine);
+
+/* The feed has gone over to another session: the book of the one before is worth nothing. */
+void recovery_follow_session(struct engine *engine);
 
 /* Requests that are due, to the port. */
 void recovery_ask(struct engine *engine);

@@ -38,6 +38,9 @@ METRICS = (
     "response",
     "wire_floor",
     "pacing_error",
+    "recovery.gap",
+    "won_by.A",
+    "won_by.B",
     *(f"stage.{stage}" for stage in STAGE_COLUMNS),
 )
 SAMPLED = {
@@ -155,7 +158,7 @@ def compare_runs(a: StoredRun, b: StoredRun) -> Comparison:
         *_damaged(a),
         *_damaged(b),
     ]
-    doubts = [*_undecided(a), *_undecided(b)]
+    doubts = [*_undecided(a), *_undecided(b), *_unrecovered(a), *_unrecovered(b)]
     figures = tuple(figure for metric in METRICS for figure in [_figure(metric, a, b)] if figure is not None)
     counts_a, counts_b = a.summary.get("counts", {}), b.summary.get("counts", {})
     return Comparison(
@@ -235,6 +238,10 @@ def _block(run: StoredRun, metric: str) -> Mapping[str, Any]:
 
 def _values(run: StoredRun, metric: str) -> Rows | None:
     """The samples behind a series, chosen as ``lab.measure`` chose them; None for series that have none."""
+    if metric == "recovery.gap":
+        recoveries = run.summary.get("feed_quality", {}).get("recoveries", [])
+        gaps = [one["gap_ns"] for one in recoveries if one["gap_ns"] is not None and one["gap_ns"] >= 0]
+        return np.array(gaps, np.int64)
     column = SAMPLED.get(metric)
     if column is None:
         return None
@@ -314,3 +321,8 @@ def _undecided(run: StoredRun) -> list[str]:
         return []
     names = [check["name"] for check in run.summary.get("checks", []) if check["verdict"] == "UNKNOWN"]
     return [f"{run.name} is UNKNOWN ({', '.join(names) or 'no check'}): its figures are in doubt"]
+
+
+def _unrecovered(run: StoredRun) -> list[str]:
+    count = run.summary.get("feed_quality", {}).get("unrecovered") or 0
+    return [f"{run.name}: {count} of its losses had no recovery to time"] if count else []

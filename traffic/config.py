@@ -15,11 +15,16 @@ __all__ = [
     "BurstsConfig",
     "CaptureSource",
     "Config",
+    "EndConfig",
     "GatewayConfig",
+    "ImpairmentConfig",
     "ItchFileSource",
     "LineConfig",
     "ModelSource",
     "PackingConfig",
+    "RecoveryBehaviour",
+    "RecoveryConfig",
+    "SessionConfig",
     "load_config",
 ]
 
@@ -28,6 +33,13 @@ Speed = Annotated[float, Field(gt=0, le=1e6)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 SessionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,10}$")]
 Printable = StringConstraints(pattern=r"^[!-~]+$")
+Username = Annotated[str, StringConstraints(min_length=1, max_length=6), Printable]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=10), Printable]
+Nanoseconds = Annotated[int, Field(ge=0, lt=2**62)]
+Chance = Annotated[float, Field(ge=0.0, le=1.0)]
+U32 = Annotated[int, Field(ge=0, lt=2**32)]
+Position = Annotated[int, Field(ge=0, lt=2**48)]  # session ordinal << 40 | sequence
+RECOVERY_LINE = "recovery"
 
 
 class _Model(BaseModel):
@@ -108,8 +120,92 @@ class GatewayConfig(_Model):
 
     address: Annotated[IPv4Address, Field(strict=False)]
     port: Annotated[int, Field(ge=0, le=65535)]
-    username: Annotated[str, StringConstraints(min_length=1, max_length=6), Printable] = "TAILGT"
-    password: Annotated[str, StringConstraints(min_length=1, max_length=10), Printable] = "TAILGATE"
+    username: Username = "TAILGT"
+    password: Password = "TAILGATE"
+
+
+class RecoveryBehaviour(_Model):
+    """How the recovery services behave, well or badly; what a command may change in the run."""
+
+    messages_max: Annotated[int, Field(ge=0, le=0xFFFE)] = 0  # in one reply; 0: as many as a datagram holds
+    rate_per_s: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0  # requests answered; above: silence; 0: all
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 16  # so many at once before the rate counts
+    delay_ns: Nanoseconds = 0  # replies are held back so long
+    loss: Chance = 0.0  # a request is ignored
+    lose_requests: U32 = 0  # so many requests are ignored from now on
+    refuse: bool = False  # every request is ignored
+    history_messages: Nanoseconds = 0  # what is older than so many messages is ignored; 0: nothing is
+    snapshot_cut_connections: U32 = 0  # so many snapshots from now on are cut off ...
+    snapshot_cut_after: U32 = 100  # ... after so many messages
+    snapshot_refuse: bool = False  # logins are rejected
+    snapshot_delay_ns: Nanoseconds = 0  # from login to the first message
+    snapshot_wrong_sequence: Annotated[int, Field(gt=-(2**40), lt=2**40)] = 0  # added to the number in G
+    snapshot_stall: bool = False  # logins are accepted, nothing follows
+
+
+class RecoveryConfig(RecoveryBehaviour):
+    """The re-request server (UDP) and the snapshot service (SoupBinTCP); ports of 0 are chosen by the system."""
+
+    address: Annotated[IPv4Address, Field(strict=False)]
+    request_port: Annotated[int, Field(ge=0, le=65535)] = 26478
+    snapshot_port: Annotated[int, Field(ge=0, le=65535)] = 26479
+    username: Username = "TAILGT"
+    password: Password = "TAILGATE"
+
+    def behaviour(self) -> RecoveryBehaviour:
+        """Only how the services behave."""
+        return RecoveryBehaviour(**self.model_dump(include=set(RecoveryBehaviour.model_fields)))
+
+
+class SessionConfig(_Model):
+    """A session roll: message `at_sequence`, in the first session's numbers, is message 1 of `session`."""
+
+    at_sequence: Annotated[int, Field(ge=2, lt=2**40)]
+    session: SessionName
+    end_previous: bool = True  # end-of-session packets of the old session come first
+
+
+class EndConfig(_Model):
+    """End-of-session packets."""
+
+    repeat: Annotated[int, Field(ge=0, le=100)] = 3
+
+
+class ImpairmentConfig(_Model):
+    """A rule of exchange/impairment.h for each of `lines`: names of lines, or "recovery" for the replies."""
+
+    lines: Annotated[tuple[str, ...], Field(min_length=1, max_length=3)]
+    action: Literal["drop", "duplicate", "reorder", "delay", "corrupt"]
+    pattern: Literal["run", "every", "random", "gilbert_elliott"] = "run"
+    corruption: Literal["bits", "truncate", "count", "zero_block", "checksum"] | None = None
+    from_position: Position = 0
+    from_ns: Nanoseconds = 0  # intended time from the first packet
+    until_ns: Nanoseconds = 0
+    packets: U32 = 0
+    repeat_every: Position = 0
+    repeat_left: U32 = 0
+    every: U32 = 1
+    probability: Chance = 1.0
+    good_to_bad: Chance = 0.0
+    bad_to_good: Chance = 1.0
+    probability_good: Chance = 0.0
+    amount: Annotated[int, Field(ge=1, le=65535)] = 1
+    delay_ns: Nanoseconds = 0
+    together: bool = False  # the lines lose the same packets
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.action == "corrupt") != (self.corruption is not None):
+            raise ValueError("corruption goes with action corrupt, and only with it")
+        if self.corruption == "checksum" and RECOVERY_LINE in self.lines:
+            raise ValueError("replies get their checksum from the kernel: corruption checksum is for lines")
+        if self.action == "delay" and self.delay_ns == 0:
+            raise ValueError("action delay needs delay_ns")
+        if self.action == "duplicate" and self.amount > 100:
+            raise ValueError("a packet is duplicated at most 100 times")
+        if self.repeat_left and not self.repeat_every:
+            raise ValueError("repeat_left needs repeat_every, the messages from one window to the next")
+        return self
 
 
 class Config(_Model):
@@ -130,6 +226,30 @@ class Config(_Model):
     lead_ns: Annotated[int, Field(ge=0, le=1_000_000)] = (
         0  # packets are sent so much before their intended time
     )
+    recovery: RecoveryConfig | None = None
+    sessions: Annotated[tuple[SessionConfig, ...], Field(max_length=3)] = ()
+    impairments: Annotated[tuple[ImpairmentConfig, ...], Field(max_length=8)] = ()
+    end: EndConfig = EndConfig()
+
+    @model_validator(mode="after")
+    def _sessions_follow_each_other(self) -> Self:
+        names = [self.session, *(each.session for each in self.sessions)]
+        if len(set(names)) < len(names):
+            raise ValueError("sessions: two have the same name")
+        places = [each.at_sequence for each in self.sessions]
+        if sorted(set(places)) != places:
+            raise ValueError("sessions: at_sequence has to rise from one to the next")
+        return self
+
+    @model_validator(mode="after")
+    def _impairments_name_lines(self) -> Self:
+        known = {line.name for line in self.lines} | ({RECOVERY_LINE} if self.recovery else set())
+        for index, rule in enumerate(self.impairments):
+            if unknown := sorted(set(rule.lines) - known):
+                raise ValueError(
+                    f"impairments.{index}.lines: {', '.join(unknown)}: not one of {', '.join(sorted(known))}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _bursts_need_free_packets(self) -> Self:

@@ -1,7 +1,8 @@
 """The exchange process: a configuration and commands on stdin enter, events on stdout and files leave.
 
 stdout  {"event": "ready", ...}   {"event": "published", "at_ns": T}   {"event": "stopped"}
-stdin   {"do": "start", "at_ns": T}   {"do": "stop"}   end of file = stop
+        {"event": "done", "do": "recovery"}: the command is in effect
+stdin   {"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "stop"}   end of file = stop
 
 The main thread sleeps until a command or the loop's eventfd wakes it; the C loop works in its own thread.
 """
@@ -14,26 +15,29 @@ import select
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traffic.bindings import (
+from traffic.bindings import PublishedBook
+from traffic.commands import Behave, Commands, Start, Stop
+from traffic.config import CaptureSource, Config, ItchFileSource, RecoveryBehaviour, load_config
+from traffic.errors import InputError, MissingError, TrafficError
+from traffic.exchange_bindings import (
     PROGRESS_BYTES,
     Exchange,
     ExchangeOptions,
     LineOptions,
     OpenError,
-    PublishedBook,
+    RecoveryOptions,
     die_with_parent,
 )
-from traffic.config import CaptureSource, Config, ItchFileSource, load_config
-from traffic.errors import InputError, MissingError, TrafficError
 from traffic.market.itch_file import itch_file_stream
 from traffic.market.order_flow import order_flow_stream
+from traffic.market.sessions import Session, roll_sessions
 from traffic.market.stream import Stream
 from traffic.results import write_results
 
@@ -57,10 +61,23 @@ def load_stream(config: Config) -> Stream:
     )
 
 
-def _ready(stream: Stream) -> dict[str, object]:
+def _load(config: Config) -> tuple[Stream, tuple[Session, ...]]:
+    stream = load_stream(config)
+    packets, sessions = roll_sessions(
+        stream.arena,
+        stream.packets,
+        session=stream.session,
+        first_sequence=stream.first_sequence,
+        rolls=config.sessions,
+    )
+    return replace(stream, packets=packets), sessions
+
+
+def _ready(stream: Stream, sessions: tuple[Session, ...]) -> dict[str, object]:
     return {
         "event": "ready",
         "session": stream.session.decode("latin-1").rstrip(),
+        "sessions": [session.name.decode("latin-1").rstrip() for session in sessions],
         "first_sequence": stream.first_sequence,
         "messages": stream.scan.messages,
         "packets": int(stream.packets.size),
@@ -96,17 +113,36 @@ def _progress_page(path: str | None) -> Iterator[NDArray[np.uint8]]:
     yield np.frombuffer(page, np.uint8)  # the mapping lives as long as the array
 
 
+def _recovery_options(config: Config) -> RecoveryOptions | None:
+    recovery = config.recovery
+    if recovery is None:
+        return None
+    return RecoveryOptions(
+        address=recovery.address.packed,
+        request_port=recovery.request_port,
+        snapshot_port=recovery.snapshot_port,
+        username=recovery.username,
+        password=recovery.password,
+        behaviour=recovery.behaviour(),
+    )
+
+
 def _make_exchange(
-    config: Config, stream: Stream, book: PublishedBook, progress: NDArray[np.uint8], notify_fd: int
+    config: Config,
+    stream: Stream,
+    sessions: tuple[Session, ...],
+    book: PublishedBook,
+    progress: NDArray[np.uint8],
+    notify_fd: int,
 ) -> Exchange:
     exchange = Exchange(
         ExchangeOptions(
             arena=stream.arena,
             packets=stream.packets,
-            first_sequence=stream.first_sequence,
-            session=stream.session,
+            sessions=sessions,
             lines=tuple(
                 LineOptions(
+                    name=line.name,
                     interface=line.interface,
                     source=line.source.packed,
                     group=line.group.packed,
@@ -121,6 +157,10 @@ def _make_exchange(
             password=config.gateway.password,
             heartbeat_ns=config.heartbeat_ns,
             lead_ns=config.lead_ns,
+            seed=config.seed,
+            ends=config.end.repeat,
+            recovery=_recovery_options(config),
+            impairments=config.impairments,
             cpu=config.cpu,
             notify_fd=notify_fd,
             orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),
@@ -147,47 +187,9 @@ def _advice(cause: int) -> str:
     return "see the cause named"
 
 
-@dataclass
-class _Commands:
-    """Lines of JSON on stdin, whatever pieces they arrive in."""
-
-    descriptor: int
-    rest: bytes = b""
-    ended: bool = False
-    started: bool = False
-
-    def read(self) -> Iterator[dict[str, object]]:
-        data = os.read(self.descriptor, 65536)
-        if not data:
-            self.ended = True
-            yield {"do": "stop"}
-            return
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        for line in filter(None, (line.strip() for line in lines)):
-            yield self._parse(line)
-
-    def _parse(self, line: bytes) -> dict[str, object]:
-        try:
-            command = json.loads(line)
-        except ValueError:
-            command = None
-        if command == {"do": "stop"}:
-            return {"do": "stop"}
-        at_ns = command.get("at_ns") if isinstance(command, dict) else None
-        if type(at_ns) is not int or not 0 < at_ns < 2**62 or command != {"do": "start", "at_ns": at_ns}:
-            raise InputError(
-                f"command {line.decode(errors='replace')[:200]!r}: expected "
-                '{"do": "start", "at_ns": T} or {"do": "stop"}'
-            )
-        if self.started:
-            raise InputError("command start: given twice: the schedule runs once a process")
-        self.started = True
-        return {"do": "start", "at_ns": at_ns}
-
-
-def _serve(exchange: Exchange, *, notify_fd: int, stop_fd: int) -> None:
+def _serve(exchange: Exchange, *, behaviour: RecoveryBehaviour | None, notify_fd: int, stop_fd: int) -> None:
     """Obey commands and report until told to stop (or stdin ends, or a signal comes)."""
-    commands = _Commands(0)
+    commands = Commands(0, behaviour=behaviour)
     while True:
         readable, _, _ = select.select([commands.descriptor, notify_fd, stop_fd], [], [])
         if notify_fd in readable:
@@ -197,11 +199,14 @@ def _serve(exchange: Exchange, *, notify_fd: int, stop_fd: int) -> None:
             return
         if commands.descriptor in readable:
             for command in commands.read():
-                if command["do"] == "stop":
-                    return
-                at_ns = command["at_ns"]
-                assert isinstance(at_ns, int)
-                exchange.start(at_ns)
+                match command:
+                    case Stop():
+                        return
+                    case Start():
+                        exchange.start(command.at_ns)
+                    case Behave():
+                        exchange.behave(command.behaviour, given=command.given)
+                        _say({"event": "done", "do": "recovery"})
 
 
 @contextmanager
@@ -227,18 +232,19 @@ def _run(config: Config) -> None:
         raise InputError(f"output {folder}: cannot be made: {error.strerror}") from None
     notify_fd, stop_fd = os.eventfd(0, os.EFD_CLOEXEC), os.eventfd(0, os.EFD_CLOEXEC)
     with _progress_page(config.progress) as progress, _signals_to(stop_fd):
-        stream = load_stream(config)
+        stream, sessions = _load(config)
         adds = stream.scan.types.get("A", 0) + stream.scan.types.get("F", 0)
         book = PublishedBook.for_stream(stream.arena, adds=adds)
-        exchange = _make_exchange(config, stream, book, progress, notify_fd)
-        ready = _ready(stream)
+        exchange = _make_exchange(config, stream, sessions, book, progress, notify_fd)
+        ready = _ready(stream, sessions)
         exchange.start_thread()
         try:
             _say(ready)
-            _serve(exchange, notify_fd=notify_fd, stop_fd=stop_fd)
+            behaviour = config.recovery.behaviour() if config.recovery else None
+            _serve(exchange, behaviour=behaviour, notify_fd=notify_fd, stop_fd=stop_fd)
         finally:
             exchange.stop()
-            write_results(folder, exchange=exchange, book=book, stream=stream, ready=ready)
+            write_results(folder, exchange=exchange, book=book, stream=stream, sessions=sessions, ready=ready)
         _say({"event": "stopped"})
 
 

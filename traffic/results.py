@@ -5,14 +5,16 @@ messages.itch, packets.npy, drop_copy.npy, book.npy, then exchange.json; each is
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traffic.bindings import Exchange, PublishedBook
+from traffic.bindings import PublishedBook
+from traffic.exchange_bindings import Exchange
+from traffic.market.sessions import SESSION_SHIFT, Session
 from traffic.market.stream import Stream
 
 __all__ = ["write_results"]
@@ -29,12 +31,37 @@ def _write_array(folder: Path, name: str, rows: NDArray[np.void]) -> None:
     _write(folder, name, lambda file: np.save(file, rows, allow_pickle=False))
 
 
+def _begun(sessions: Sequence[Session], messages: int) -> list[dict[str, object]]:
+    """The sessions that began, with the positions of what was published in each (last before first: nothing)."""
+    begun: list[dict[str, object]] = []
+    for ordinal, session in enumerate(sessions):
+        if ordinal and messages < session.first_message:
+            break
+        first = (ordinal << SESSION_SHIFT) + session.first_sequence
+        published = min(messages - session.first_message, session.messages)
+        begun.append(
+            {
+                "session": session.name.decode("latin-1").rstrip(),
+                "ordinal": ordinal,
+                "first_position": first,
+                "last_position": first + published - 1,
+            }
+        )
+    return begun
+
+
 def write_results(
-    folder: Path, *, exchange: Exchange, book: PublishedBook, stream: Stream, ready: dict[str, object]
+    folder: Path,
+    *,
+    exchange: Exchange,
+    book: PublishedBook,
+    stream: Stream,
+    sessions: Sequence[Session],
+    ready: dict[str, object],
 ) -> None:
     """Write all files; only what was published counts."""
     packets = exchange.published_packets()
-    end = 0
+    messages, end = int(packets["count"].sum()), 0
     if packets.size:
         end = int(packets["message_offset"][-1]) + int(packets["bytes"][-1]) - 20
     _write(folder, "messages.itch", lambda file: file.write(stream.arena[:end].data))
@@ -44,10 +71,11 @@ def write_results(
     summary = {
         "stream": {key: value for key, value in ready.items() if key != "event"},
         "published": {
-            "messages": int(packets["count"].sum()),
+            "messages": messages,
             "packets": int(packets.size),
             "at_ns": exchange.published_ns(),
         },
+        "sessions": _begun(sessions, messages),
         **exchange.counters(),
     }
     text = json.dumps(summary, indent=1) + "\n"

@@ -11,8 +11,7 @@ static void become_live(struct feed *feed)
 {
     enum feed_cause cause = FEED_CAUSE_RECOVERED;
 
-    if (feed->state == FEED_LIVE || feed->state == FEED_ENDED || feed->snapshot == FEED_SNAPSHOT_RUNNING ||
-        feed->book_lost || feed->skipped || feed->session_suspect || feed->session_closed)
+    if (feed->state == FEED_LIVE || feed->state == FEED_ENDED || feed->book_lost || feed->skipped || feed->session_suspect || feed->session_closed)
         return;
     if (feed->state == FEED_STARTUP || feed->state == FEED_DOWN)
         cause = FEED_CAUSE_IN_SEQUENCE;
@@ -38,8 +37,7 @@ static void note_hole(struct feed *feed, uint64_t since_ns)
 {
     uint64_t known = feed_known_sequence(feed);
 
-    if (feed->hole_since_ns != FEED_NO_HOLE || known <= feed->next_sequence ||
-        feed->snapshot == FEED_SNAPSHOT_RUNNING)
+    if (feed->hole_since_ns != FEED_NO_HOLE || known <= feed->next_sequence || feed->book_lost)
         return;
     feed->hole_since_ns = since_ns;
     feed->hole_end_sequence = known;
@@ -64,7 +62,7 @@ static void find_next_hole(struct feed *feed)
 
 void feed_settle(struct feed *feed)
 {
-    if (feed->snapshot == FEED_SNAPSHOT_RUNNING)
+    if (feed->book_lost)
         return;
     if (feed->hole_since_ns != FEED_NO_HOLE && feed->next_sequence >= feed->hole_end_sequence) {
         feed->statistics.holes_filled += !feed->hole_declared;
@@ -73,7 +71,7 @@ void feed_settle(struct feed *feed)
     }
     if (feed->hole_since_ns == FEED_NO_HOLE)
         find_next_hole(feed);
-    if (feed->end_known && feed->next_sequence >= feed->end_sequence && !feed->book_lost) {
+    if (feed->end_known && feed->next_sequence >= feed->end_sequence) {
         feed_recover_done(feed);
         feed_change_state(feed, FEED_ENDED, FEED_CAUSE_END_OF_SESSION);
     } else if (feed->hole_since_ns == FEED_NO_HOLE) {
@@ -218,7 +216,7 @@ static enum feed_outcome accept_early(struct feed *feed, unsigned line, const st
         feed->statistics.reorder_full_drops++;
         feed_announce(feed, packet->next_sequence);
         note_hole(feed, feed->now_ns);
-        if (!feed->pending && feed->snapshot != FEED_SNAPSHOT_RUNNING)
+        if (!feed->pending && !feed->book_lost)
             declare_hole(feed, FEED_CAUSE_REORDER_FULL);
         return FEED_ACCEPT_REORDER_FULL;
     }
@@ -242,7 +240,7 @@ static enum feed_outcome accept_data(struct feed *feed, unsigned line, const str
         feed->statistics.after_end_drops++;
         return FEED_ACCEPT_AFTER_END;
     }
-    if (packet->sequence > next || feed->snapshot == FEED_SNAPSHOT_RUNNING)
+    if (packet->sequence > next || feed->book_lost)
         return accept_early(feed, line, packet);
 
     note_fresh(feed, line, packet,
@@ -354,7 +352,7 @@ static bool resume_from_reorder(struct feed *feed)
 
 bool feed_next(struct feed *feed, struct feed_message *message)
 {
-    if (feed->block_count == 0 && (feed->snapshot == FEED_SNAPSHOT_RUNNING || !resume_from_reorder(feed))) {
+    if (feed->block_count == 0 && (feed->book_lost || !resume_from_reorder(feed))) {
         if (feed->pending) {
             feed->pending = false;
             feed_settle(feed);

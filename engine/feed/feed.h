@@ -261,7 +261,8 @@ struct feed {
     uint64_t now_ns;           /* latest time told */
     uint64_t highest_sequence; /* number behind the highest one that came */
     uint8_t block_line;
-    uint8_t snapshot;          /* enum feed_snapshot; nothing is handed out while RUNNING */
+    uint8_t snapshot;          /* enum feed_snapshot */
+    bool book_lost;            /* the book is worth nothing until a snapshot is joined; nothing is handed out */
     bool pending;              /* feed_next() has not said false since something became deliverable */
     bool sequence_known;
     bool session_known;
@@ -272,7 +273,6 @@ struct feed {
 
     /* why the feed may not be LIVE, besides a hole */
     bool was_live;
-    bool book_lost;            /* a snapshot was begun and not joined */
     bool skipped;              /* best effort: messages were never delivered */
     bool session_suspect;      /* a datagram of a foreign session came last */
     bool session_closed;       /* another session has taken over and is not followed */
@@ -306,6 +306,7 @@ struct feed {
     uint64_t retry_at_ns;
     uint64_t snapshot_due_ns;
     uint64_t live_left_ns;
+    uint64_t lost_position;    /* first message that was never handed out when the book was lost, or its session left */
     struct feed_request requests[FEED_REQUESTS_MAX];
 
     /* reorder buffer: sorted circular array of entries over a pool of slots */
@@ -336,7 +337,8 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
                               uint64_t now_ns);
 
 /* Next message in sequence, or false: nothing more for now. Call until false after every other call that takes a
- * time. When session_ordinal has changed, the book of the session before is worth nothing. */
+ * time. When session_ordinal has changed, the book of the session before is worth nothing. From the start of a
+ * snapshot, or of a session that a snapshot opens, to its join nothing is handed out: all waits. */
 bool feed_next(struct feed *feed, struct feed_message *message);
 
 /* Hold-back expiry, line silence, time-outs. Once per idle poll. */

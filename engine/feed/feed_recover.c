@@ -206,8 +206,11 @@ void feed_snapshot_started(struct feed *feed, uint64_t now_ns)
     if (feed->snapshot != FEED_SNAPSHOT_WANTED)
         return;
     feed->snapshot = FEED_SNAPSHOT_RUNNING;
+    if (!feed->book_lost)
+        feed->lost_position = feed->position_base | feed->next_sequence;
     feed->book_lost = true;
     feed->block_count = 0;
+    feed->hole_since_ns = FEED_NO_HOLE;
     feed->episode_way = FEED_WAY_SNAPSHOT;
     feed->snapshot_due_ns = feed->now_ns + feed->options.snapshot_timeout_ns;
     feed->statistics.snapshots_started++;

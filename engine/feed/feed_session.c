@@ -11,6 +11,8 @@
 
 static void adopt(struct feed *feed, const struct moldudp64_packet *packet)
 {
+    if (!feed->book_lost)
+        feed->lost_position = feed->position_base | feed->next_sequence;
     memcpy(feed->previous_session, feed->session, sizeof(feed->session));
     feed->previous_known = true;
     memcpy(feed->session, packet->session, sizeof(feed->session));

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
-from lab.check.feed_state import live_throughout
+from lab.check.feed_state import live_at_some_moment
 from lab.measure.match import Status
 from lab.measure.rows import FEED_LIVE, FEED_STATES, Rows
 from lab.units import parse_threshold
@@ -61,10 +61,7 @@ def check(evidence: Evidence) -> CheckResult:
 def _deep_in_blindness(evidence: Evidence, at: Rows) -> Rows:
     """Not LIVE for the whole of ``at`` +- the tolerance."""
     transitions = evidence.data.engine.transitions
-    moments = [
-        live_throughout(transitions, at + shift, at + shift) for shift in (-TOLERANCE_NS, 0, TOLERANCE_NS)
-    ]
-    result: Rows = ~(moments[0] | moments[1] | moments[2])
+    result: Rows = ~live_at_some_moment(transitions, at - TOLERANCE_NS, at + TOLERANCE_NS)
     return result
 
 

@@ -1,12 +1,20 @@
-"""pacing: the exchange sent when it intended to, and what it sent reached the wire; or nothing is valid."""
+"""pacing: the exchange sent when it intended to, and what it sent reached the wire; or nothing is valid.
+
+Packets that a fault of the scenario made the exchange hold back were late on purpose: they are left out, and the
+line that has the more of the others is judged.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import NDArray
 
 from lab.check.base import CheckResult, Evidence, passed, register, unknown
 from lab.measure.figures import look_up, too_few_samples
-from lab.measure.rows import LINE_NAMES
+from lab.measure.histogram import Histogram
+from lab.measure.rows import LINE_NAMES, Rows
 from lab.measure.wire import NEVER
 from lab.units import format_duration, format_duration_exact
 
@@ -14,18 +22,22 @@ __all__ = ["check"]
 
 NAME = "pacing"
 CARRIER_NS = 20_000_000  # after link up, until the carrier is back
+HOLDING_BACK = ("delay", "reorder")  # faults that the exchange executes by sending later
+HELD_REACH_NS = 1_000_000  # how far from a window's stamps the intended times of its packets may lie
+NO_FIGURES: Mapping[str, int | None] = {"count": 0, "p99": None, "max": None}
 
 
 @register(NAME, always=True)
 def check(evidence: Evidence) -> CheckResult:
     bound_ns = evidence.scenario.measure.pacing_bound_ns
     expected = f"pacing_error.p99 <= {format_duration_exact(bound_ns)}"
-    p99_ns = look_up(evidence.blocks, "pacing_error.p99")
+    figures, left_out = _judged(evidence)
+    p99_ns = figures["p99"]
     if p99_ns is None:
-        return unknown(NAME, expected=expected, observed="no packet reached the wire")
-    worst_ns = look_up(evidence.blocks, "pacing_error.max") or 0
-    observed = f"p99 {format_duration(float(p99_ns))}, max {format_duration(float(worst_ns))}"
-    thin = too_few_samples(evidence.blocks, "pacing_error.p99")
+        nothing = "every packet was held back by a fault" if left_out else "no packet reached the wire"
+        return unknown(NAME, expected=expected, observed=nothing)
+    observed = f"p99 {format_duration(float(p99_ns))}, max {format_duration(float(figures['max'] or 0))}"
+    thin = too_few_samples({"latency_ns": {"pacing_error": figures}}, "pacing_error.p99")
     if thin is not None:
         return unknown(NAME, expected=expected, observed=observed, evidence=thin)
     if p99_ns > bound_ns:
@@ -42,7 +54,8 @@ def check(evidence: Evidence) -> CheckResult:
             )
     if doubts:
         return unknown(NAME, expected=expected, observed=doubts[0], evidence="; ".join(doubts))
-    lines = [
+    lines = [left_out] if left_out else []
+    lines += [
         f"line {line.line}: {line.packets - line.missing:,} of {line.packets:,} packets,"
         f" {line.early:,} early, latest {format_duration(line.late_max_ns)}"
         for line in evidence.measurement.pacing
@@ -50,10 +63,48 @@ def check(evidence: Evidence) -> CheckResult:
     return passed(NAME, expected=expected, observed=observed, evidence="; ".join(lines))
 
 
+def _judged(evidence: Evidence) -> tuple[Mapping[str, int | None], str]:
+    """(figures of the pacing error, what was left out for a fault that held packets back)."""
+    wire = evidence.measurement.wire
+    held = {line.line: _held_back(evidence, line.line) for line in evidence.measurement.pacing}
+    if not any(mask.any() for mask in held.values()):
+        figures: Mapping[str, int | None] = evidence.blocks["latency_ns"].get("pacing_error", NO_FIGURES)
+        return figures, ""
+    intended = _intended(evidence)
+    judged = {}
+    for line, mask in held.items():
+        arrival = wire.at_wire[LINE_NAMES.index(line)]
+        kept = ~mask & (arrival != NEVER)
+        judged[line] = np.abs(arrival[kept] - intended[kept])
+    line = max(judged, key=lambda name: len(judged[name]))
+    without = ", ".join(f"{int(mask.sum()):,} of line {name}" for name, mask in held.items() if mask.any())
+    said = f"judged on line {line} without the packets that a fault held back ({without})"
+    return Histogram.of(judged[line]).figures().to_json(), said
+
+
+def _intended(evidence: Evidence) -> Rows:
+    """Intended times in order of the feed, as arrivals are."""
+    packets = evidence.data.packets
+    ordered: Rows = packets["intended_ns"][np.argsort(packets["first_sequence"], kind="stable")]
+    return ordered
+
+
+def _held_back(evidence: Evidence, line: str) -> NDArray[np.bool_]:
+    """Which packets a fault told the exchange to send late on this line, by its windows of time."""
+    intended = _intended(evidence)
+    mask = np.zeros(len(intended), bool)
+    for fault, record in zip(evidence.scenario.faults, evidence.data.faults, strict=False):
+        if fault.do not in HOLDING_BACK or line not in getattr(fault, "lines", ()) or not record.injected_ns:
+            continue
+        windows = record.windows or ((record.injected_ns, record.healed_ns or NEVER - HELD_REACH_NS),)
+        for first_ns, last_ns in windows:
+            mask |= (intended >= first_ns - HELD_REACH_NS) & (intended <= last_ns + HELD_REACH_NS)
+    return mask
+
+
 def _missing_with_link_up(evidence: Evidence, line: str) -> int:
     """Packets that never reached the wire although no fault had taken its link down at their time."""
-    packets = evidence.data.packets
-    intended = packets["intended_ns"][np.argsort(packets["first_sequence"], kind="stable")]
+    intended = _intended(evidence)
     missing = intended[evidence.measurement.wire.at_wire[LINE_NAMES.index(line)] == NEVER]
     explained = np.zeros(len(missing), bool)
     for fault, record in zip(evidence.scenario.faults, evidence.data.faults, strict=False):

@@ -1,9 +1,9 @@
 """triggers_accounted: every message that should cause an order is matched, blocked by risk, or has an excuse.
 
-Excuses for an unmatched trigger are: its packet never reached the engine, or the feed was not LIVE around its
-arrival. A trigger that arrived while LIVE and left neither an order nor a rejection is a FAIL, and so is an
-order that the engine says it sent and that nobody saw, an order for a message that is not a trigger, an order
-that the risk gate had blocked, and an order that went out twice.
+Excuses for an unmatched trigger are: its packet never reached the engine, a snapshot skipped its message, or the
+feed was not LIVE around its arrival. A trigger that arrived while LIVE and left neither an order nor a rejection
+is a FAIL, and so is an order that the engine says it sent and that nobody saw, an order for a message that is not a
+trigger, an order that the risk gate had blocked, and an order that went out twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy as np
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
 from lab.check.feed_state import live_throughout
 from lab.measure.match import Status
+from lab.measure.recovery import skipped_by
 from lab.measure.rows import MISSING, Rows
+from lab.measure.wire import NEVER
 
 __all__ = ["check"]
 
@@ -44,6 +46,11 @@ def check(evidence: Evidence) -> CheckResult:
     _judge_orders(evidence, wrong, doubts)
     silent = samples[(samples["status"] == Status.UNMATCHED) & ~samples["decided"]]
     excused = _judge_silent(evidence, silent, wrong, doubts)
+    if counts.skipped:
+        excused.append(f"{counts.skipped:,} more triggers were in messages skipped by a snapshot")
+    if evidence.data.engine.joins_lost:
+        why = "snapshots were joined that the engine could not remember, so the triggers after them are in doubt"
+        doubts.append(f"{evidence.data.engine.joins_lost:,} {why}")
     notes = [*wrong, *doubts, *excused]
     if len(matching.unexpected_decisions):
         notes.append(_some("decisions are not in the expected triggers", matching.unexpected_decisions))
@@ -87,9 +94,14 @@ def _judge_silent(evidence: Evidence, silent: Rows, wrong: list[str], doubts: li
     """Triggers with no decision at all: the engine missed them, and either it had a reason or it did not."""
     if len(silent) == 0:
         return []
-    unreached = silent["wire_ns"] == MISSING
-    reached = silent[~unreached]
-    excused = [f"{int(unreached.sum()):,} triggers never reached the engine"] if unreached.any() else []
+    excused = []
+    skipped = skipped_by(evidence.data.engine.joins, silent["trigger_sequence"]) != NEVER
+    if skipped.any():
+        excused.append(f"{int(skipped.sum()):,} triggers were skipped by the snapshot")
+    unreached = ~skipped & (silent["wire_ns"] == MISSING)
+    reached = silent[~skipped & ~unreached]
+    if unreached.any():
+        excused.append(f"{int(unreached.sum()):,} triggers never reached the engine")
     if len(reached) == 0:
         return excused
     engine = evidence.data.engine

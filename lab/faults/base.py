@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from lab.faults.rule import Place, Rule, Sessions
 from lab.quantities import Count, Duration, FrozenModel
 
 __all__ = [
+    "ExchangePlan",
     "Fault",
     "FaultContext",
     "FaultOptions",
     "SequenceTrigger",
+    "Service",
     "Trigger",
     "fault_for",
     "register",
@@ -21,7 +26,8 @@ __all__ = [
 ]
 
 Line = Literal["A", "B"]
-Port = Literal["A", "B", "order"]
+Port = Literal["A", "B", "order", "recovery"]
+Service = Literal["requests", "snapshots"]
 
 
 class SequenceTrigger(FrozenModel):
@@ -64,18 +70,26 @@ class FaultOptions(FrozenModel):
         """How long after injection the lab heals it; None: at the end of the run."""
         return None
 
+    def last_sequence(self) -> int | None:
+        """The feed message at which it begins for the last time; None when that depends on the time."""
+        return self.at.sequence
+
+    def services(self) -> frozenset[Service]:
+        """Recovery services that the engine must use, or the fault has nothing to break."""
+        return frozenset()
+
 
 class FaultContext(Protocol):
     """The only hands a fault has. Implemented by the lab; every call returns when it has taken effect.
 
-    Undoing calls (``clear_drops``, ``set_link(up=True)``, ``resume_engine``) succeed with nothing to undo.
+    Undoing calls (``clear_rules``, ``set_link(up=True)``, ``resume_engine``) succeed with nothing to undo.
     """
 
-    def drop_packets(self, line: Line, sequence: int, packets: int) -> None:
-        """Let the wire drop ``packets`` consecutive packets, from the one carrying ``sequence``."""
+    def impair(self, place: Place, rule: Rule) -> None:
+        """Let the wire apply ``rule`` to the packets of one line."""
 
-    def clear_drops(self, line: Line) -> None:
-        """Disarm whatever ``drop_packets`` left on ``line``."""
+    def clear_rules(self) -> None:
+        """Disarm whatever ``impair`` left on any line."""
 
     def set_link(self, port: Port, *, up: bool) -> None:
         """Take the exchange's end of a wire down or up; the engine's end loses or gains its carrier."""
@@ -85,6 +99,18 @@ class FaultContext(Protocol):
 
     def resume_engine(self) -> None:
         """Let it continue (SIGCONT)."""
+
+    def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
+        """Tell the exchange how its recovery services behave from now on; keys of its ``recovery`` settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangePlan:
+    """What a fault needs to know to write down what the exchange is told before it starts: the session rolls, and
+    the names of the new sessions by the message that is their first."""
+
+    sessions: Sessions
+    names: Mapping[int, str]
 
 
 Options = TypeVar("Options", bound=FaultOptions)
@@ -96,9 +122,14 @@ class Fault(ABC, Generic[Options]):
     name: ClassVar[str]
     options_model: ClassVar[type[FaultOptions]]
     armed: ClassVar[bool] = False
+    on_wire: ClassVar[bool] = False
 
     def __init__(self, options: Options) -> None:
         self.options = options
+
+    def settings(self, plan: ExchangePlan) -> dict[str, Any]:
+        """What the exchange is told before it starts: ``impairments`` and ``sessions``, to be appended."""
+        return {}
 
     @abstractmethod
     def inject(self, context: FaultContext) -> None: ...

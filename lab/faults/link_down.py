@@ -16,7 +16,7 @@ class LinkDownOptions(FaultOptions):
     """Take a link down for a while."""
 
     do: Annotated[Literal["link_down"], Field(description="The fault's name.")]
-    port: Annotated[Port, Field(description="Which wire: A, B or order.")]
+    port: Annotated[Port, Field(description="Which wire: A, B, order or recovery.")]
     for_ns: Annotated[
         Duration, Field(alias="for", ge=1, description="How long it stays down, such as 200ms.")
     ]

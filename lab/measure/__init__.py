@@ -5,16 +5,20 @@ from __future__ import annotations
 from lab.measure.data import (
     ClockInfo,
     EngineReport,
+    Episode,
     Event,
     ExchangeReport,
     FaultRecord,
     FloorData,
     HostReport,
+    Join,
     RunData,
+    Session,
     TapReport,
     Transition,
     empty_rows,
 )
+from lab.measure.feed_quality import FeedQuality
 from lab.measure.figures import figure_blocks, look_up
 from lab.measure.histogram import Histogram, LatencyFigures, supports
 from lab.measure.match import Matching, Status
@@ -24,17 +28,21 @@ __all__ = [
     "ClockInfo",
     "Counts",
     "EngineReport",
+    "Episode",
     "Event",
     "ExchangeReport",
     "FaultRecord",
+    "FeedQuality",
     "FloorData",
     "Histogram",
     "HostReport",
+    "Join",
     "LatencyFigures",
     "Matching",
     "Measurement",
     "RunData",
     "Series",
+    "Session",
     "Status",
     "TapReport",
     "Transition",

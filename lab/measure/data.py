@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +24,15 @@ from lab.measure.rows import (
 __all__ = [
     "ClockInfo",
     "EngineReport",
+    "Episode",
     "Event",
     "ExchangeReport",
     "FaultRecord",
     "FloorData",
     "HostReport",
+    "Join",
     "RunData",
+    "Session",
     "TapReport",
     "Transition",
     "empty_rows",
@@ -77,11 +81,78 @@ class Transition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Episode:
+    """A hole in the feed as the engine remembers it: when it was found, when LIVE was left and reached again.
+
+    ``left_ns`` is 0 when the hole was closed while LIVE, ``live_ns`` when LIVE was not reached again.
+    ``first_sequence`` is the position of the first missing message, ``messages`` how many were missing when
+    the hole was declared, ``way`` what closed it: none, lines, request or snapshot.
+    """
+
+    found_ns: int
+    left_ns: int
+    live_ns: int
+    first_sequence: int
+    messages: int
+    way: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Episode:
+        """From a row of engine.json's ``feed_episodes``."""
+        numbers = ("found_ns", "left_ns", "live_ns", "first_sequence", "messages")
+        return cls(**{name: int(row[name]) for name in numbers}, way=str(row["way"]).lower())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """A snapshot was joined: messages from ``skipped_from`` up to ``sequence`` (positions) never came.
+
+    ``emptied``: there was no snapshot to fill the book, a new session began with an empty one.
+    """
+
+    sequence: int
+    skipped_from: int
+    at_ns: int
+    emptied: bool = False
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Join:
+        """From a row of engine.json's ``feed_joins``."""
+        return cls(
+            sequence=int(row["sequence"]),
+            skipped_from=int(row["skipped_from"]),
+            at_ns=int(row["at_ns"]),
+            emptied=bool(row.get("emptied", False)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A session of the feed; positions of its first and last message, both included."""
+
+    session: str
+    ordinal: int
+    first_position: int
+    last_position: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Session:
+        """From a row of exchange.json's ``sessions``."""
+        return cls(
+            session=str(row["session"]).strip(),
+            ordinal=int(row["ordinal"]),
+            first_position=int(row["first_position"]),
+            last_position=int(row["last_position"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineReport:
     """engine.json. ``positions`` is by symbol (stock locate), in shares; ``risk`` counts blocks by reason.
 
     ``exit_code`` is None while the process's end is unknown; ``reason_names`` maps a decision's reason code
-    to its name. ``feed`` may nest one level (``lines`` -> ``A`` -> counter).
+    to its name. ``feed`` may nest one level (``lines`` -> ``A`` -> counter). ``episodes`` and ``joins`` are in
+    order of time; those that found no room in the engine's memory are counted as lost.
     """
 
     alive: bool
@@ -98,6 +169,11 @@ class EngineReport:
     positions: Mapping[int, int] = field(default_factory=dict)
     transitions: Sequence[Transition] = ()
     transitions_lost: int = 0
+    episodes: Sequence[Episode] = ()
+    episodes_lost: int = 0
+    joins: Sequence[Join] = ()
+    joins_lost: int = 0
+    recovery: Mapping[str, object] = field(default_factory=dict)
     reason_names: Mapping[int, str] = field(default_factory=dict)
     stderr_tail: str = ""
 
@@ -107,6 +183,7 @@ class ExchangeReport:
     """exchange.json: the exchange's own counters and the longest its loop stood still.
 
     ``types`` counts the published messages by ITCH type letter; empty when that is not known.
+    ``recovery`` counts what the re-request and snapshot services were asked; empty when there were none.
     ``unknown_types`` and ``length_errors`` count published messages that are not ITCH 5.0 as specified.
     """
 
@@ -117,6 +194,7 @@ class ExchangeReport:
     types: Mapping[str, int] = field(default_factory=dict)
     unknown_types: int = 0
     length_errors: int = 0
+    recovery: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +211,10 @@ class HostReport:
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRecord:
-    """One fault as it really happened; times are 0 when they did not happen (yet)."""
+    """One fault as it really happened; times are 0 when they did not happen (yet).
+
+    ``windows`` are the repetitions: the stamps of the first and the last packet that each one harmed.
+    """
 
     name: str
     injected_ns: int
@@ -141,6 +222,7 @@ class FaultRecord:
     detected_ns: int = 0
     recovered_ns: int = 0
     detail: str = ""
+    windows: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +250,10 @@ class FloorData:
 class RunData:
     """Everything measured in one run. Row layouts are in ``lab.measure.rows``.
 
-    ``expected_triggers`` are the oracle's trigger sequences (sorted u8), or None when no oracle ran.
+    ``expected_triggers`` are the oracle's trigger sequences (sorted u8), or None when no oracle ran;
+    ``skipped_triggers`` are those of messages that a snapshot skipped, which no engine could answer.
+    ``sessions`` are in order, and empty for a run that had one. ``message_locates`` is the stock locate of
+    every published message (u2, in order), or None. All sequences are positions: session ordinal << 40 | sequence.
     ``engine_book`` and ``exchange_book`` are BOOK rows, or None when that side wrote none.
     ``started_ns`` is the intended time of the first packet.
     """
@@ -185,6 +270,9 @@ class RunData:
     host: HostReport = field(default_factory=HostReport)
     started_ns: int = 0
     expected_triggers: Rows | None = None
+    skipped_triggers: Rows | None = None
+    sessions: Sequence[Session] = ()
+    message_locates: Rows | None = None
     engine_book: Rows | None = None
     exchange_book: Rows | None = None
     floor: FloorData | None = None

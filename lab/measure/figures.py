@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from lab.measure.data import RunData
+from lab.measure.feed_quality import feed_quality_block
 from lab.measure.histogram import PERCENTILES, supports
 from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
-from lab.measure.rows import LINE_NAMES, TAP_DROPPED_BY_FAULT, Rows
+from lab.measure.rows import LINE_NAMES, Rows
 from lab.measure.wire import PUBLISHED_LINES
 from lab.scenario.figures import FAULT_STEPS, SHARES, WITHIN
 
 __all__ = ["DROP_COPY_KINDS", "figure_blocks", "look_up", "too_few_samples"]
 
+PERCENTAGES = {"lost_percent": ("lost", "packets_published"), "percent": ("total_ns", "of_ns")}  # exactly
 DROP_COPY_KINDS = {
     b"O": "received",
     b"A": "accepted",
@@ -34,15 +36,12 @@ DROP_COPY_KINDS = {
 
 
 def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
-    """clock, counts, latency_ns, pacing, feed, stages, order_flow, risk, exchange, host, tap, faults."""
+    """clock, counts, latency_ns, pacing, feed, feed_quality, stages, order_flow, risk, exchange, host, tap, faults."""
     series = measurement.series
-    latency: dict[str, Any] = {
-        name: series[name].histogram.figures().to_json() for name in series if not name.startswith("stage.")
-    }
-    latency.setdefault("wire_floor", {})
-    latency["stage"] = {
-        stage: series[f"stage.{stage}"].histogram.figures().to_json() for stage in STAGE_COLUMNS
-    }
+    latency: dict[str, Any] = {"wire_floor": {}}
+    for name, one in series.items():
+        head, _, tail = name.rpartition(".")  # stage.book, recovery.gap: a block of its own
+        (latency.setdefault(head, {}) if head else latency)[tail] = one.histogram.figures().to_json()
     return {
         "clock": {
             "domain": data.clock.domain,
@@ -55,6 +54,7 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         "latency_ns": latency,
         "pacing": {pacing.line: pacing.to_json() for pacing in measurement.pacing},
         "feed": _feed(data, measurement),
+        "feed_quality": feed_quality_block(data, measurement.feed),
         "stages": {
             stage: {"negative": series[f"stage.{stage}"].histogram.negative} for stage in STAGE_COLUMNS
         },
@@ -62,6 +62,7 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         "risk": dict(data.engine.risk),
         "exchange": {
             **data.exchange.counters,
+            "recovery": dict(data.exchange.recovery),
             "types": dict(data.exchange.types),
             "unknown_types": data.exchange.unknown_types,
             "length_errors": data.exchange.length_errors,
@@ -89,7 +90,8 @@ def _feed(data: RunData, measurement: Measurement) -> dict[str, Any]:
             continue
         wire[name] = {
             "packets": measurement.wire.seen[line],
-            "dropped_by_fault": int(((rows["flags"] & TAP_DROPPED_BY_FAULT) != 0).sum()),
+            "dropped_by_fault": measurement.wire.dropped[line],
+            "corrupted_by_fault": measurement.wire.corrupted[line],
         }
     for pacing in measurement.pacing:
         wire[pacing.line]["missing"] = pacing.missing
@@ -127,6 +129,9 @@ def look_up(blocks: Mapping[str, Any], name: str) -> int | float | Fraction | No
         if tail not in WITHIN or not line or not line["packets"]:
             return None
         return Fraction(100 * line["within"][tail.removeprefix("within_")], line["packets"])
+    if head.startswith("feed_quality.") and tail in PERCENTAGES:
+        counted, whole = (look_up(blocks, f"{head}.{counter}") for counter in PERCENTAGES[tail])
+        return Fraction(100 * counted) / Fraction(whole) if counted is not None and whole else None
     for root in (blocks.get("latency_ns", {}), blocks):
         value: Any = root
         for part in name.split("."):

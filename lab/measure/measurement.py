@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.measure.data import FloorData, RunData, empty_rows
+from lab.measure.feed_quality import FeedQuality, measure_feed
 from lab.measure.histogram import Histogram
 from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
 from lab.measure.rows import LINE_NAMES, MISSING, Rows
@@ -22,7 +23,10 @@ WITHIN_NS = {"2us": 2_000, "10us": 10_000, "100us": 100_000}  # bounds of pacing
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The denominators. triggers == matched + risk_blocked + unmatched; ``orders`` counts every order."""
+    """The denominators. triggers == matched + risk_blocked + unmatched; ``orders`` counts every order.
+
+    ``skipped`` are no part of ``triggers``: a snapshot stood for their messages, which no engine could answer.
+    """
 
     published: int
     triggers: int
@@ -34,6 +38,7 @@ class Counts:
     late: int
     cold: int = 0
     unexpected: int = 0
+    skipped: int = 0
 
     def to_json(self) -> dict[str, int]:
         return dict(vars(self))
@@ -90,6 +95,7 @@ class Measurement:
     wire: WireArrivals
     series: Mapping[str, Series]
     pacing: tuple[LinePacing, ...]
+    feed: FeedQuality
     floor: FloorMeasurement | None
     triggers_from: str
     started_ns: int
@@ -115,15 +121,18 @@ def measure_run(data: RunData, *, late_after_ns: int) -> Measurement:
     series: dict[str, Series] = {}
     _latency_series(series, matching.samples, started_ns)
     pacing = _pacing(series, packets, wire, started_ns)
+    feed = measure_feed(data, packets, wire)
+    _feed_series(series, feed, started_ns)
     floor = _floor(data.floor) if data.floor is not None else None
     if floor is not None:
         series["wire_floor"] = Series(name="wire_floor", histogram=floor.wire_to_wire)
     return Measurement(
-        counts=_counts(packets, matching, len(data.order_arrivals), late_after_ns),
+        counts=_counts(data, packets, matching, late_after_ns),
         matching=matching,
         wire=wire,
         series=series,
         pacing=pacing,
+        feed=feed,
         floor=floor,
         triggers_from=source,
         started_ns=started_ns,
@@ -144,13 +153,13 @@ def _triggers(data: RunData) -> tuple[NDArray[np.uint64], str]:
     return np.unique(own.astype(np.uint64)), "engine"
 
 
-def _counts(packets: Rows, matching: Matching, orders: int, late_after_ns: int) -> Counts:
+def _counts(data: RunData, packets: Rows, matching: Matching, late_after_ns: int) -> Counts:
     samples = matching.samples
     response = samples["response_ns"]
     return Counts(
         published=int(packets["count"].sum(dtype=np.int64)),
         triggers=len(samples),
-        orders=orders,
+        orders=len(data.order_arrivals),
         matched=int((samples["status"] == Status.MATCHED).sum()),
         unmatched=int((samples["status"] == Status.UNMATCHED).sum()),
         risk_blocked=int((samples["status"] == Status.BLOCKED).sum()),
@@ -158,6 +167,7 @@ def _counts(packets: Rows, matching: Matching, orders: int, late_after_ns: int) 
         late=int(((response != MISSING) & (response > late_after_ns)).sum()),
         cold=int((samples["cold"] | samples["after_idle"]).sum()),
         unexpected=len(matching.unexpected_orders),
+        skipped=0 if data.skipped_triggers is None else len(data.skipped_triggers),
     )
 
 
@@ -217,6 +227,15 @@ def _pacing(
             )
         )
     return tuple(result)
+
+
+def _feed_series(series: dict[str, Series], feed: FeedQuality, started_ns: int) -> None:
+    """recovery.gap, and by how much each line was ahead of the other where both brought the packet."""
+    series["recovery.gap"] = _series("recovery.gap", *feed.recovery_samples(), started_ns)
+    if len(feed.lines) == PUBLISHED_LINES:
+        for line in range(PUBLISHED_LINES):
+            name = f"won_by.{LINE_NAMES[line]}"
+            series[name] = _series(name, *feed.skew.won_by(line), started_ns)
 
 
 def _floor(floor: FloorData) -> FloorMeasurement:

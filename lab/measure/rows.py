@@ -1,7 +1,8 @@
 """The record layouts of everything a run leaves behind, as numpy dtypes; one place for every reader.
 
 All ``*_ns`` fields are CLOCK_MONOTONIC nanoseconds. A stamp of 0 (or -1 in SAMPLES) means "never happened".
-``line`` is 0 for A, 1 for B, 2 for the recovery port.
+``line`` is 0 for A, 1 for B, 2 for the recovery port. Every sequence is a position: the session's ordinal
+<< POSITION_SESSION_SHIFT | the message's number in it, which is that number itself in a run's first session.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ MARKET_TAPS = np.dtype(
     ]
 )
 TAP_DROPPED_BY_FAULT = 1
+TAP_CORRUPTED = 2  # by a fault: it reached the engine's port, and should be refused there
+TAP_HARMED = TAP_DROPPED_BY_FAULT | TAP_CORRUPTED
+
+POSITION_SESSION_SHIFT = 40
 
 ORDER_ARRIVALS = np.dtype(
     [("stamp_ns", "<i8"), ("token", "S14"), ("trigger_sequence", "<u8"), ("ordinal", "u1")]

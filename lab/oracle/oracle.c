@@ -22,13 +22,24 @@ struct touch {
 	uint64_t last_trigger; /* sequence, 0 = never */
 };
 
+struct trigger_list {
+	struct oracle_trigger *rows;
+	size_t capacity;
+};
+
 struct oracle {
 	struct oracle_options options;
 	struct oracle_summary summary;
 	struct oracle_book book;
+	struct oracle_session *sessions;
+	struct oracle_reset *resets;
 	struct touch *touches; /* by symbol */
-	struct oracle_trigger *triggers;
-	size_t triggers_capacity;
+	struct trigger_list triggers, skipped;
+	uint16_t *locates; /* by message */
+	size_t locates_capacity;
+	uint64_t position; /* of the next message */
+	uint32_t session, reset; /* the current one, the next one */
+	bool skipping;
 };
 
 static uint16_t be16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
@@ -103,12 +114,13 @@ static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 static bool add_trigger(struct oracle *o, struct oracle_trigger trigger)
 {
-	struct oracle_trigger *triggers =
-		oracle_reserve(o->triggers, &o->triggers_capacity, o->summary.triggers, sizeof(trigger));
-	if (!triggers)
+	struct trigger_list *list = o->skipping ? &o->skipped : &o->triggers;
+	uint64_t *count = o->skipping ? &o->summary.skipped_triggers : &o->summary.triggers;
+	struct oracle_trigger *rows = oracle_reserve(list->rows, &list->capacity, *count, sizeof(trigger));
+	if (!rows)
 		return false;
-	o->triggers = triggers;
-	o->triggers[o->summary.triggers++] = trigger;
+	list->rows = rows;
+	list->rows[(*count)++] = trigger;
 	return true;
 }
 
@@ -151,7 +163,7 @@ static bool touch_taker(struct oracle *o, uint16_t symbol, uint64_t sequence)
 	if (signal == 0) /* step 5 */
 		return true;
 	if (touch->last_trigger != 0 && sequence - touch->last_trigger < o->options.cooldown_messages) {
-		o->summary.suppressed++;
+		o->summary.suppressed += !o->skipping;
 		return true;
 	}
 
@@ -191,15 +203,53 @@ uint32_t oracle_message_bytes(uint8_t type)
 	return bytes[type];
 }
 
+/* The resets that lie before this message, and whether one skips it. */
+static bool reset_before(struct oracle *o)
+{
+	for (; o->reset < o->options.reset_count && o->position >= o->resets[o->reset].position; o->reset++) {
+		memset(o->touches, 0, ORACLE_SYMBOLS * sizeof(*o->touches));
+		if (o->resets[o->reset].empties_book) {
+			oracle_book_free(&o->book);
+			if (!oracle_book_init(&o->book))
+				return false;
+			o->summary.orders = 0;
+		}
+	}
+	o->skipping = o->reset < o->options.reset_count && o->position >= o->resets[o->reset].skipped_from;
+	o->summary.skipped_messages += o->skipping;
+	return true;
+}
+
+static bool keep_locate(struct oracle *o, const uint8_t *message, uint32_t length)
+{
+	uint16_t *locates =
+		oracle_reserve(o->locates, &o->locates_capacity, o->summary.messages, sizeof(*locates));
+	if (!locates)
+		return false;
+	o->locates = locates;
+	o->locates[o->summary.messages] = length >= 3 ? be16(message + 1) : 0;
+	return true;
+}
+
+static void next_position(struct oracle *o)
+{
+	bool more = o->session + 1 < o->options.session_count;
+	if (more && o->position == o->sessions[o->session].last_position)
+		o->position = o->sessions[++o->session].first_position;
+	else
+		o->position++;
+}
+
 static enum oracle_status replay_message(struct oracle *o, const uint8_t *message, uint32_t length)
 {
 	struct oracle_summary *summary = &o->summary;
-	uint64_t sequence = o->options.first_sequence + summary->messages;
 	uint32_t known = oracle_message_bytes(message[0]);
 	summary->error_length = length;
 	summary->error_type = message[0];
 	if (length < known)
 		return ORACLE_SHORT;
+	if (!reset_before(o) || !keep_locate(o, message, length))
+		return ORACLE_NO_MEMORY;
 	int symbol = -1;
 	enum oracle_status status = known ? apply(o, message, &symbol) : ORACLE_OK;
 	if (status != ORACLE_OK)
@@ -207,7 +257,10 @@ static enum oracle_status replay_message(struct oracle *o, const uint8_t *messag
 	summary->messages++;
 	summary->type_counts[message[0]]++;
 	summary->orders = o->book.standing;
-	return decide(o, symbol, sequence) ? ORACLE_OK : ORACLE_NO_MEMORY;
+	if (!decide(o, symbol, o->position))
+		return ORACLE_NO_MEMORY;
+	next_position(o);
+	return ORACLE_OK;
 }
 
 int oracle_replay(struct oracle *o, const uint8_t *stream, size_t size_bytes)
@@ -237,14 +290,25 @@ int oracle_replay(struct oracle *o, const uint8_t *stream, size_t size_bytes)
 
 /* Life and results */
 
+static void *copy_of(const void *from, size_t count, size_t size_bytes)
+{
+	void *copy = calloc(count + 1, size_bytes); /* never of nothing */
+	if (copy && count)
+		memcpy(copy, from, count * size_bytes);
+	return copy;
+}
+
 struct oracle *oracle_create(const struct oracle_options *options)
 {
 	struct oracle *o = calloc(1, sizeof(*o));
 	if (!o)
 		return NULL;
 	o->options = *options;
+	o->sessions = copy_of(options->sessions, options->session_count, sizeof(*o->sessions));
+	o->resets = copy_of(options->resets, options->reset_count, sizeof(*o->resets));
+	o->position = options->sessions[0].first_position;
 	o->touches = calloc(ORACLE_SYMBOLS, sizeof(*o->touches));
-	if (oracle_book_init(&o->book) && o->touches)
+	if (oracle_book_init(&o->book) && o->touches && o->sessions && o->resets)
 		return o;
 	oracle_destroy(o);
 	return NULL;
@@ -255,8 +319,12 @@ void oracle_destroy(struct oracle *o)
 	if (!o)
 		return;
 	oracle_book_free(&o->book);
+	free(o->sessions);
+	free(o->resets);
 	free(o->touches);
-	free(o->triggers);
+	free(o->triggers.rows);
+	free(o->skipped.rows);
+	free(o->locates);
 	free(o);
 }
 
@@ -265,7 +333,19 @@ const struct oracle_summary *oracle_summary(const struct oracle *o) { return &o-
 void oracle_copy_triggers(const struct oracle *o, void *rows)
 {
 	if (o->summary.triggers)
-		memcpy(rows, o->triggers, o->summary.triggers * sizeof(*o->triggers));
+		memcpy(rows, o->triggers.rows, o->summary.triggers * sizeof(*o->triggers.rows));
+}
+
+void oracle_copy_skipped(const struct oracle *o, void *rows)
+{
+	if (o->summary.skipped_triggers)
+		memcpy(rows, o->skipped.rows, o->summary.skipped_triggers * sizeof(*o->skipped.rows));
+}
+
+void oracle_copy_locates(const struct oracle *o, void *locates)
+{
+	if (o->summary.messages)
+		memcpy(locates, o->locates, o->summary.messages * sizeof(*o->locates));
 }
 
 static struct oracle_book_row *copy_level(const struct oracle *o, const struct oracle_level *level,

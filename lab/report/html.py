@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lab.report.feed import RECOVERY_POINTS, facts, line_rows, slowest
 from lab.report.table import COUNTS, POINTS, WRONG_UNLESS_ZERO, fault_story, microseconds, supported
 from lab.scenario.figures import STAGES
 from lab.units import format_count, format_duration, format_ratio
@@ -28,6 +29,7 @@ __all__ = ["render_report", "write_report"]
 REPORT = "report.html"
 TEMPLATES = "templates"
 EVENTS_MAX = 200
+RECOVERIES_MAX = 10
 PASSED = "none"  # the risk gate's reason for an order it let through
 CLOCK_TIME = "at_ns"
 DASH = "\N{EN DASH}"
@@ -39,6 +41,7 @@ LATENCY_NAMES = {
     "wire_floor": "the same wires with the engine as a reflector: the physical limit of this lab",
     "pacing_error": "intended publish time to actual arrival, line A",
     "pacing_error_B": "intended publish time to actual arrival, line B",
+    "recovery.gap": "first packet lost to LIVE again, each loss of the run",
 }
 
 
@@ -112,6 +115,7 @@ def render_report(run: RunFiles) -> str:
             if key in summary.get("counts", {})
         ],
         feed_lines=_feed_lines(summary),
+        feed_quality=_feed_quality(summary),
         feed_counters=_scalars(summary.get("feed", {})),
         order_flow=_scalars(summary.get("order_flow", {})),
         risk=[(name, value) for name, value in _scalars(summary.get("risk", {})) if value and name != PASSED],
@@ -193,7 +197,9 @@ def _timelines(latency: Mapping[str, Any]) -> list[str]:
 def _latency_rows(latency: Mapping[str, Any]) -> list[tuple[str, str, list[str], int]]:
     rows = []
     for name, meaning in LATENCY_NAMES.items():
-        figures = latency.get(name, {})
+        figures: Any = latency
+        for part in name.split("."):
+            figures = figures.get(part, {})
         if figures.get("count"):
             cells = [_us(figures[point]) if supported(figures, point) else DASH for point in POINTS]
             rows.append((name, meaning, cells, int(figures["count"])))
@@ -220,9 +226,44 @@ def _feed_lines(summary: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, 
     """(columns, (line, cells) per line), of what the taps saw and the pacing of each line."""
     wire, pacing = summary.get("feed", {}).get("wire", {}), summary.get("pacing", {})
     rows = {line: {**counters, **pacing.get(line, {})} for line, counters in wire.items()}
-    names = ["packets", "dropped_by_fault", "missing", "unsent", "early", "early_max_ns", "late_max_ns"]
+    names = [
+        "packets",
+        "dropped_by_fault",
+        "corrupted_by_fault",
+        "missing",
+        "unsent",
+        "early",
+        "early_max_ns",
+        "late_max_ns",
+    ]
     columns = [name for name in names if any(name in row for row in rows.values())]
     return columns, [(line, [row.get(name) for name in columns]) for line, row in rows.items()]
+
+
+def _feed_quality(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the section shows; None for a run that did not measure it."""
+    quality = summary.get("feed_quality")
+    if not quality:
+        return None
+    columns, rows = line_rows(quality)
+    figures = quality.get("recovery_ns", {})
+    started_ns = summary.get("run", {}).get("started_ns", 0)
+    recoveries = [
+        (recovery["lost_ns"] - started_ns, recovery["fault"], recovery["messages"], recovery["gap_ns"])
+        for recovery in slowest(quality, count=RECOVERIES_MAX)
+    ]
+    return {
+        "columns": columns,
+        "rows": rows,
+        "facts": facts(quality),
+        "points": [POINTS[point] for point in RECOVERY_POINTS],
+        "recovery": [_us(figures[point]) if supported(figures, point) else DASH for point in RECOVERY_POINTS]
+        if figures.get("count")
+        else [],
+        "count": figures.get("count", 0),
+        "slowest": recoveries,
+        "others": max(0, len(quality.get("recoveries", [])) - RECOVERIES_MAX),
+    }
 
 
 def _scalars(block: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -7,7 +7,7 @@ has the same width. A figure that has nothing to show is None.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lab.measure.histogram import PERCENTILES, Histogram
 from lab.measure.rows import MISSING, Rows
 from lab.measure.wire import NEVER, first_arrivals
+from lab.report.marks import bursts_of, mark_blindness, mark_faults
 from lab.report.sources import RunFiles
 from lab.report.svg import COLOURS, Cloud, new_figure, placeholder, styled, to_svg
 from lab.scenario.figures import canonical
@@ -167,41 +168,6 @@ def _thin_curve(x: Rows, y: Rows, *, step: float = 0.002) -> tuple[Rows, Rows]:
     return x[keep], y[keep]
 
 
-def _bursts(packets: Rows | None, origin_ns: int) -> list[tuple[float, float]]:
-    """(start s, length s) of each burst."""
-    if packets is None:
-        return []
-    inside = packets[packets["burst"] >= 0]
-    if len(inside) == 0:
-        return []
-    edges = np.flatnonzero(np.diff(inside["burst"])) + 1
-    first, last = np.concatenate([[0], edges]), np.concatenate([edges, [len(inside)]]) - 1
-    start = (inside["intended_ns"][first] - origin_ns) / NS_PER_S
-    length = (inside["intended_ns"][last] - inside["intended_ns"][first]) / NS_PER_S
-    return list(zip(start.tolist(), length.tolist(), strict=True))
-
-
-def _mark_faults(axes: Axes, faults: Sequence[Mapping[str, Any]], origin_ns: int, end_s: float) -> int:
-    marked = 0
-    for fault in faults:
-        if not fault.get("injected_ns"):
-            continue
-        start = (fault["injected_ns"] - origin_ns) / NS_PER_S
-        stop_ns = max(int(fault.get(f"{what}_ns") or 0) for what in ("healed", "recovered"))
-        stop = (stop_ns - origin_ns) / NS_PER_S if stop_ns else end_s
-        axes.axvspan(start, max(stop, start), color=COLOURS["vermillion"], alpha=0.12, lw=0)
-        axes.axvline(start, color=COLOURS["vermillion"], lw=1.2)
-        height = 1.0 - 0.07 * (marked % 4)
-        right = start > 0.85 * end_s
-        axes.annotate(
-            str(fault["name"]), (start, height), (-5 if right else 5, -4), xycoords=("data", "axes fraction"),
-            textcoords="offset points", va="top", color=COLOURS["vermillion"],
-            ha="right" if right else "left",
-        )  # fmt: skip
-        marked += 1
-    return marked
-
-
 @styled
 def latency_over_time(files: RunFiles, series: str) -> Plot | None:
     """A dot per order at its trigger's intended time: all above p99, the rest thinned to BODY_POINTS_MAX."""
@@ -227,11 +193,12 @@ def latency_over_time(files: RunFiles, series: str) -> Plot | None:
 
     figure = new_figure(WIDTH, 340)
     axes = figure.add_subplot()
-    bursts = _bursts(packets, origin_ns)
+    bursts = bursts_of(packets, origin_ns)
     least_s = BURST_WIDTH * end_s / WIDTH
     spans = [(start, max(length, least_s)) for start, length in bursts]
     axes.broken_barh(spans, (0, 1), transform=axes.get_xaxis_transform(), color=COLOURS["shade"], lw=0)
-    marked = _mark_faults(axes, files.summary.get("faults", []), origin_ns, end_s)
+    marked = mark_faults(axes, files.summary.get("faults", []), origin_ns, end_s)
+    blind = mark_blindness(axes, files.summary.get("feed_quality", {}), origin_ns, least_s)
     colour, _ = SERIES_STYLES[series]
     placeholder(axes, "body")
     axes.axhline(p99_us, color=COLOURS["muted"], lw=1, linestyle=(0, (4, 3)))
@@ -263,6 +230,7 @@ def latency_over_time(files: RunFiles, series: str) -> Plot | None:
     parts += (
         [f"Orange: {marked} fault{'s' if marked > 1 else ''}, from injection to recovery."] if marked else []
     )
+    parts += [f"Purple at the foot: the feed was blind, {format_count(blind)} times."] if blind else []
     parts += ["Crosses at the foot: triggers without an order."] if len(lost) else []
     label = f"{series} of each order over the time of the run"
     return Plot(

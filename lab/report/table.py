@@ -19,6 +19,7 @@ from rich.text import Text
 
 from lab.host.doctor import Finding
 from lab.measure.histogram import PERCENTILES, supports
+from lab.report.feed import RECOVERY_POINTS, facts, line_rows
 from lab.units import format_duration
 
 __all__ = ["microseconds", "render_comparison", "render_findings", "render_terminal"]
@@ -51,6 +52,7 @@ COUNTS = (
     ("late", "late"),
     ("cold", "cold"),
     ("unexpected", "unexpected"),
+    ("skipped", "skipped"),
 )
 WRONG_UNLESS_ZERO = frozenset({"unmatched", "duplicate", "late", "unexpected"})
 EVIDENCE_COLUMN_WIDTH = 160  # consoles at least this wide show evidence beside a check instead of under it
@@ -79,6 +81,7 @@ def render_terminal(
     _denominators(summary.get("counts", {}), console)
     _latency(summary.get("latency_ns", {}), console)
     _stages(summary.get("latency_ns", {}).get("stage", {}), console)
+    _feed_quality(summary.get("feed_quality"), console)
     _checks(summary.get("checks", []), console)
     _faults(summary.get("faults", []), console)
     _host(summary, console)
@@ -302,6 +305,34 @@ def _stages(stages: Mapping[str, Any], console: Console) -> None:
         ]
         table.add_row(Text(name), *cells, Text(f"{int(figures.get('count') or 0):,}"))
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _feed_quality(quality: Mapping[str, Any] | None, console: Console) -> None:
+    """Each line, what was lost and how it came back, and the distribution of recovery.gap when there is one."""
+    if not quality:
+        return
+    _heading("Feed quality", console)
+    columns, rows = line_rows(quality)
+    if rows and console.width >= NARROW_LATENCY_WIDTH:
+        table = _figures_table("line", columns)
+        for name, cells in rows:
+            table.add_row(Text(name), *(Text(cell, no_wrap=True) for cell in cells))
+        console.print(Padding(table, (0, 0, 0, 2), expand=False))
+    for name, cells in rows if console.width < NARROW_LATENCY_WIDTH else ():
+        text = ", ".join(f"{column} {cell}" for column, cell in zip(columns, cells, strict=True))
+        console.print(Padding(_text(f"line {name}: {text}"), (0, 0, 0, 2)))
+    for name, text in facts(quality):
+        console.print(Padding(_text(f"{name}: {text}"), (0, 0, 0, 2)))
+    figures = quality.get("recovery_ns", {})
+    if not figures.get("count"):
+        return
+    _heading("Recovery", console, "us, from the first drop to LIVE again")
+    cells = [microseconds(figures[point] if supported(figures, point) else None) for point in RECOVERY_POINTS]
+    _by_point(
+        [("recovery.gap", cells, int(figures["count"]))],
+        [POINTS[point] for point in RECOVERY_POINTS],
+        console,
+    )
 
 
 def _checks(checks: Sequence[Mapping[str, str]], console: Console) -> None:

@@ -128,8 +128,8 @@ class RunDirectory:
         tables = (
             {} if any((self.raw / "run").iterdir()) else {name: getattr(data, name) for name in RAW_TABLES}
         )
-        if data.expected_triggers is not None:
-            tables["expected_triggers"] = data.expected_triggers
+        oracle = {"expected_triggers": data.expected_triggers, "skipped_triggers": data.skipped_triggers}
+        tables |= {name: rows for name, rows in oracle.items() if rows is not None}
         for name, rows in tables.items():
             with replacing(self.raw / "run" / f"{name}.npy") as file:
                 np.save(file, rows, allow_pickle=False)
@@ -156,7 +156,7 @@ class RunDirectory:
 
 
 def _events(data: RunData) -> Iterator[dict[str, Any]]:
-    """The lab's own events, the feed's state changes, and what of each fault the lab did not note itself."""
+    """The lab's own events, the feed's state changes and joins, and what of each fault the lab did not note."""
     noted = {event.what for event in data.events if event.kind == "fault"}
     for event in data.events:
         yield {"at_ns": event.at_ns, "kind": event.kind, "what": event.what, "detail": dict(event.detail)}
@@ -164,7 +164,19 @@ def _events(data: RunData) -> Iterator[dict[str, Any]]:
         detail = {"cause": change.cause, "sequence": change.sequence}
         what = f"{change.before} -> {change.after}"
         yield {"at_ns": change.at_ns, "kind": "feed_state", "what": what, "detail": detail}
+    for join in data.engine.joins:
+        skipped = {"sequence": join.sequence, "skipped": join.sequence - join.skipped_from}
+        what = "began with an empty book" if join.emptied else "snapshot joined"
+        yield {"at_ns": join.at_ns, "kind": "feed_join", "what": what, "detail": skipped}
     for fault in data.faults:
+        for number, (first_ns, last_ns) in enumerate(fault.windows if len(fault.windows) > 1 else (), 1):
+            what = f"{fault.name} window {number} of {len(fault.windows)}"
+            yield {
+                "at_ns": first_ns,
+                "kind": "fault",
+                "what": what,
+                "detail": {"lasted_ns": last_ns - first_ns},
+            }
         for step in ("injected", "healed", "detected", "recovered"):
             at_ns, what = getattr(fault, f"{step}_ns"), f"{fault.name} {step}"
             if at_ns and what not in noted:

@@ -66,6 +66,7 @@ def _run(scenario: Scenario, data: RunData, measurement: Measurement) -> dict[st
         "wire_mode": data.engine.wire_mode,
         "late_after_ns": scenario.measure.late_after_ns,
         "pacing_bound_ns": scenario.measure.pacing_bound_ns,
+        "sessions": [dict(vars(session)) for session in data.sessions],
     }
 
 
@@ -91,5 +92,9 @@ def _engine(data: RunData) -> dict[str, Any]:
         "loop": dict(engine.loop),
         "transitions": [dict(vars(transition)) for transition in engine.transitions],
         "transitions_lost": engine.transitions_lost,
+        "episodes_lost": engine.episodes_lost,
+        "joins": [dict(vars(join)) for join in engine.joins],
+        "joins_lost": engine.joins_lost,
+        "recovery": dict(engine.recovery),
         "reason_names": {str(code): name for code, name in engine.reason_names.items()},
     }

@@ -1,7 +1,9 @@
 """Fires a scenario's faults at their triggers, heals them on every way out, and keeps the times.
 
 A fault that waits for a sequence number is looked at every millisecond, one that waits for a time is slept
-for. Faults that the wire itself fires (drop) are armed before the start; their times are the wire's own stamps.
+for. Faults that the wire or the exchange fires by itself are armed: ``arm()`` before the start for those that wait
+for a message, ``start()`` for those that wait for a time, as soon as it is known when publishing begins. Their times
+are the wire's own stamps, or what the exchange wrote down.
 """
 
 from __future__ import annotations
@@ -9,15 +11,36 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lab.faults import Fault, FaultOptions, fault_for
+from lab.faults import (
+    Fault,
+    FaultOptions,
+    Place,
+    Rule,
+    SenderFault,
+    SessionRollOptions,
+    fault_for,
+    sender_index_of,
+    sessions_of,
+)
+from lab.faults.rule import POSITION_SHIFT
 from lab.measure.data import Event, FaultRecord, Transition
 from lab.run.child import Child
-from lab.tap import Tap
+from lab.run.fault_records import (
+    ExchangeAccount,
+    Taken,
+    exchange_account,
+    record_of_injection,
+    record_of_roll,
+    record_of_sender,
+    record_of_wire,
+)
+from lab.tap import Tap, Window
 from lab.topology import Topology
 from lab.topology.wires import WIRES
 
@@ -42,19 +65,37 @@ class Planned:
     injected_ns: int = 0
     healed_ns: int = 0
 
+    @property
+    def waiting(self) -> bool:
+        """True while the lab has still to fire it, or to heal it at a time of its own."""
+        if self.fault.armed or self.healed_ns:
+            return False
+        return not self.injected_ns or self.options.duration_ns() is not None
+
 
 class Nemesis:
     """The hands that faults have in one pass; see ``lab.faults.FaultContext``."""
 
     def __init__(
-        self, options: Sequence[FaultOptions], *, topology: Topology, tap: Tap, engine: Child
+        self,
+        options: Sequence[FaultOptions],
+        *,
+        topology: Topology,
+        tap: Tap,
+        engine: Child,
+        exchange: Child | None = None,
+        seed: int = 0,
     ) -> None:
         self._topology = topology
         self._tap = tap
         self._engine = engine
+        self._exchange = exchange
+        self._seed = seed
+        self._sessions = sessions_of(options)
         self._planned = [Planned(fault_for(option), option) for option in options]
-        self._rules: dict[int, list[tuple[str, int]]] = {}
+        self._rules: dict[int, list[tuple[Place, int]]] = {}
         self._arming = 0
+        self._start_ns = 0
         self._downed: set[str] = set()
         self._paused = False
         self.events: list[Event] = []
@@ -62,7 +103,7 @@ class Nemesis:
     @property
     def waiting(self) -> bool:
         """True while a fault is still to be fired or healed by us."""
-        return any(not planned.fault.armed and planned.healed_ns == 0 for planned in self._planned)
+        return any(planned.waiting for planned in self._planned)
 
     def sleep_ns(self, reached: Reached) -> int:
         """How long nothing will be due; the less the lab wakes, the less it takes from the exchange's core."""
@@ -70,7 +111,7 @@ class Nemesis:
         waits = [IDLE_NS]
         for planned in self._planned:
             trigger: Any = planned.options.at
-            if planned.fault.armed or planned.healed_ns:
+            if not planned.waiting:
                 continue
             if planned.injected_ns:
                 waits.append(planned.injected_ns + (planned.options.duration_ns() or IDLE_NS) - now_ns)
@@ -81,9 +122,17 @@ class Nemesis:
         return max(0, min(waits))
 
     def arm(self) -> None:
-        """Before the start: the faults that the wire fires by itself."""
+        """Before the start: the faults that the wire fires by itself at a message."""
+        self._arm(timed=False)
+
+    def start(self, at_ns: int) -> None:
+        """Once it is known when publishing begins, and before it does: those that the wire fires at a time."""
+        self._start_ns = at_ns
+        self._arm(timed=True)
+
+    def _arm(self, *, timed: bool) -> None:
         for index, planned in enumerate(self._planned):
-            if planned.fault.armed:
+            if planned.fault.armed and (planned.options.at.sequence is None) == timed:
                 self._arming = index
                 planned.fault.inject(self)
 
@@ -91,7 +140,7 @@ class Nemesis:
         """Fires and heals what is due."""
         now_ns = time.monotonic_ns()
         for planned in self._planned:
-            if planned.fault.armed or planned.healed_ns:
+            if not planned.waiting:
                 continue
             if planned.injected_ns == 0:
                 if self._due(planned.options, reached):
@@ -121,7 +170,7 @@ class Nemesis:
         Safe to call twice.
         """
         with ExitStack() as stack:  # the last one first, all of them, and then raises what was raised
-            stack.callback(self._tap.clear_drops)
+            stack.callback(self._tap.clear_rules)
             stack.callback(self._raise_links)
             stack.callback(self.resume_engine)
             for planned in reversed(self._planned):
@@ -135,12 +184,15 @@ class Nemesis:
     def _note(self, kind: str, what: str) -> None:
         self.events.append(Event(at_ns=time.monotonic_ns(), kind=kind, what=what))
 
-    def drop_packets(self, line: str, sequence: int, packets: int) -> None:
-        rule = self._tap.drop(line, sequence=sequence, packets=packets)
-        self._rules.setdefault(self._arming, []).append((line, rule))
+    def impair(self, place: Place, rule: Rule) -> None:
+        index = self._arming
+        fields = rule.fields(
+            place, seed=self._seed, index=index, start_ns=self._start_ns, sessions=self._sessions
+        )
+        self._rules.setdefault(index, []).append((place, self._tap.impair(place, fields)))
 
-    def clear_drops(self, line: str) -> None:
-        self._tap.clear_drops()
+    def clear_rules(self) -> None:
+        self._tap.clear_rules()
 
     def set_link(self, port: str, *, up: bool) -> None:
         self._topology.set_link(self._topology.exchange, WIRES[port].interface, up=up)
@@ -155,28 +207,50 @@ class Nemesis:
             os.kill(self._engine.pid, signal.SIGCONT)
         self._paused = False
 
-    def records(self, transitions: Sequence[Transition]) -> list[FaultRecord]:
-        """What happened; detection and recovery are the engine's own state changes after the injection."""
-        return [self._record(index, planned, transitions) for index, planned in enumerate(self._planned)]
+    def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
+        if self._exchange is not None and self._exchange.alive:
+            self._exchange.send({"do": "recovery", "set": dict(settings)})
 
-    def _record(self, index: int, planned: Planned, transitions: Sequence[Transition]) -> FaultRecord:
-        injected_ns, healed_ns, detail = planned.injected_ns, planned.healed_ns, ""
-        if planned.fault.armed:
-            results = [(line, self._tap.drop_result(line, rule)) for line, rule in self._rules.get(index, [])]
-            fired = [result for _, result in results if result.dropped]
-            injected_ns = min((result.first_drop_ns for result in fired), default=0)
-            healed_ns = max((result.last_drop_ns for result in fired), default=0)
-            detail = ", ".join(f"line {line}: {result.dropped} packets dropped" for line, result in results)
-        elif injected_ns == 0:
-            detail = "its trigger was never reached"
-        lost = [t for t in transitions if injected_ns and t.at_ns >= injected_ns and t.before == "LIVE"]
-        detected_ns = lost[0].at_ns if lost and lost[0].after != "ENDED" else 0
-        back = [t for t in transitions if detected_ns and t.at_ns > detected_ns and t.after == "LIVE"]
-        return FaultRecord(
-            name=planned.fault.name,
-            injected_ns=injected_ns,
-            healed_ns=healed_ns,
-            detected_ns=detected_ns,
-            recovered_ns=back[0].at_ns if back else 0,
-            detail=detail,
-        )
+    def records(self, transitions: Sequence[Transition], exchange: Path | None = None) -> list[FaultRecord]:
+        """What happened; detection and recovery are the engine's own state changes after the injection.
+
+        ``exchange`` is the directory in which the exchange wrote down what it did.
+        """
+        account = exchange_account(exchange)
+        windows = self._tap.windows() if self._rules else []
+        return [
+            self._record(index, planned, windows, account, transitions)
+            for index, planned in enumerate(self._planned)
+        ]
+
+    def _record(
+        self,
+        index: int,
+        planned: Planned,
+        windows: Sequence[Window],
+        account: ExchangeAccount,
+        transitions: Sequence[Transition],
+    ) -> FaultRecord:
+        fault, options = planned.fault, planned.options
+        if isinstance(fault, SenderFault):
+            number = sender_index_of([planned.options for planned in self._planned], index)
+            return record_of_sender(fault.name, self._fields(fault, number), number, account, transitions)
+        if isinstance(options, SessionRollOptions):
+            ordinal = self._sessions.position(options.at.sequence) >> POSITION_SHIFT
+            return record_of_roll(fault.name, ordinal, account, transitions)
+        if fault.on_wire:
+            taken = [
+                Taken(place=place, number=number, result=self._tap.rule_result(place, number))
+                for place, number in self._rules.get(index, [])
+            ]
+            return record_of_wire(fault.name, taken, windows, transitions)
+        return record_of_injection(fault.name, planned.injected_ns, planned.healed_ns, transitions)
+
+    def _fields(self, fault: SenderFault[Any], number: int) -> list[dict[str, int]]:
+        """The rules that the exchange made of its impairment ``number``, one for each line."""
+        return [
+            fault.rule().fields(
+                place, seed=self._seed, index=number, start_ns=self._start_ns, sessions=self._sessions
+            )
+            for place in fault.options.places
+        ]

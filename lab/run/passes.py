@@ -15,13 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UndecidedError
-from lab.faults import FaultOptions
+from lab.faults import FaultOptions, impairs_wire
 from lab.host import Cores, involuntary_switches, steal_ns
 from lab.measure.data import Event, FaultRecord, Transition
+from lab.measure.rows import FEED_LIVE
 from lab.run.child import Child
 from lab.run.faults import Nemesis, Reached
-from lab.run.pages import ExchangePage
-from lab.run.settings import GATEWAY_PORT, LINE_PORT, PassPlan, engine_settings, exchange_settings
+from lab.run.pages import EnginePage, ExchangePage
+from lab.run.settings import (
+    GATEWAY_PORT,
+    LINE_PORT,
+    REQUEST_PORT,
+    SNAPSHOT_PORT,
+    PassPlan,
+    engine_settings,
+    exchange_settings,
+)
 from lab.tap import ProgramCost, Tap, TapCounts
 from lab.topology import Ledger, Topology
 
@@ -31,7 +40,7 @@ READY_SECONDS = 120.0  # a large file is read and packed before the exchange is 
 LEAD_NS = 100_000_000  # from the start command to the first packet
 PROGRESS_NS = 500_000_000
 SETTLE_LOOK_NS = 20_000_000
-SETTLE_NS = 100_000_000  # after the last packet, for the last answers
+SETTLE_NS = 100_000_000  # after the last packet, for the last answers of a feed that is LIVE
 SETTLE_MAX_NS = 3_000_000_000
 RING_RECORDS_MAX = 1 << 24
 FRAME_RECORDS = 1 << 15
@@ -99,12 +108,20 @@ class Pass:
             exchange, ready = self._start_exchange()
             tap, capacity = self._open_tap(ready)
             engine = self._start_engine(tap, ready)
-            nemesis = Nemesis(self.faults, topology=self.topology, tap=tap, engine=engine)
+            nemesis = Nemesis(
+                self.faults,
+                topology=self.topology,
+                tap=tap,
+                engine=engine,
+                exchange=exchange,
+                seed=self.plan.seed,
+            )
             self.stack.callback(nemesis.heal)
             nemesis.arm()
             cpus = {self.cores.engine, self.cores.exchange}
             stolen_ns = steal_ns(cpus)
             started_ns = time.monotonic_ns() + LEAD_NS
+            nemesis.start(started_ns)
             exchange.send({"do": "start", "at_ns": started_ns})
             self.note("started", at_ns=started_ns, **{"pass": self.plan.name})
             self._watch(exchange, engine, tap, nemesis, started_ns=started_ns, ready=ready)
@@ -121,7 +138,7 @@ class Pass:
                 started_ns=started_ns,
                 tap=tap.counts(),
                 tap_capacity=capacity,
-                faults=nemesis.records(self._transitions()),
+                faults=nemesis.records(self._transitions(), self.directory / "exchange"),
                 events=tuple(self.events),
                 engine_exit=exit_code,
                 engine_stderr=engine.stderr_tail(),
@@ -164,7 +181,10 @@ class Pass:
             frame_capacity=FRAME_RECORDS,
             directory=self.directory,
             stamping=self.plan.stamping,
-            impairing=any(fault.do == "drop" for fault in self.faults),
+            request_port=REQUEST_PORT,
+            snapshot_port=SNAPSHOT_PORT,
+            sessions=[str(name) for name in ready["sessions"]],
+            impairing=impairs_wire(self.faults),
             profiling=self.plan.profiling,
         )
         self.stack.callback(tap.close)
@@ -208,6 +228,8 @@ class Pass:
         """Sleeps through the traffic: shows progress, fires faults, empties rings that fill up."""
         page = ExchangePage(self.scratch / f"{self.plan.name}-exchange.page")
         self.stack.callback(page.close)
+        engine_page = EnginePage(self.scratch / f"{self.plan.name}-engine.page")
+        self.stack.callback(engine_page.close)
         total = int(ready["messages"])
         deadline_ns = started_ns + int(ready["duration_ns"]) + OVERDUE_NS
         shown_ns = published_ns = 0
@@ -226,7 +248,8 @@ class Pass:
             if published_ns and not nemesis.waiting:
                 if state.orders != last_orders:
                     last_orders, orders_since_ns = state.orders, now_ns
-                if now_ns - orders_since_ns >= SETTLE_NS or now_ns - published_ns >= SETTLE_MAX_NS:
+                quiet = now_ns - orders_since_ns >= SETTLE_NS and engine_page.read().feed_state == FEED_LIVE
+                if quiet or now_ns - published_ns >= SETTLE_MAX_NS:
                     break
             if now_ns > deadline_ns:
                 raise UndecidedError(
@@ -236,7 +259,7 @@ class Pass:
             sleep_ns = nemesis.sleep_ns(reached)
             if published_ns:
                 time.sleep(min(sleep_ns, SETTLE_LOOK_NS) / 1e9)
-            elif exchange.poll(sleep_ns / 1e9) is not None:
+            elif (said := exchange.poll(sleep_ns / 1e9)) and said["event"] == "published":
                 published_ns = time.monotonic_ns()
                 self.note("published", messages=state.messages)
         self.progress(self.plan.name, total, total)

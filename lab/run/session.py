@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,18 @@ from lab.host import Cores, choose_cores, host_knobs
 from lab.measure.data import (
     ClockInfo,
     EngineReport,
+    Episode,
     ExchangeReport,
     FloorData,
     HostReport,
+    Join,
     RunData,
     TapReport,
     Transition,
 )
+from lab.measure.data import Session as FeedSession
 from lab.measure.rows import DECISIONS, Rows
-from lab.oracle import OracleResult, Reflector, TouchTaker, replay
+from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario
@@ -146,6 +149,11 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
         positions={int(symbol): shares for symbol, shares in raw["positions"].items()},
         transitions=tuple(Transition(**row) for row in raw["transitions"]),
         transitions_lost=raw["transitions_lost"],
+        episodes=tuple(Episode.of(row) for row in raw["feed_episodes"]),
+        episodes_lost=raw["feed"]["episodes"] - len(raw["feed_episodes"]),
+        joins=tuple(Join.of(row) for row in raw["feed_joins"]),
+        joins_lost=raw["recovery"]["joins"] - len(raw["feed_joins"]),
+        recovery=raw["recovery"],
         reason_names={int(code): name for code, name in raw["reason_names"].items()},
         stderr_tail=result.engine_stderr,
     )
@@ -162,7 +170,14 @@ def exchange_report(result: PassResult) -> ExchangeReport:
         counters={**raw["gateway"], **raw["published"], "late_max_ns": raw["loop"]["late_max_ns"]},
         loop_stall_max_ns=max(stall["max_ns"] for stall in stalls),
         loop_stall_count=sum(stall["count"] for stall in stalls),
+        recovery=raw.get("recovery") or {},
     )
+
+
+def sessions_of(result: PassResult) -> tuple[FeedSession, ...]:
+    """The feed's sessions; none when there was only one, whose positions are plain sequences."""
+    rows = json.loads((result.exchange / "exchange.json").read_text())["sessions"]
+    return tuple(FeedSession.of(row) for row in rows) if len(rows) > 1 else ()
 
 
 def host_report(result: PassResult, engine: EngineReport, exchange: ExchangeReport) -> HostReport:
@@ -175,8 +190,10 @@ def host_report(result: PassResult, engine: EngineReport, exchange: ExchangeRepo
     )
 
 
-def ask_oracle(scenario: Scenario, result: PassResult) -> OracleResult:
-    """Replays what was published through the independent book and strategy."""
+def ask_oracle(
+    scenario: Scenario, result: PassResult, *, sessions: Sequence[FeedSession], joins: Sequence[Join]
+) -> OracleResult:
+    """Replays what was published through the independent book and strategy, which begin anew where the engine did."""
     parameters = scenario.engine.parameters
     strategy: TouchTaker | Reflector = (
         Reflector(every=parameters.every)
@@ -188,7 +205,19 @@ def ask_oracle(scenario: Scenario, result: PassResult) -> OracleResult:
         )
     )
     stream = (result.exchange / "messages.itch").read_bytes()
-    return replay(stream, first_sequence=int(result.ready["first_sequence"]), strategy=strategy)
+    return replay(
+        stream,
+        first_sequence=int(result.ready["first_sequence"]),
+        strategy=strategy,
+        sessions=[
+            SessionRange(first_position=one.first_position, last_position=one.last_position)
+            for one in sessions
+        ],
+        resets=[
+            Reset(position=join.sequence, skipped_from=join.skipped_from, empties_book=join.emptied)
+            for join in joins
+        ],
+    )
 
 
 def agreed_book(exchange: Rows, oracle: OracleResult) -> Rows | None:
@@ -205,7 +234,8 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         raise UndecidedError("the exchange published nothing", where=str(directory))
     taps = market_rows(directory / "market_taps.bin")
     arrivals = order_arrivals(directory / "order_frames.bin")
-    oracle = ask_oracle(scenario, result)
+    sessions = sessions_of(result)
+    oracle = ask_oracle(scenario, result, sessions=sessions, joins=engine.joins)
     alive = engine.alive
     return RunData(
         packets=packets,
@@ -224,6 +254,9 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         host=host_report(result, engine, exchange),
         started_ns=result.started_ns,
         expected_triggers=oracle.triggers["sequence"].astype("<u8"),
+        skipped_triggers=oracle.skipped_triggers["sequence"].astype("<u8"),
+        sessions=sessions,
+        message_locates=oracle.locates,
         engine_book=load_rows(result.engine / "book.npy") if alive else None,
         exchange_book=agreed_book(load_rows(result.exchange / "book.npy"), oracle),
         floor=floor,

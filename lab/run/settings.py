@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.faults import exchange_settings_of
 from lab.host import Cores
 from lab.quantities import FrozenModel
 from lab.scenario import Engine, Scenario
-from lab.topology import ORDER_WIRE
+from lab.topology import ORDER_WIRE, RECOVERY_WIRE
 from lab.topology.wires import WIRES
 
 __all__ = [
     "GATEWAY_PORT",
     "LINE_PORT",
+    "REQUEST_PORT",
+    "SNAPSHOT_PORT",
     "PassPlan",
     "engine_settings",
     "exchange_settings",
@@ -24,11 +27,12 @@ __all__ = [
 
 LINE_PORT = 26477
 GATEWAY_PORT = 30001
+REQUEST_PORT = 26478
+SNAPSHOT_PORT = 26479
 GROUPS = {"A": "239.77.1.1", "B": "239.77.2.1"}
 ACCOUNT = {"username": "TAILGT", "password": "TAILGATE"}
 FLOOR_RATE_PER_S = 100_000
 FLOOR_EVERY = 16  # about as many answers as touch_taker gives, so that caches are as warm
-LINE_SILENCE_NS = 3_000_000_000
 DECISIONS_MAX = 1 << 22
 
 
@@ -45,6 +49,7 @@ class PassPlan:
     stamping: bool = True
     profiling: bool = False
     lead_ns: int = 0
+    exchange: dict[str, Any] = field(default_factory=dict)  # what else the exchange is told
 
 
 def plain(model: FrozenModel) -> dict[str, Any]:
@@ -84,7 +89,15 @@ def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
         seed=scenario.seed,
         engine=scenario.engine,
         lead_ns=lead_ns,
+        exchange=exchange_extras(scenario),
     )
+
+
+def exchange_extras(scenario: Scenario) -> dict[str, Any]:
+    """Heartbeats, how the recovery services behave, and the faults that the exchange itself plays."""
+    told = exchange_settings_of(scenario.faults, scenario.seed)
+    behaviour = {**plain(scenario.traffic.recovery), **told.pop("recovery", {})}
+    return {"heartbeat_ns": scenario.traffic.heartbeat_ns, **told, "recovery": behaviour}
 
 
 def floor_plan(scenario: Scenario) -> PassPlan:
@@ -130,7 +143,25 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
             for name, group in GROUPS.items()
         ],
         "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+        **plan.exchange,
+        "recovery": {
+            "address": RECOVERY_WIRE.exchange_address,
+            "request_port": REQUEST_PORT,
+            "snapshot_port": SNAPSHOT_PORT,
+            **ACCOUNT,
+            **plan.exchange.get("recovery", {}),
+        },
     }
+
+
+def recovery_services(engine: Engine) -> dict[str, Any]:
+    """The services that the engine may use."""
+    address = RECOVERY_WIRE.exchange_address
+    offered = {
+        "requests": {"address": address, "port": REQUEST_PORT},
+        "snapshots": {"address": address, "port": SNAPSHOT_PORT, **ACCOUNT},
+    }
+    return {name: offered[name] for name in engine.recovery}
 
 
 def engine_settings(
@@ -161,11 +192,11 @@ def engine_settings(
             for name, group in GROUPS.items()
         ],
         "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+        "recovery": recovery_services(engine),
         "feed": {
             "session": session,
             "first_sequence": first_sequence if engine.feed.start == "first_message" else 0,
-            "hold_back_ns": engine.feed.hold_back_ns,
-            "line_silence_ns": LINE_SILENCE_NS,
+            **{name: value for name, value in plain(engine.feed).items() if name != "start"},
         },
         "book": {"orders": engine.capacity.orders, "levels": engine.capacity.levels},
         "strategy": {"name": engine.strategy, **plain(engine.parameters)},

@@ -8,7 +8,6 @@ from lab.scenario.models import (
     Bursts,
     Capacity,
     Engine,
-    Feed,
     Measure,
     Packing,
     Parameter,
@@ -17,6 +16,7 @@ from lab.scenario.models import (
     StrategyParameters,
     Traffic,
 )
+from lab.scenario.recovery import Feed, Recovery
 from lab.scenario.schema import scenario_schema
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Measure",
     "Packing",
     "Parameter",
+    "Recovery",
     "RiskLimits",
     "Scenario",
     "StrategyParameters",

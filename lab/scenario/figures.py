@@ -2,12 +2,35 @@
 
 <series>.<point>        wire_to_wire.p99, stage.book.p50, pacing_error.max      duration (count: a count)
 <series>.<point>_over_floor   wire_to_wire.p50_over_floor                       ratio to wire_floor.<point>
+recovery.gap.<point>    first packet lost to LIVE again, a sample for each window of each fault; UNKNOWN when nothing
+                        was lost. A loss that was never recovered counts as slower than every other.
+won_by.<A|B>.<point>    how far that line was ahead, of the packets that both brought and it brought first
 counts.<name>           counts.unmatched                                        count
 share.<name>            share.late                                              percent of the triggers
 pacing.within_<2us|10us|100us>   packets of line A that near to their intended time   percent of the packets
 faults.<fired|healed|detected|recovered>                                count
-feed. host. order_flow. risk. exchange. stages. pacing. tap.   known only after the run; _ns is a duration
-named checks            orders_while_blind (count), book_matches_oracle (truth)
+feed_quality.<name>     how good the feed was, by the taps and by the engine's account of itself:
+    lines.<A|B>.<packets_published|packets_seen|lost|duplicates|out_of_order|wins|alone|malformed>    count
+    lines.<A|B>.lost_percent                       percent of the packets published
+    lines.<A|B>.<dropped_by_fault|corrupted_by_fault>                                                 count
+    replies.<packets|messages|harmed_by_fault>     what the recovery port brought                     count
+    skew_ns.<point>                                arrival on B less arrival on A, signed             duration
+    won_by_ns.<A|B>.<point>                        as won_by                                          duration
+    gaps.<count|messages|messages_max|unrestored>  packets that neither line brought                  count
+    gaps.lengths.<1_to_9|10_to_99|100_to_999|1000_up>   gaps of so many messages                      count
+    blind.<count|unrecovered>                      stretches that were not LIVE                       count
+    blind.<total_ns|max_ns>                                                                           duration
+    blind.percent                                  of the time from the first LIVE to the end         percent
+    recovered.<lines|requests|snapshot>            messages that came late, by the way they came      count
+    skipped, unrecovered, session_rolls            messages a snapshot stood for; losses; sessions    count
+    recovery_ns.<point>                            as recovery.gap                                    duration
+    join_ns                                        first packet on the wire to the first LIVE         duration
+    stale_symbols.<max|now|known>                  symbols whose book was not current                 count
+    requests.<sent|timeouts|partial>, requests.exchange.<counter>                                     count
+    snapshots.<started|failed|completed|restarts>, snapshots.exchange.<counter>                       count
+feed. host. order_flow. risk. exchange. stages. pacing. tap.
+                        known only after the run; _ns is a duration, percent a percentage
+named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth)
 """
 
 from __future__ import annotations
@@ -44,6 +67,8 @@ SERIES = (
     "wire_floor",
     *(f"stage.{stage}" for stage in STAGES),
     "recovery.gap",
+    "won_by.A",
+    "won_by.B",
     "takeover",
     "kill",
 )
@@ -59,10 +84,24 @@ COUNTS = (
     "late",
     "cold",
     "unexpected",
+    "skipped",
 )
 SHARES = ("matched", "unmatched", "risk_blocked", "late")
-FREE = ("feed", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap")
+FREE = ("feed", "feed_quality", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap")
 WITHIN = ("within_2us", "within_10us", "within_100us")
+FEED_QUALITY = (
+    *(
+        f"lines.{line}.{name}"
+        for line in "AB"
+        for name in ("lost", "lost_percent", "out_of_order", "duplicates")
+    ),
+    *(f"gaps.{name}" for name in ("count", "messages", "messages_max", "unrestored")),
+    *(f"blind.{name}" for name in ("count", "total_ns", "max_ns", "percent")),
+    *(f"recovered.{way}" for way in ("lines", "requests", "snapshot")),
+    *(f"requests.{name}" for name in ("sent", "timeouts", "partial")),
+    *(f"snapshots.{name}" for name in ("started", "failed", "completed")),
+    *("skew_ns.p50", "skipped", "unrecovered", "session_rolls", "join_ns", "stale_symbols.max"),
+)
 FAULT_STEPS = {"fired": "injected", "healed": "healed", "detected": "detected", "recovered": "recovered"}
 CHECKS: dict[str, Kind] = {
     "orders_while_blind": Kind.COUNT,
@@ -76,6 +115,8 @@ CHECKS: dict[str, Kind] = {
     "engine_alive": Kind.TRUTH,
     "clock": Kind.TRUTH,
     "pacing": Kind.TRUTH,
+    "no_recovery_traffic": Kind.TRUTH,
+    "recovered": Kind.TRUTH,
 }
 
 
@@ -116,14 +157,24 @@ def figure_for(name: str) -> Figure | None:
     if head == "pacing" and tail.startswith("within_"):
         return Figure(name=name, kind=Kind.PERCENT) if tail in WITHIN else None
     if name.split(".")[0] in FREE and head and tail:
-        return Figure(name=name, kind=Kind.DURATION if tail.endswith("_ns") else Kind.COUNT)
+        return Figure(name=name, kind=_free_kind(head, tail))
     return None
+
+
+def _free_kind(head: str, tail: str) -> Kind:
+    """By the unit at the end of a name; the points of a summary (feed_quality.skew_ns.p99) have its unit."""
+    if tail != "count" and any(part.endswith("_ns") for part in head.split(".")):
+        return Kind.DURATION
+    if tail == "percent" or tail.endswith("_percent"):
+        return Kind.PERCENT
+    return Kind.DURATION if tail.endswith("_ns") else Kind.COUNT
 
 
 def _all_names() -> list[str]:
     names = [f"{series}.{point}" for series in SERIES for point in (*POINTS, "count")]
     names += [f"{series}.{point}_over_floor" for series in ("wire_to_wire", "response") for point in POINTS]
     names += [f"faults.{step}" for step in FAULT_STEPS] + [f"pacing.{within}" for within in WITHIN]
+    names += [f"feed_quality.{name}" for name in FEED_QUALITY]
     names += [f"counts.{count}" for count in COUNTS] + [f"share.{share}" for share in SHARES]
     return [*names, *CHECKS, *(f"{free}." for free in FREE)]
 

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ValidationError
 
 from lab.errors import Problem, ScenarioError, UsageError
 from lab.faults import FaultOptions, registered
+from lab.scenario.across import problems_across
 from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
 from lab.scenario.problems import keys_of, problems_of
-from lab.units import UnitError, format_duration_exact, parse_threshold
+from lab.units import UnitError, parse_threshold
 
 __all__ = ["load_frozen", "load_scenario", "load_scenarios"]
 
@@ -151,7 +152,8 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     }
     _head(load, data)
     parts = _sections(load, data, file, base, check_files=check_files)
-    _across(load, parts)
+    for where, message in problems_across(parts.traffic, parts.values.get("engine"), parts.faults):
+        load.add(where, message)
     if not load.problems:
         _assemble(load, data, parts)
     load.problems.sort(key=lambda problem: problem.line)
@@ -353,27 +355,6 @@ def _expect(load: _Load, value: Any) -> None:
         problem = kind_problem(figure, threshold) if figure else None
         if problem:
             load.add(here, problem)
-
-
-def _across(load: _Load, parts: _Parts) -> None:
-    """What only the sections together can say."""
-    traffic = parts.traffic
-    if traffic is None or traffic.kind != "model" or traffic.duration_ns is None:
-        return
-    duration_ns, messages = traffic.duration_ns, traffic.messages or 0
-    if messages == 0:
-        load.add(("traffic", "rate"), "rate x duration is less than one message")
-    if traffic.bursts is not None and traffic.bursts.every_ns >= duration_ns:
-        load.add(("traffic", "bursts", "every"), "the first burst comes after the end of the traffic")
-    for index, fault in parts.faults:
-        here: KeyPath = ("faults", index, "at")
-        time_ns = getattr(fault.at, "time_ns", None)
-        if time_ns is not None and time_ns >= duration_ns:
-            end = format_duration_exact(duration_ns)
-            load.add((*here, "time"), f"after the end of the traffic, which lasts {end}")
-        sequence = fault.at.sequence
-        if sequence is not None and sequence > messages > 0:
-            load.add((*here, "sequence"), f"after the end of the traffic, which has {messages} messages")
 
 
 def _assemble(load: _Load, data: dict[str, Any], parts: _Parts) -> None:

@@ -14,12 +14,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
+from lab.scenario.recovery import Feed, Recovery, Service
 
 __all__ = [
     "Bursts",
     "Capacity",
     "Engine",
-    "Feed",
     "Measure",
     "Packing",
     "Parameter",
@@ -129,6 +129,13 @@ class Traffic(FrozenModel):
         Duration | None,
         Field(alias="gap_max", description="Longer silences of a file or capture are shortened to this."),
     ] = None
+    heartbeat_ns: Annotated[
+        Duration,
+        Field(alias="heartbeat", ge=1_000_000, description="Silence after which a line sends a heartbeat."),
+    ] = 1_000_000_000
+    recovery: Annotated[
+        Recovery, Field(description="Limits and failings of the exchange's recovery services.")
+    ] = Recovery()
 
     @model_validator(mode="before")
     @classmethod
@@ -199,19 +206,6 @@ class RiskLimits(FrozenModel):
     ] = None
 
 
-class Feed(FrozenModel):
-    """Line arbitration."""
-
-    hold_back_ns: Annotated[
-        Duration,
-        Field(alias="hold_back", description="How long a gap on one line waits for the other."),
-    ] = 1_000_000
-    start: Annotated[
-        Literal["first_message", "first_seen"],
-        Field(description="first_message: message 1 must come first; first_seen: join in progress."),
-    ] = "first_message"
-
-
 class Capacity(FrozenModel):
     """Sizes fixed before start; the engine never allocates afterwards."""
 
@@ -237,7 +231,17 @@ class Engine(FrozenModel):
         BeforeValidator(lambda value: {} if value == "default" else value),
         Field(description="Risk limits, or the word default."),
     ] = RiskLimits()
-    feed: Annotated[Feed, Field(description="Line arbitration.")] = Feed()
+    feed: Annotated[Feed, Field(description="Line arbitration, and recovery of what both lines lost.")] = (
+        Feed()
+    )
+    recovery: Annotated[
+        tuple[Service, ...],
+        as_tuple,
+        Field(
+            max_length=2,
+            description="Recovery services the engine may use: requests, snapshots, both (the default) or [].",
+        ),
+    ] = ("requests", "snapshots")
     capacity: Annotated[Capacity, Field(description="Sizes of the book.")] = Capacity()
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lab.faults import registered
-from lab.scenario.models import Engine, Scenario
+from lab.scenario.models import Engine, Scenario, Traffic
 
 __all__ = ["scenario_schema"]
 
@@ -32,6 +32,7 @@ def scenario_schema() -> dict[str, Any]:
     definitions.pop("FaultOptions", None)
     _describe(root, Scenario)
     _describe(definitions["Engine"], Engine)
+    _describe(definitions["Traffic"], Traffic)
     engine["risk"] = {
         "anyOf": [{"const": "default"}, {"$ref": "#/$defs/RiskLimits"}],
         "default": "default",

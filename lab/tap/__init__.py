@@ -1,6 +1,16 @@
 """Wire taps: BPF stamps go in at the wires, arrays of stamped packets and orders come out."""
 
 from lab.tap.order_stream import order_arrivals
-from lab.tap.tap import DropResult, ProgramCost, Tap, TapCounts, market_rows
+from lab.tap.tap import PLACES, ProgramCost, RuleResult, Tap, TapCounts, Window, market_rows, predict
 
-__all__ = ["DropResult", "ProgramCost", "Tap", "TapCounts", "market_rows", "order_arrivals"]
+__all__ = [
+    "PLACES",
+    "ProgramCost",
+    "RuleResult",
+    "Tap",
+    "TapCounts",
+    "Window",
+    "market_rows",
+    "order_arrivals",
+    "predict",
+]

@@ -15,9 +15,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
-#include "lab/tap/tap.h"
-
-enum { DRAIN_BATCH_BYTES = 1 << 20 };
+enum { DRAIN_BATCH_BYTES = 1 << 20, LINKS_MAX = TAP_LINE_COUNT + 3 };
 
 struct tap {
     struct bpf_object *object;
@@ -27,10 +25,10 @@ struct tap {
     struct tap_frame_record *frames;
     size_t market_bytes;
     size_t frame_bytes;
-    int links[3];
+    int links[LINKS_MAX];
+    unsigned link_count;
     int sockets;
     int profiling; /* descriptor that keeps the kernel counting; -1 = none */
-    uint32_t rules[TAP_LINE_COUNT];
     uint64_t skipped[2]; /* claimed slots that a drain found empty: market, frames */
     uint8_t *batch;
 };
@@ -70,7 +68,7 @@ static uint64_t power_of_two(uint64_t least)
     return value;
 }
 
-/* Attaches in native mode from within the interface's namespace; returns the link's descriptor. */
+/* Attaches in native mode from within the interface's namespace and keeps the link. Returns 0 or -errno. */
 static int attach(struct tap *tap, const char *program, int netns, uint32_t ifindex)
 {
     struct bpf_program *found = bpf_object__find_program_by_name(tap->object, program);
@@ -89,9 +87,12 @@ static int attach(struct tap *tap, const char *program, int netns, uint32_t ifin
     }
     if (home >= 0)
         close(home);
-    if (link < 0)
+    if (link < 0) {
         say("attaching the %s tap to interface %u: %s", program, ifindex, strerror(-link));
-    return link;
+        return link;
+    }
+    tap->links[tap->link_count++] = link;
+    return 0;
 }
 
 static void *map_array(struct bpf_map *map, size_t bytes)
@@ -123,10 +124,14 @@ static struct bpf_map *section(struct tap *tap, const char *suffix)
 
 static int configure(struct tap *tap, const struct tap_options *options, uint64_t market, uint64_t frames)
 {
+    uint32_t sessions = options->session_count;
     struct tap_settings settings = {
         .line_ifindex = {options->line_ifindex[0], options->line_ifindex[1]},
         .line_port = {options->line_port[0], options->line_port[1]},
         .gateway_port = options->gateway_port,
+        .request_port = options->request_port,
+        .snapshot_port = options->snapshot_port,
+        .session_count = sessions,
         .stamping = options->stamping,
         .impairing = options->impairing,
         .market_mask = market - 1,
@@ -134,6 +139,14 @@ static int configure(struct tap *tap, const struct tap_options *options, uint64_
     };
     struct bpf_map *constants = section(tap, ".rodata");
     size_t size = 0;
+    if (sessions > TAP_SESSIONS_MAX) {
+        say("%u sessions, at most %u can be told apart", sessions, TAP_SESSIONS_MAX);
+        return -EINVAL;
+    }
+    for (uint32_t i = 0; i < sessions; i++) {
+        memcpy(&settings.session_head[i], options->sessions[i], 8);
+        memcpy(&settings.session_tail[i], options->sessions[i] + 8, 2);
+    }
     if (!constants || !bpf_map__initial_value(constants, &size) || size != sizeof(settings)) {
         say("wire.bpf.o has %zu bytes of settings, expected %zu: rebuild it", size, sizeof(settings));
         return -EINVAL;
@@ -176,17 +189,15 @@ static int load(struct tap *tap, const struct tap_options *options)
         return result;
     tap->sockets = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "engine_sockets"));
 
-    for (unsigned line = 0; line < TAP_LINE_COUNT; line++) {
-        tap->links[line] = attach(tap, "market", options->engine_netns, options->line_ifindex[line]);
-        if (tap->links[line] < 0)
-            return tap->links[line];
-    }
-    if (options->order_ifindex) {
-        tap->links[2] = attach(tap, "order", options->exchange_netns, options->order_ifindex);
-        if (tap->links[2] < 0)
-            return tap->links[2];
-    }
-    return 0;
+    for (unsigned line = 0; line < TAP_LINE_COUNT && !result; line++)
+        result = attach(tap, "market", options->engine_netns, options->line_ifindex[line]);
+    if (!result && options->order_ifindex)
+        result = attach(tap, "order", options->exchange_netns, options->order_ifindex);
+    if (!result && options->reply_ifindex)
+        result = attach(tap, "reply", options->engine_netns, options->reply_ifindex);
+    if (!result && options->request_ifindex)
+        result = attach(tap, "request", options->exchange_netns, options->request_ifindex);
+    return result;
 }
 
 struct tap *tap_open(const struct tap_options *options)
@@ -196,7 +207,7 @@ struct tap *tap_open(const struct tap_options *options)
     libbpf_set_print(keep_last_line);
     if (!tap)
         return NULL;
-    tap->links[0] = tap->links[1] = tap->links[2] = tap->profiling = -1;
+    tap->profiling = -1;
     if (options->profiling)
         tap->profiling = bpf_enable_stats(BPF_STATS_RUN_TIME);
     tap->batch = malloc(DRAIN_BATCH_BYTES);
@@ -215,29 +226,9 @@ int tap_engine_sockets(const struct tap *tap)
     return tap->sockets;
 }
 
-int tap_drop(struct tap *tap, uint32_t line, uint64_t sequence, uint32_t packets)
+struct tap_state *tap_state(struct tap *tap)
 {
-    if (line >= TAP_LINE_COUNT)
-        return -EINVAL;
-    if (tap->rules[line] == TAP_DROP_RULES_MAX)
-        return -ENOSPC;
-    struct tap_drop_rule *rule = &tap->state->drops[line][tap->rules[line]];
-    rule->sequence = sequence;
-    __atomic_store_n(&rule->left, packets, __ATOMIC_RELEASE);
-    return (int)tap->rules[line]++;
-}
-
-void tap_drop_result(const struct tap *tap, uint32_t line, uint32_t index, struct tap_drop_result *result)
-{
-    const struct tap_drop_rule *rule = &tap->state->drops[line][index];
-    *result = (struct tap_drop_result){rule->left, rule->dropped, rule->first_drop_ns, rule->last_drop_ns};
-}
-
-void tap_drop_clear(struct tap *tap)
-{
-    for (unsigned line = 0; line < TAP_LINE_COUNT; line++)
-        for (unsigned rule = 0; rule < TAP_DROP_RULES_MAX; rule++)
-            __atomic_store_n(&tap->state->drops[line][rule].left, 0, __ATOMIC_RELEASE);
+    return tap->state;
 }
 
 static int write_all(int file, const uint8_t *bytes, size_t size)
@@ -308,12 +299,16 @@ void tap_counts(const struct tap *tap, struct tap_counts *counts)
         .frames_lost = most(state->frames.lost, tap->skipped[1]),
         .frames_waiting = state->frames.head - state->frames.tail,
         .not_market_data = {state->not_market_data[0], state->not_market_data[1]},
+        .requests = state->requests,
+        .snapshot_frames = state->snapshot_frames,
+        .windows = state->windows_used,
     };
 }
 
 void tap_program_cost(const struct tap *tap, int program, struct tap_program_cost *cost)
 {
-    const char *name = program == TAP_PROGRAM_ORDER ? "order" : "market";
+    static const char *const names[] = {"market", "order", "reply", "request"};
+    const char *name = program >= 0 && program <= TAP_PROGRAM_REQUEST ? names[program] : "";
     struct bpf_program *found = bpf_object__find_program_by_name(tap->object, name);
     struct bpf_prog_info info = {0};
     uint32_t size = sizeof(info);
@@ -326,9 +321,8 @@ void tap_close(struct tap *tap)
 {
     if (!tap)
         return;
-    for (unsigned i = 0; i < 3; i++)
-        if (tap->links[i] >= 0)
-            close(tap->links[i]);
+    for (unsigned i = 0; i < tap->link_count; i++)
+        close(tap->links[i]);
     if (tap->profiling >= 0)
         close(tap->profiling);
     if (tap->state)

@@ -9,18 +9,26 @@
 
 #include <stdint.h>
 
+#include "lab/tap/tap.h"
+
 struct tap_options {
     const char *object_path;     /* the compiled wire.bpf.o */
     uint32_t line_ifindex[2];    /* engine's ends of lines A and B, inside engine_netns */
     uint16_t line_port[2];       /* UDP destination ports */
     uint32_t order_ifindex;      /* exchange's end of the order wire, inside exchange_netns; 0 = none */
     uint16_t gateway_port;       /* TCP destination port */
+    uint32_t reply_ifindex;      /* engine's end of the recovery wire, inside engine_netns; 0 = none */
+    uint32_t request_ifindex;    /* exchange's end of the recovery wire, inside exchange_netns; 0 = none */
+    uint16_t request_port;       /* UDP port of the re-request server */
+    uint16_t snapshot_port;      /* TCP port of the snapshot service */
+    uint32_t session_count;      /* sessions of the run, in order; none or one: positions are plain numbers */
+    uint8_t sessions[TAP_SESSIONS_MAX][10]; /* padded with blanks, as on the wire */
     int engine_netns;            /* open descriptors of the two network namespaces */
     int exchange_netns;
     uint64_t market_capacity;    /* records, rounded up to a power of two */
     uint64_t frame_capacity;
     uint8_t stamping;            /* 0: hand over only */
-    uint8_t impairing;           /* 1: drop rules are looked at */
+    uint8_t impairing;           /* 1: rules are looked at */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
 };
 
@@ -32,6 +40,9 @@ struct tap_counts {
     uint64_t frames_lost;
     uint64_t frames_waiting;
     uint64_t not_market_data[2]; /* frames passed on untouched, by line */
+    uint64_t requests;           /* re-requests at the exchange's end, dropped ones included */
+    uint64_t snapshot_frames;    /* TCP frames from the snapshot service at the engine's end, likewise */
+    uint64_t windows;            /* windows of rules that took a packet; TAP_WINDOWS_MAX are remembered */
 };
 
 /* What the kernel counted of one program while tap_options.profiling was set. */
@@ -40,14 +51,7 @@ struct tap_program_cost {
     uint64_t run_ns; /* in all runs together */
 };
 
-enum { TAP_PROGRAM_MARKET = 0, TAP_PROGRAM_ORDER = 1 };
-
-struct tap_drop_result {
-    uint32_t left;
-    uint32_t dropped;
-    uint64_t first_drop_ns;
-    uint64_t last_drop_ns;
-};
+enum { TAP_PROGRAM_MARKET = 0, TAP_PROGRAM_ORDER = 1, TAP_PROGRAM_REPLY = 2, TAP_PROGRAM_REQUEST = 3 };
 
 struct tap;
 
@@ -58,10 +62,8 @@ const char *tap_error(void);
 /* Descriptor of the XSKMAP in which the engine puts its sockets (key = line); valid until tap_close(). */
 int tap_engine_sockets(const struct tap *tap);
 
-/* Arms a rule; -ENOSPC when the line has TAP_DROP_RULES_MAX rules already. Returns the rule's index. */
-int tap_drop(struct tap *tap, uint32_t line, uint64_t sequence, uint32_t packets);
-void tap_drop_result(const struct tap *tap, uint32_t line, uint32_t rule, struct tap_drop_result *result);
-void tap_drop_clear(struct tap *tap);
+/* What the programs and the lab share; for rules.h. Valid until tap_close(). */
+struct tap_state *tap_state(struct tap *tap);
 
 /* Appends committed records to the two files and makes room. Returns 0 or -errno.
  * market_file gets struct tap_market_record as is; frame_file gets the first 16 bytes of

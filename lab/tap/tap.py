@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -9,25 +10,33 @@ from types import TracebackType
 from typing import IO, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from lab._lab import ffi, lib
 from lab.errors import MissingError, UsageError
 from lab.measure.rows import MARKET_TAPS, Rows
-from lab.topology import ORDER_WIRE, Topology
+from lab.topology import ORDER_WIRE, RECOVERY_WIRE, Topology
 from lab.topology.wires import WIRES, netns_descriptor
 
-__all__ = ["DropResult", "ProgramCost", "Tap", "TapCounts", "market_rows"]
+__all__ = ["PLACES", "ProgramCost", "RuleResult", "Tap", "TapCounts", "Window", "market_rows", "predict"]
 
 RECORD = np.dtype(
     [("stamp_ns", "<u8"), ("sequence", "<u8"), ("length", "<u4")]
     + [("count", "<u2"), ("line", "u1"), ("flags", "u1")]
 )
 LINES = {"A": 0, "B": 1}
+PLACES = ("A", "B", "recovery", "requests", "snapshot")  # where rules are looked at; tap.h says which end
+SESSION_BYTES = 10
+PROGRAMS = {"market": 0, "order": 1, "reply": 2, "request": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TapCounts:
-    """Records claimed and lost so far, and those a drain would move; frames on A and B that were no market data."""
+    """Records claimed and lost so far, and those a drain would move; frames on A and B that were no market data.
+
+    ``requests`` reached the exchange's end of the recovery wire, ``snapshot_frames`` the engine's end; those that a
+    rule dropped are counted too. ``windows`` of rules took a packet; the tap remembers the first 1024.
+    """
 
     market_records: int
     market_lost: int
@@ -36,6 +45,9 @@ class TapCounts:
     frames_lost: int
     frames_waiting: int
     not_market_data: tuple[int, int]
+    requests: int = 0
+    snapshot_frames: int = 0
+    windows: int = 0
 
     @property
     def lost(self) -> int:
@@ -43,13 +55,28 @@ class TapCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DropResult:
-    """What one drop rule did; stamps are 0 when nothing was dropped."""
+class RuleResult:
+    """What one rule did: data packets in its windows, those of them taken, heartbeats taken; stamps 0 = none."""
 
-    left: int
-    dropped: int
-    first_drop_ns: int
-    last_drop_ns: int
+    seen: int
+    hit: int
+    controls: int
+    windows: int
+    first_hit_ns: int
+    last_hit_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """What window ``number`` (from 1) of one rule took: stamps of its first and last packet, position of the first."""
+
+    place: str
+    rule: int
+    number: int
+    position: int
+    packets: int
+    first_ns: int
+    last_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +93,12 @@ def object_file() -> Any:
 
 
 class Tap:
-    """Stamps lines A and B at the engine's ends and the order wire at the exchange's end.
+    """Stamps lines A and B and replies to re-requests at the engine's ends, and orders at the exchange's end.
 
     ``market_capacity`` and ``frame_capacity`` are ring sizes in records; what does not fit between two drains
     is lost and counted. ``stamping=False`` leaves the hand-over alone, to measure what the tap costs.
+    ``request_port`` 0 leaves the recovery wire alone. ``sessions`` of the run in their order: with more than one,
+    recorded numbers are positions. ``impairing=True`` lets rules take packets off the wires or spoil them.
     """
 
     def __init__(
@@ -81,6 +110,9 @@ class Tap:
         market_capacity: int,
         frame_capacity: int,
         directory: Path,
+        request_port: int = 0,
+        snapshot_port: int = 0,
+        sessions: Sequence[str] = (),
         stamping: bool = True,
         impairing: bool = False,
         profiling: bool = False,
@@ -93,6 +125,16 @@ class Tap:
             options.line_port[index] = line_port
         options.order_ifindex = topology.interface_index(topology.exchange, ORDER_WIRE.interface)
         options.gateway_port = gateway_port
+        if request_port:
+            recovery = RECOVERY_WIRE.interface
+            options.reply_ifindex = topology.interface_index(topology.engine, recovery)
+            options.request_ifindex = topology.interface_index(topology.exchange, recovery)
+            options.request_port, options.snapshot_port = request_port, snapshot_port
+        if len(sessions) > lib.TAP_SESSIONS_MAX:
+            raise UsageError(f"{len(sessions)} sessions in one run", todo="a run takes four; split it")
+        options.session_count = len(sessions)
+        for index, session in enumerate(sessions):
+            ffi.memmove(options.sessions[index], session.ljust(SESSION_BYTES).encode(), SESSION_BYTES)
         options.market_capacity = market_capacity
         options.frame_capacity = frame_capacity
         options.stamping = stamping
@@ -113,6 +155,7 @@ class Tap:
                 install="a kernel with BPF, XDP and veth (5.15 or newer), and root",
                 why=ffi.string(lib.tap_error()).decode(),
             )
+        self._state = lib.tap_state(self._tap)
         try:
             self._market: IO[bytes] = self.market_path.open("wb", buffering=0)
             self._frames: IO[bytes] = self.frame_path.open("wb", buffering=0)
@@ -133,27 +176,49 @@ class Tap:
         """Descriptor of the XSKMAP that the engine inherits."""
         return int(lib.tap_engine_sockets(self._tap))
 
-    def drop(self, line: str, *, sequence: int, packets: int) -> int:
-        """Arms a drop rule and returns its number on that line."""
-        rule = int(lib.tap_drop(self._tap, LINES[line], sequence, packets))
-        if rule < 0:
+    def impair(self, place: str, rule: Mapping[str, int]) -> int:
+        """Arms a rule, given by the fields of ``struct impairment_rule``; returns its number in that place."""
+        number = int(lib.rules_arm(self._state, PLACES.index(place), rule_of(rule)))
+        if number < 0:
             raise UsageError(
-                f"too many drop faults on line {line}", todo="a line takes eight; split the scenario"
+                f"too many faults on {place}", todo=f"it takes {lib.TAP_RULES_MAX}; split the scenario"
             )
-        return rule
+        return number
 
-    def drop_result(self, line: str, rule: int) -> DropResult:
-        result = ffi.new("struct tap_drop_result *")
-        lib.tap_drop_result(self._tap, LINES[line], rule, result)
-        return DropResult(
-            left=result.left,
-            dropped=result.dropped,
-            first_drop_ns=result.first_drop_ns,
-            last_drop_ns=result.last_drop_ns,
+    def rule_result(self, place: str, number: int) -> RuleResult:
+        rule = ffi.new("struct impairment_rule *")
+        if lib.rules_read(self._state, PLACES.index(place), number, rule):
+            raise ValueError(f"no rule {number} was armed on {place}")
+        return RuleResult(
+            seen=rule.seen,
+            hit=rule.hit,
+            controls=rule.controls,
+            windows=rule.windows,
+            first_hit_ns=rule.first_hit_ns,
+            last_hit_ns=rule.last_hit_ns,
         )
 
-    def clear_drops(self) -> None:
-        lib.tap_drop_clear(self._tap)
+    def windows(self) -> list[Window]:
+        """Every window that took a packet, in the order of their first ones, as far as they are remembered."""
+        found = ffi.new("struct tap_window[]", lib.TAP_WINDOWS_MAX)
+        count = lib.rules_windows(self._state, found, lib.TAP_WINDOWS_MAX)
+        return [
+            Window(
+                place=PLACES[window.place],
+                rule=window.rule,
+                number=window.number,
+                position=window.position,
+                packets=window.packets,
+                first_ns=window.first_ns,
+                last_ns=window.last_ns,
+            )
+            for window in found[0:count]
+            if window.packets
+        ]
+
+    def clear_rules(self) -> None:
+        """Every rule sleeps from now on; what they did can still be read."""
+        lib.rules_clear(self._state)
 
     def drain(self) -> None:
         """Moves what the rings hold into the raw files."""
@@ -172,13 +237,15 @@ class Tap:
             frames_lost=counts.frames_lost,
             frames_waiting=counts.frames_waiting,
             not_market_data=(counts.not_market_data[0], counts.not_market_data[1]),
+            requests=counts.requests,
+            snapshot_frames=counts.snapshot_frames,
+            windows=counts.windows,
         )
 
-    def program_cost(self, program: Literal["market", "order"]) -> ProgramCost:
+    def program_cost(self, program: Literal["market", "order", "reply", "request"]) -> ProgramCost:
         """What the kernel counted of one program; zero without ``profiling``."""
-        number = lib.TAP_PROGRAM_ORDER if program == "order" else lib.TAP_PROGRAM_MARKET
         cost = ffi.new("struct tap_program_cost *")
-        lib.tap_program_cost(self._tap, number, cost)
+        lib.tap_program_cost(self._tap, PROGRAMS[program], cost)
         return ProgramCost(runs=cost.runs, run_ns=cost.run_ns)
 
     def close(self) -> None:
@@ -188,6 +255,33 @@ class Tap:
             self._tap = ffi.NULL
             self._market.close()
             self._frames.close()
+
+
+def rule_of(fields: Mapping[str, int]) -> Any:
+    """A ``struct impairment_rule`` with these fields, the others zero."""
+    rule = ffi.new("struct impairment_rule *")
+    for name, value in fields.items():
+        setattr(rule, name, value)
+    return rule
+
+
+def predict(
+    rule: Mapping[str, int], *, positions: ArrayLike, messages: ArrayLike, times_ns: ArrayLike
+) -> NDArray[np.uint32]:
+    """The judgement of the wire, without a wire: for each of these packets of one line, in order, the number (from 1)
+    of the window in which the rule takes it, or 0 when it does not."""
+    at = np.ascontiguousarray(positions, np.uint64)
+    carried, now = np.ascontiguousarray(messages, np.uint32), np.ascontiguousarray(times_ns, np.uint64)
+    taken_in = np.zeros(len(at), np.uint32)
+    lib.rules_predict(
+        rule_of(rule),
+        len(at),
+        ffi.from_buffer("uint64_t[]", at),
+        ffi.from_buffer("uint32_t[]", carried),
+        ffi.from_buffer("uint64_t[]", now),
+        ffi.from_buffer("uint32_t[]", taken_in, require_writable=True),
+    )
+    return taken_in
 
 
 def market_rows(path: Path) -> Rows:

@@ -1,8 +1,11 @@
 /* XDP programs of the lab's wires: stamp, impair, hand over.
  *
- * market: on the engine's end of lines A and B. Stamps every MoldUDP64 packet, applies the drop rules,
- *         and hands the frame to the engine's AF_XDP socket; without one the kernel's stack gets it.
- * order:  on the exchange's end of the order wire. Stamps and copies frames with TCP payload; passes all.
+ * market:   on the engine's end of lines A and B. Stamps every MoldUDP64 packet, asks the rules of the line,
+ *           and hands the frame to the engine's AF_XDP socket; without one the kernel's stack gets it.
+ * order:    on the exchange's end of the order wire. Stamps and copies frames with TCP payload; passes all.
+ * reply:    on the engine's end of the recovery wire. Stamps replies to re-requests as line 2; asks the rules of
+ *           replies and of snapshot frames.
+ * request:  on the exchange's end of the recovery wire. Counts re-requests and asks their rules.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -20,6 +23,8 @@
 
 const volatile struct tap_settings settings = {};
 struct tap_state state;
+
+#include "lab/tap/impair.bpf.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -80,23 +85,50 @@ static __always_inline void stamp_market(__u64 now, __u64 sequence, __u16 count,
     *(volatile __u64 *)&record->stamp_ns = now;
 }
 
-/* True when a rule takes this packet: it reaches the rule's sequence and the rule has packets left. */
-static __always_inline int dropped(__u32 line, __u64 sequence, __u16 count, __u64 now)
+/* A MoldUDP64 number made unique over the sessions of the run. */
+static __always_inline __u64 position_of(const struct mold_header *mold)
 {
-    if (line >= TAP_LINE_COUNT)
-        return 0;
-    for (int i = 0; i < TAP_DROP_RULES_MAX; i++) {
-        struct tap_drop_rule *rule = &state.drops[line][i];
-        if (rule->left == 0 || sequence + count <= rule->sequence)
-            continue;
-        rule->left--;
-        rule->dropped++;
-        if (rule->first_drop_ns == 0)
-            rule->first_drop_ns = now;
-        rule->last_drop_ns = now;
-        return 1;
-    }
-    return 0;
+    __u64 sequence = bpf_be64_to_cpu(mold->sequence), ordinal = TAP_FOREIGN_ORDINAL;
+    if (settings.session_count <= 1)
+        return sequence;
+    __u64 head = *(const __u64 *)mold->session;
+    __u16 tail = *(const __u16 *)(mold->session + 8);
+    for (__u32 i = 0; i < TAP_SESSIONS_MAX; i++)
+        if (i < settings.session_count && head == settings.session_head[i] && tail == settings.session_tail[i])
+            ordinal = i;
+    return ordinal << TAP_POSITION_SHIFT | sequence;
+}
+
+static __always_inline __u16 messages_of(__u16 count)
+{
+    return count == 0xffff ? 0 : count;
+}
+
+static __always_inline __u8 flags_of(__u32 verdict)
+{
+    return verdict == VERDICT_PASS ? 0 : verdict == VERDICT_DROP ? TAP_FLAG_DROPPED : TAP_FLAG_CORRUPTED;
+}
+
+/* Stamps one packet, asks its rules and spoils it; true when it is to be dropped. */
+static __always_inline int stamp_and_impair(struct xdp_md *ctx, const struct udphdr *udp,
+                                            const struct mold_header *mold, __u32 line)
+{
+    __u64 now = bpf_ktime_get_ns();
+    __u64 position = position_of(mold);
+    __u16 count = bpf_ntohs(mold->count);
+    __u32 length = bpf_ntohs(udp->len) - sizeof(*udp);
+    __u32 verdict = judge(line, position, messages_of(count), now);
+    if (settings.stamping)
+        stamp_market(now, position, count, length, line, flags_of(verdict));
+    if (verdict >= VERDICT_CORRUPT && line < TAP_PLACE_COUNT && verdict - VERDICT_CORRUPT < TAP_RULES_MAX)
+        corrupt(ctx, &state.rules[line][verdict - VERDICT_CORRUPT]);
+    return verdict == VERDICT_DROP;
+}
+
+static __always_inline int is_udp(const struct ethhdr *ethernet, const struct iphdr *ip)
+{
+    return ethernet->h_proto == bpf_htons(ETH_P_IP) && ip->ihl == 5 && ip->protocol == IPPROTO_UDP &&
+           !(ip->frag_off & bpf_htons(IP_FRAGMENT));
 }
 
 SEC("xdp")
@@ -109,25 +141,58 @@ int market(struct xdp_md *ctx)
     struct udphdr *udp = (void *)(ip + 1);
     struct mold_header *mold = (void *)(udp + 1);
 
-    if ((void *)(mold + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
-        ip->protocol != IPPROTO_UDP || (ip->frag_off & bpf_htons(IP_FRAGMENT)) || udp->dest != bpf_htons(settings.line_port[line])) {
+    if ((void *)(mold + 1) > end || !is_udp(ethernet, ip) || udp->dest != bpf_htons(settings.line_port[line])) {
         __sync_fetch_and_add(&state.not_market_data[line], 1);
         return XDP_PASS;
     }
-
-    if (settings.stamping || settings.impairing) {
-        __u64 now = bpf_ktime_get_ns();
-        __u64 sequence = bpf_be64_to_cpu(mold->sequence);
-        __u16 count = bpf_ntohs(mold->count);
-        __u32 length = bpf_ntohs(udp->len) - sizeof(*udp);
-        __u16 messages = count == 0xffff ? 0 : count;
-        int take = settings.impairing && messages && dropped(line, sequence, messages, now);
-        if (settings.stamping)
-            stamp_market(now, sequence, count, length, line, take ? TAP_FLAG_DROPPED : 0);
-        if (take)
-            return XDP_DROP;
-    }
+    if ((settings.stamping || settings.impairing) && stamp_and_impair(ctx, udp, mold, line))
+        return XDP_DROP;
     return bpf_redirect_map(&engine_sockets, line, XDP_PASS);
+}
+
+/* Frames of the snapshot's TCP connection have no numbers: their rules go by time and by count. */
+static __always_inline int snapshot_frame(void)
+{
+    __sync_fetch_and_add(&state.snapshot_frames, 1);
+    return judge(TAP_PLACE_SNAPSHOT, 0, 1, bpf_ktime_get_ns()) == VERDICT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp")
+int reply(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    struct ethhdr *ethernet = data;
+    struct iphdr *ip = (void *)(ethernet + 1);
+    struct udphdr *udp = (void *)(ip + 1);
+    struct mold_header *mold = (void *)(udp + 1);
+
+    if ((void *)(udp + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5)
+        return XDP_PASS;
+    if (ip->protocol == IPPROTO_TCP && udp->source == bpf_htons(settings.snapshot_port))
+        return snapshot_frame(); /* TCP's ports lie where UDP's do */
+    if (!is_udp(ethernet, ip) || udp->source != bpf_htons(settings.request_port) || (void *)(mold + 1) > end)
+        return XDP_PASS;
+    if ((settings.stamping || settings.impairing) && stamp_and_impair(ctx, udp, mold, TAP_LINE_RECOVERY))
+        return XDP_DROP;
+    return XDP_PASS;
+}
+
+SEC("xdp")
+int request(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    struct ethhdr *ethernet = data;
+    struct iphdr *ip = (void *)(ethernet + 1);
+    struct udphdr *udp = (void *)(ip + 1);
+    struct mold_header *mold = (void *)(udp + 1);
+
+    if ((void *)(mold + 1) > end || !is_udp(ethernet, ip) || udp->dest != bpf_htons(settings.request_port))
+        return XDP_PASS;
+    __sync_fetch_and_add(&state.requests, 1);
+    __u16 count = bpf_ntohs(mold->count);
+    __u64 position = position_of(mold);
+    __u32 verdict = judge(TAP_PLACE_REQUESTS, position, count ? count : 1, bpf_ktime_get_ns());
+    return verdict == VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
 SEC("xdp")

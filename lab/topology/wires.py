@@ -4,12 +4,17 @@
   a  10.77.1.1/24  ----- line A -----    a  10.77.1.2/24
   b  10.77.2.1/24  ----- line B -----    b  10.77.2.2/24
   o  10.77.3.1/24  ----- orders -----    o  10.77.3.2/24
+  r  10.77.4.1/24  ---- recovery ----    r  10.77.4.2/24
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import fcntl
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +26,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from lab.errors import MissingError, UsageError
 from lab.topology.ledger import Ledger
 
-__all__ = ["ORDER_WIRE", "WIRES", "Topology", "Wire"]
+__all__ = ["ORDER_WIRE", "RECOVERY_WIRE", "WIRES", "Topology", "Wire"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +43,14 @@ WIRES = {
     "A": Wire(name="A", interface="line_a", exchange_address="10.77.1.1", engine_address="10.77.1.2"),
     "B": Wire(name="B", interface="line_b", exchange_address="10.77.2.1", engine_address="10.77.2.2"),
     "order": Wire(name="order", interface="orders", exchange_address="10.77.3.1", engine_address="10.77.3.2"),
+    "recovery": Wire(
+        name="recovery", interface="recovery", exchange_address="10.77.4.1", engine_address="10.77.4.2"
+    ),
 }
 ORDER_WIRE = WIRES["order"]
+RECOVERY_WIRE = WIRES["recovery"]
 PREFIX_BYTES = 24  # netmask of every wire
+SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
 
 class Topology:
@@ -99,6 +109,9 @@ class Topology:
             with self._inside(name):
                 for key in ("all", "default"):
                     Path(f"/proc/sys/net/ipv6/conf/{key}/disable_ipv6").write_text("1\n")
+        # Without it the kernel leaves the checksums of replies open, and never finds that one is wrong.
+        with self._inside(self.exchange):
+            checksum_every_packet(RECOVERY_WIRE.interface)
         for name in (self.exchange, self.engine):
             for wire in WIRES.values():
                 self.set_link(name, wire.interface, up=True)
@@ -160,6 +173,14 @@ class Topology:
     def command(self, namespace: str, *arguments: str) -> list[str]:
         """The command line that runs a program inside a namespace."""
         return ["ip", "netns", "exec", namespace, *arguments]
+
+
+def checksum_every_packet(interface: str) -> None:
+    """Lets the kernel compute the checksums of what leaves the interface of this thread's namespace."""
+    value = ctypes.create_string_buffer(struct.pack("II", ETHTOOL_STXCSUM, 0))
+    request = struct.pack("16sP", interface.encode(), ctypes.addressof(value)).ljust(40, b"\0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCETHTOOL, request)
 
 
 @contextlib.contextmanager

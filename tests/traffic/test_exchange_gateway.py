@@ -15,15 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traffic_reference import OuchClient, add, delete, enter, frame, head
 
-from traffic.bindings import (
-    PROGRESS_BYTES,
-    Exchange,
-    ExchangeOptions,
-    OpenError,
-    PublishedBook,
-    ScheduleOptions,
-    build_schedule,
-)
+from traffic.bindings import PublishedBook, ScheduleOptions, build_schedule
+from traffic.exchange_bindings import PROGRESS_BYTES, Exchange, ExchangeOptions, OpenError
+from traffic.market.sessions import Session
 
 OPEN_NS = 34_200_000_000_000
 MARKET = [
@@ -43,8 +37,9 @@ def make_exchange(*messages: bytes, orders_max: int = 1000, port: int = 0, notif
         ExchangeOptions(
             arena=arena,
             packets=packets,
-            first_sequence=1,
-            session=b"TAILGATE01",
+            sessions=(
+                Session(name=b"TAILGATE01", first_sequence=1, first_message=0, messages=len(messages)),
+            ),
             lines=(),
             gateway_address=socket.inet_aton("127.0.0.1"),
             gateway_port=port,

@@ -30,23 +30,57 @@ static inline int64_t look(struct exchange *exchange, enum exchange_doing doing)
 /* The next packet's headers, made while there is time. */
 static void prepare_next(struct exchange *exchange) {
     const struct exchange_options *options = &exchange->options;
-    if (exchange->next_packet == options->packet_count)
+    if (exchange->next_packet == options->history.packet_count)
         return;
     const struct packet_record *packet = &options->packets[exchange->next_packet];
     for (uint32_t i = 0; i < options->line_count; i++)
-        line_prepare(&exchange->lines[i], packet->first_sequence, packet->count,
+        line_prepare(&exchange->lines[i], packet->first_sequence & HISTORY_SEQUENCE_MASK, packet->count,
                      packet->bytes - MOLDUDP64_HEADER_BYTES, options->sums[exchange->next_packet]);
-    __builtin_prefetch(options->arena + packet->message_offset);
+    __builtin_prefetch(options->history.arena + packet->message_offset);
+}
+
+static void note_held(struct exchange *exchange) {
+    const struct impairer *replies = exchange->services.on ? exchange->services.recovery.options.impairer : NULL;
+    int64_t due_ns = replies ? replies->due_ns : INT64_MAX;
+    for (uint32_t i = 0; i < exchange->options.line_count; i++) {
+        const struct impairer *impairer = exchange->lines[i].impairer;
+        if (impairer && impairer->due_ns < due_ns)
+            due_ns = impairer->due_ns;
+    }
+    exchange->held_due_ns = due_ns;
+}
+
+/* What impairments held back, when it is due. */
+static void release_held(struct exchange *exchange, int64_t now_ns) {
+    if (exchange->services.on && exchange->services.recovery.options.impairer)
+        impairer_release(exchange->services.recovery.options.impairer, now_ns);
+    for (uint32_t i = 0; i < exchange->options.line_count; i++)
+        if (exchange->lines[i].impairer)
+            impairer_release(exchange->lines[i].impairer, now_ns);
+    note_held(exchange);
+    look(exchange, DOING_SEND);
+}
+
+/* The clock of impairments: intended time since the first packet, 0 before. */
+static int64_t rule_clock(const struct exchange *exchange, int64_t at_ns) {
+    return exchange->start_ns && at_ns > exchange->start_ns ? at_ns - exchange->start_ns : 0;
 }
 
 static void send_packet(struct exchange *exchange, struct packet_record *packet) {
-    const uint8_t *blocks = exchange->options.arena + packet->message_offset;
+    const uint8_t *blocks = exchange->options.history.arena + packet->message_offset;
+    uint32_t bytes = packet->bytes - MOLDUDP64_HEADER_BYTES;
     for (uint32_t i = 0; i < exchange->options.line_count; i++) {
         int64_t now_ns = look(exchange, i ? DOING_SEND : DOING_WAIT);
-        bool sent = line_send(&exchange->lines[i], blocks, packet->bytes - MOLDUDP64_HEADER_BYTES);
-        packet->sent_ns[i] = sent ? now_ns : 0;
+        struct line *line = &exchange->lines[i];
+        if (__builtin_expect(line->impairer != NULL, 0)) {
+            line_publish(line, blocks, bytes, packet->first_sequence, packet->count, exchange->next_packet,
+                         rule_clock(exchange, packet->intended_ns), now_ns);
+            note_held(exchange);
+        } else {
+            packet->sent_ns[i] = line_send(line, blocks, bytes) ? now_ns : 0;
+        }
         exchange->line_heard_ns[i] = now_ns;
-        exchange->progress->send_errors[i] = exchange->lines[i].errors;
+        exchange->progress->send_errors[i] = line->errors;
         if (i == 0 && now_ns - packet->intended_ns > exchange->counters.late_max_ns)
             exchange->counters.late_max_ns = now_ns - packet->intended_ns;
     }
@@ -54,7 +88,7 @@ static void send_packet(struct exchange *exchange, struct packet_record *packet)
 
 /* The book and the gateway's market time follow what was sent. */
 static void follow(struct exchange *exchange, const struct packet_record *packet) {
-    const uint8_t *block = exchange->options.arena + packet->message_offset;
+    const uint8_t *block = exchange->options.history.arena + packet->message_offset;
     for (uint32_t i = 0; i < packet->count; i++) {
         uint32_t length = load_be16(block);
         published_book_apply(exchange->options.book, block + 2, length);
@@ -62,9 +96,11 @@ static void follow(struct exchange *exchange, const struct packet_record *packet
             exchange->gateway.market_ns = load_be48(block + 2 + 5);
         block += 2 + length;
     }
-    exchange->next_sequence = packet->first_sequence + packet->count;
+    exchange->next_position = packet->first_sequence + packet->count;
+    exchange->history.published += packet->count;
+    exchange->history.published_bytes = (uint64_t)(block - exchange->options.history.arena);
     exchange->gateway.market_at_ns = packet->intended_ns;
-    exchange->gateway.published_sequence = exchange->next_sequence - 1;
+    exchange->gateway.published_sequence = exchange->next_position - 1;
     exchange->progress->published_messages += packet->count;
     exchange->progress->published_packets++;
     exchange->progress->last_intended_ns = packet->intended_ns;
@@ -76,26 +112,55 @@ static void notify(const struct exchange *exchange) {
         return;  /* the counter is full: whoever waits is awake anyway */
 }
 
+static void send_control(struct exchange *exchange, uint32_t index, uint16_t count, int64_t now_ns) {
+    struct line *line = &exchange->lines[index];
+    line_prepare(line, exchange->next_position & HISTORY_SEQUENCE_MASK, count, 0, 0);
+    if (line->impairer)
+        line_publish(line, NULL, 0, exchange->next_position, 0, LINE_CONTROL, rule_clock(exchange, now_ns), now_ns);
+    else
+        line_send(line, NULL, 0);
+    exchange->line_heard_ns[index] = now_ns;
+    exchange->progress->send_errors[index] = line->errors;
+}
+
+static void send_end(struct exchange *exchange, int64_t now_ns) {
+    for (uint32_t i = 0; i < exchange->options.line_count; i++)
+        send_control(exchange, i, MOLDUDP64_END_OF_SESSION, now_ns);
+}
+
+static void begin_session(struct exchange *exchange, uint32_t ordinal) {
+    const struct history_options *history = &exchange->options.history;
+    const struct history_session *session = &history->sessions[ordinal];
+    exchange->ordinal = ordinal;
+    exchange->next_position = history_position(ordinal, session->first_sequence);
+    exchange->roll_at =
+        ordinal + 1 < history->session_count ? history->sessions[ordinal + 1].first_message : UINT64_MAX;
+    for (uint32_t i = 0; i < exchange->options.line_count; i++)
+        line_session(&exchange->lines[i], session->name);
+}
+
+static void roll_session(struct exchange *exchange) {
+    if (exchange->options.history.sessions[exchange->ordinal + 1].end_previous)
+        for (uint32_t end = 0; end < exchange->options.ends; end++)
+            send_end(exchange, look(exchange, DOING_SEND));
+    begin_session(exchange, exchange->ordinal + 1);
+}
+
 static void publish_next(struct exchange *exchange) {
     struct packet_record *packet = &exchange->options.packets[exchange->next_packet];
     send_packet(exchange, packet);
     look(exchange, DOING_SEND);
     follow(exchange, packet);
     exchange->next_packet++;
+    if (exchange->history.published == exchange->roll_at)
+        roll_session(exchange);
     prepare_next(exchange);
     int64_t now_ns = look(exchange, DOING_BOOK);
-    if (exchange->next_packet == exchange->options.packet_count) {
+    if (exchange->next_packet == exchange->options.history.packet_count) {
         exchange->counters.published_ns = now_ns;
         exchange->progress->state = EXCHANGE_IDLE;
         notify(exchange);
     }
-}
-
-static void send_control(struct exchange *exchange, uint32_t line, uint16_t count, int64_t now_ns) {
-    line_prepare(&exchange->lines[line], exchange->next_sequence, count, 0, 0);
-    line_send(&exchange->lines[line], NULL, 0);
-    exchange->line_heard_ns[line] = now_ns;
-    exchange->progress->send_errors[line] = exchange->lines[line].errors;
 }
 
 static void keep_lines_alive(struct exchange *exchange, int64_t now_ns) {
@@ -109,10 +174,19 @@ static void keep_lines_alive(struct exchange *exchange, int64_t now_ns) {
 }
 
 static void serve_orders(struct exchange *exchange, int64_t now_ns) {
-    order_port_poll(&exchange->gateway.port, now_ns);
+    soup_port_poll(&exchange->gateway.port, now_ns);
     exchange->progress->orders_received = exchange->gateway.counters.orders;
     exchange->counters.polls++;
     exchange->polled_ns = look(exchange, DOING_ORDERS);
+}
+
+static void serve(struct exchange *exchange, int64_t due_ns) {
+    int64_t now_ns = exchange->looked_ns;
+    if (!exchange->services.on || !services_serve(&exchange->services, exchange->gateway.market_ns, due_ns - now_ns,
+                                                  now_ns, rule_clock(exchange, now_ns)))
+        return;
+    note_held(exchange);
+    look(exchange, DOING_SERVICES);
 }
 
 /* When the next packet is to be sent, ahead of its intended time by the lead; far away while there is none. */
@@ -130,7 +204,7 @@ static int64_t next_due_ns(struct exchange *exchange) {
 }
 
 static void run(struct exchange *exchange) {
-    int64_t due_ns = INT64_MAX;
+    int64_t due_ns = next_due_ns(exchange);
     while (!atomic_load_explicit(&exchange->command_stop, memory_order_relaxed)) {
         if (due_ns == INT64_MAX)
             due_ns = next_due_ns(exchange);
@@ -139,26 +213,32 @@ static void run(struct exchange *exchange) {
         if (now_ns >= due_ns && !starved) {
             exchange->options.packets[exchange->next_packet].intended_ns = due_ns + exchange->options.lead_ns;
             publish_next(exchange);
-            due_ns = INT64_MAX;
+            due_ns = next_due_ns(exchange);
+            serve(exchange, due_ns);
         } else if (now_ns - exchange->polled_ns >= EXCHANGE_POLL_EVERY_NS &&
                    (due_ns - now_ns >= EXCHANGE_SLACK_NS || starved)) {
             exchange->counters.polls_forced += due_ns - now_ns < EXCHANGE_SLACK_NS;
             serve_orders(exchange, now_ns);
             if (due_ns - now_ns > 2 * EXCHANGE_SLACK_NS)
                 keep_lines_alive(exchange, now_ns);
+            serve(exchange, due_ns);
         }
+        if (now_ns >= exchange->held_due_ns)
+            release_held(exchange, now_ns);
     }
 }
 
-static void end_session(struct exchange *exchange) {
-    for (int round = 0; round < EXCHANGE_ENDS; round++) {
-        int64_t now_ns = clock_ns();
-        for (uint32_t i = 0; i < exchange->options.line_count; i++)
-            send_control(exchange, i, MOLDUDP64_END_OF_SESSION, now_ns);
-        while (clock_ns() - now_ns < EXCHANGE_END_EVERY_NS)
-            ;
+static void end_run(struct exchange *exchange) {
+    for (uint32_t i = 0; i < exchange->options.line_count; i++)
+        if (exchange->lines[i].impairer)
+            impairer_flush(exchange->lines[i].impairer);
+    for (uint32_t end = 0; end < exchange->options.ends; end++) {
+        int64_t now_ns = look(exchange, DOING_WAIT);
+        send_end(exchange, now_ns);
+        while (look(exchange, DOING_WAIT) - now_ns < EXCHANGE_END_EVERY_NS)
+            serve(exchange, INT64_MAX);
     }
-    order_port_close(&exchange->gateway.port);
+    soup_port_close(&exchange->gateway.port);
 }
 
 static void *thread_main(void *argument) {
@@ -171,34 +251,49 @@ static void *thread_main(void *argument) {
     }
     exchange->looked_ns = exchange->polled_ns = clock_ns();
     run(exchange);
-    end_session(exchange);
+    end_run(exchange);
     exchange->progress->state = EXCHANGE_STOPPED;
     notify(exchange);
     return NULL;
+}
+
+static int open_all(struct exchange *exchange, char *error, uint32_t error_size) {
+    struct exchange_options *options = &exchange->options;
+    int outcome = 0;
+    for (uint32_t i = 0; i < options->line_count && outcome == 0; i++) {
+        options->lines[i].packets = options->packets;
+        options->lines[i].index = i;
+        outcome = line_open(&exchange->lines[i], &options->lines[i], error, error_size);
+    }
+    if (outcome == 0)
+        outcome = gateway_open(&exchange->gateway, &options->gateway, error, error_size);
+    options->services.recovery.history = options->services.snapshot.history = &exchange->history;
+    if (outcome == 0)
+        outcome = services_open(&exchange->services, &options->services, error, error_size);
+    return outcome;
 }
 
 int exchange_open(struct exchange *exchange, const struct exchange_options *options, char *error,
                   uint32_t error_size) {
     memset(exchange, 0, sizeof *exchange);
     exchange->options = *options;
-    exchange->next_sequence = options->first_sequence;
     exchange->progress = options->progress;
+    exchange->held_due_ns = INT64_MAX;
     memset(exchange->progress, 0, sizeof *exchange->progress);
     exchange->progress->magic = EXCHANGE_PROGRESS_MAGIC;
     exchange->gateway.port.listener = -1;
     for (uint32_t i = 0; i < LINES_MAX; i++)
         exchange->lines[i].socket = -1;
-    int outcome = 0;
-    for (uint32_t i = 0; i < options->line_count && outcome == 0; i++)
-        outcome = line_open(&exchange->lines[i], &options->lines[i], options->session, error, error_size);
-    if (outcome == 0)
-        outcome = gateway_open(&exchange->gateway, &options->gateway, error, error_size);
+    history_init(&exchange->history, &options->history);
+    int outcome = open_all(exchange, error, error_size);
     if (outcome != 0) {
         exchange_close(exchange);
         return outcome;
     }
-    if (options->packet_count && options->packets[0].bytes > MOLDUDP64_HEADER_BYTES + 13)
-        exchange->gateway.market_ns = load_be48(options->arena + options->packets[0].message_offset + 2 + 5);
+    const struct packet_record *first = options->packets;
+    if (options->history.packet_count && first->bytes > MOLDUDP64_HEADER_BYTES + 13)
+        exchange->gateway.market_ns = load_be48(options->history.arena + first->message_offset + 2 + 5);
+    begin_session(exchange, 0);
     prepare_next(exchange);
     return 0;
 }
@@ -223,7 +318,8 @@ void exchange_close(struct exchange *exchange) {
     for (uint32_t i = 0; i < LINES_MAX; i++)
         line_close(&exchange->lines[i]);
     if (exchange->gateway.port.listener >= 0)
-        order_port_close(&exchange->gateway.port);
+        soup_port_close(&exchange->gateway.port);
+    services_close(&exchange->services);
 }
 
 int exchange_die_with_parent(int32_t parent) {

@@ -9,7 +9,10 @@
  * those after it stay as they are: nothing shifts, so that no delay hides (coordinated omission).
  * Between "the intended time is reached" and the send call there is no system call. Orders are looked at only when
  * the next packet is EXCHANGE_SLACK_NS or more away; if that never comes for EXCHANGE_STARVED_NS (a schedule at its
- * limit), once all the same, counted as polls_forced.
+ * limit), once all the same, counted as polls_forced. Services for receivers that lost something have rules of their
+ * own (services.h).
+ * Sessions: when the last message of one is out, its end-of-session packets follow (if wanted) and the next one
+ * begins at once: heartbeats carry its name and number from then on.
  * Stalls: a gap above EXCHANGE_STALL_NS between two looks at the clock, counted by what was being done; those
  * while waiting are the machine taking the core away.
  * Specification: MoldUDP64 1.00 for heartbeats and end of session.
@@ -22,8 +25,10 @@
 #include <stdint.h>
 
 #include "traffic/exchange/gateway.h"
+#include "traffic/exchange/history.h"
 #include "traffic/exchange/line.h"
 #include "traffic/exchange/published_book.h"
+#include "traffic/exchange/services.h"
 #include "traffic/market/schedule.h"
 
 enum {
@@ -31,8 +36,7 @@ enum {
     EXCHANGE_SLACK_NS = 5000,
     EXCHANGE_POLL_EVERY_NS = 8000,
     EXCHANGE_STARVED_NS = 200000,
-    EXCHANGE_ENDS = 3,             /* end-of-session packets on each line */
-    EXCHANGE_END_EVERY_NS = 1000000,
+    EXCHANGE_END_EVERY_NS = 1000000,  /* between end-of-session packets when the run ends */
     EXCHANGE_NAME_BYTES = 11,
 };
 
@@ -43,7 +47,14 @@ enum exchange_state {
     EXCHANGE_STOPPED = 3,
 };
 
-enum exchange_doing { DOING_WAIT = 0, DOING_SEND = 1, DOING_BOOK = 2, DOING_ORDERS = 3, EXCHANGE_DOINGS = 4 };
+enum exchange_doing {
+    DOING_WAIT = 0,
+    DOING_SEND = 1,
+    DOING_BOOK = 2,
+    DOING_ORDERS = 3,
+    DOING_SERVICES = 4,
+    EXCHANGE_DOINGS = 5,
+};
 
 #define EXCHANGE_PROGRESS_MAGIC UINT64_C(0x7461696c67617465)
 
@@ -62,19 +73,18 @@ struct exchange_progress {
 _Static_assert(sizeof(struct exchange_progress) == 80, "ten words, read by others");
 
 struct exchange_options {
-    const uint8_t *arena;
-    struct packet_record *packets;
+    struct history_options history;    /* arena, sessions, packets ... */
+    struct packet_record *packets;     /* ... the same, to be written */
     const uint16_t *sums;
-    uint64_t packet_count;
-    uint64_t first_sequence;
     int64_t heartbeat_ns;
     int64_t lead_ns;                   /* send so much before the intended time: what the way to the wire takes */
-    const uint8_t *session;            /* 10 bytes */
+    uint32_t ends;                     /* end-of-session packets on each line */
     struct line_options lines[LINES_MAX];
     uint32_t line_count;
     int32_t cpu;                       /* -1: anywhere */
     int32_t notify;                    /* eventfd: 1 is added when all is published and when stopped; -1: none */
     struct gateway_options gateway;
+    struct services_options services;  /* `history` is set here */
     struct published_book *book;
     struct exchange_progress *progress;
 };
@@ -92,19 +102,24 @@ struct exchange {
     struct exchange_options options;
     struct exchange_counters counters;
     uint64_t next_packet;
-    uint64_t next_sequence;
+    uint64_t next_position;
+    uint64_t roll_at;                  /* messages published when the next session begins; UINT64_MAX: never */
+    uint32_t ordinal;                  /* of the session */
+    int64_t held_due_ns;               /* impairments hold a packet that is to leave then; INT64_MAX: none */
     int64_t start_ns;
     int64_t looked_ns;                 /* last look at the clock */
     int64_t polled_ns;
     int64_t line_heard_ns[LINES_MAX];  /* last attempt to send */
     struct exchange_progress *progress;
     struct line lines[LINES_MAX];
+    struct history history;
     pthread_t thread;
     int32_t pin_error;                 /* errno, 0: pinned as asked */
     /* Commands, written by another thread. */
     _Alignas(64) _Atomic int64_t command_start_ns;
     _Atomic int32_t command_stop;
     _Alignas(64) struct gateway gateway;
+    struct services services;
 };
 
 /* Open lines and gateway. 0, or -errno with a line in `error`. */

@@ -97,16 +97,16 @@ static uint32_t marketable_shares(const struct gateway *gateway, const struct ou
 }
 
 static void reject(const struct subject *subject, const struct ouch42_enter *enter, uint8_t reason) {
-    struct order_port *port = &subject->gateway->port;
-    order_port_commit(port, ouch42_put_rejected(order_port_message(port), subject->time_ns, subject->token, reason));
+    struct soup_port *port = &subject->gateway->port;
+    soup_port_commit(port, ouch42_put_rejected(soup_port_message(port), subject->time_ns, subject->token, reason));
     copy_row(subject, 'J', enter->shares, enter->price, 0, reason);
     subject->gateway->counters.rejected++;
 }
 
 static void cancel_shares(const struct subject *subject, struct gateway_order *order, uint32_t shares,
                           uint8_t reason) {
-    struct order_port *port = &subject->gateway->port;
-    order_port_commit(port, ouch42_put_canceled(order_port_message(port), subject->time_ns, subject->token, shares,
+    struct soup_port *port = &subject->gateway->port;
+    soup_port_commit(port, ouch42_put_canceled(soup_port_message(port), subject->time_ns, subject->token, shares,
                                                 reason));
     copy_row(subject, 'C', shares, order->price, 0, reason);
     order->open_shares -= shares;
@@ -116,8 +116,8 @@ static void cancel_shares(const struct subject *subject, struct gateway_order *o
 static void accept_order(const struct subject *subject, struct gateway_order *order,
                          const struct ouch42_enter *enter) {
     struct gateway *gateway = subject->gateway;
-    struct order_port *port = &gateway->port;
-    order_port_commit(port, ouch42_put_accepted(order_port_message(port), subject->time_ns, enter,
+    struct soup_port *port = &gateway->port;
+    soup_port_commit(port, ouch42_put_accepted(soup_port_message(port), subject->time_ns, enter,
                                                 subject->reference));
     copy_row(subject, 'A', enter->shares, enter->price, 0, 0);
     gateway->counters.accepted++;
@@ -126,7 +126,7 @@ static void accept_order(const struct subject *subject, struct gateway_order *or
     uint32_t shares = marketable_shares(gateway, enter, subject->symbol, &price);
     if (shares) {
         uint64_t match = ++gateway->match;
-        order_port_commit(port, ouch42_put_executed(order_port_message(port), subject->time_ns, subject->token,
+        soup_port_commit(port, ouch42_put_executed(soup_port_message(port), subject->time_ns, subject->token,
                                                     shares, price, match));
         copy_row(subject, 'E', shares, price, match, 0);
         order->open_shares -= shares;
@@ -153,7 +153,7 @@ static void enter_order(struct gateway *gateway, const struct ouch42_enter *ente
         return;
     }
     if (gateway->orders_used == gateway->options.orders_max ||
-        !order_port_room(&gateway->port, 4, OUCH42_ORDER_BYTES_MAX + OUCH42_CANCELED_BYTES)) {
+        !soup_port_room(&gateway->port, 4, OUCH42_ORDER_BYTES_MAX + OUCH42_CANCELED_BYTES)) {
         gateway->counters.orders_refused++;
         return;
     }
@@ -192,7 +192,7 @@ static void cancel_order(struct gateway *gateway, const struct ouch42_cancel *ca
     if (!order->used)
         return;
     uint32_t keep = cancel->shares > order->executed_shares ? cancel->shares - order->executed_shares : 0;
-    if (keep < order->open_shares && order_port_room(&gateway->port, 1, OUCH42_CANCELED_BYTES))
+    if (keep < order->open_shares && soup_port_room(&gateway->port, 1, OUCH42_CANCELED_BYTES))
         cancel_shares(&subject, order, order->open_shares - keep, 'U');
 }
 
@@ -215,7 +215,7 @@ int gateway_open(struct gateway *gateway, const struct gateway_options *options,
     memset(gateway, 0, sizeof *gateway);
     gateway->options = *options;
     gateway->reference = gateway->match = NUMBERS_FROM;
-    int outcome = order_port_open(&gateway->port, &options->port, error, error_size);
+    int outcome = soup_port_open(&gateway->port, &options->port, error, error_size);
     gateway->port.on_message = on_message;
     gateway->port.context = gateway;
     return outcome;

@@ -1,4 +1,4 @@
-/* The order gateway: OUCH 4.2 over the order port, matched against the published book, with a drop copy.
+/* The order gateway: OUCH 4.2 over a soup port, matched against the published book, with a drop copy.
  *
  * Accepted first; then, if marketable against the book as published so far, executed at once at the opposite touch
  * price for min(shares, shares displayed at the touch). What is left of an immediate-or-cancel order is canceled
@@ -19,7 +19,7 @@
 
 #include <stdint.h>
 
-#include "traffic/exchange/order_port.h"
+#include "traffic/exchange/soup_port.h"
 #include "traffic/exchange/published_book.h"
 #include "traffic/wire/ouch42.h"
 
@@ -69,7 +69,7 @@ struct gateway_counters {
 };
 
 struct gateway_options {
-    struct order_port_options port;
+    struct soup_port_options port;
     struct published_book *book;
     struct gateway_order *orders;   /* zeroed, order_slots of them */
     uint64_t order_slots;           /* a power of two, at least twice orders_max */
@@ -80,7 +80,7 @@ struct gateway_options {
 
 struct gateway {
     struct gateway_options options;
-    struct order_port port;
+    struct soup_port port;
     struct gateway_counters counters;
     uint64_t orders_used;
     uint64_t rows_used;

@@ -12,6 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "traffic/exchange/clock.h"
+#include "traffic/wire/bytes.h"
+
 static int fail(struct line *line, const char *tried, const char *interface, char *error, uint32_t error_size) {
     int cause = errno;
     snprintf(error, error_size, "line on interface %s: %s: %s", interface, tried, strerror(cause));
@@ -21,8 +24,21 @@ static int fail(struct line *line, const char *tried, const char *interface, cha
     return -cause;
 }
 
-int line_open(struct line *line, const struct line_options *options, const uint8_t *session, char *error,
-              uint32_t error_size) {
+/* What the impairer sends, at once or later. */
+static void send_impaired(void *context, uint64_t record, const uint8_t *bytes, uint32_t size) {
+    struct line *line = context;
+    int64_t now_ns = clock_ns();
+    if (send(line->socket, bytes, size, MSG_DONTWAIT) < 0) {
+        line->errors++;
+        line->last_error = errno;
+        return;
+    }
+    line->packets_sent++;
+    if (record != LINE_CONTROL && line->packets[record].sent_ns[line->index] == 0)
+        line->packets[record].sent_ns[line->index] = now_ns;  /* of copies, the first */
+}
+
+int line_open(struct line *line, const struct line_options *options, char *error, uint32_t error_size) {
     int one = 1, buffer_bytes = 1 << 22;
     memset(line, 0, sizeof *line);
     line->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);  /* protocol 0: never receives */
@@ -44,8 +60,18 @@ int line_open(struct line *line, const struct line_options *options, const uint8
     /* A larger buffer only helps: refused is fine. */
     setsockopt(line->socket, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes);
     udp_frame_init(&line->frame, mac, options->source, options->group, options->port, options->port);
-    moldudp64_put(line->mold, session, 0, 0);
+    line->packets = options->packets;
+    line->index = options->index;
+    line->impairer = options->impairer;
+    if (line->impairer) {
+        line->impairer->options.send = send_impaired;
+        line->impairer->options.context = line;
+    }
     return 0;
+}
+
+void line_session(struct line *line, const uint8_t *session) {
+    memcpy(line->mold, session, MOLDUDP64_SESSION_BYTES);
 }
 
 void line_prepare(struct line *line, uint64_t sequence, uint16_t count, uint32_t bytes, uint16_t sum) {
@@ -65,8 +91,20 @@ bool line_send(struct line *line, const uint8_t *blocks, uint32_t bytes) {
         line->last_error = errno;
         return false;
     }
-    line->packets++;
+    line->packets_sent++;
     return true;
+}
+
+void line_publish(struct line *line, const uint8_t *blocks, uint32_t bytes, uint64_t position, uint32_t messages,
+                  uint64_t record, int64_t rule_ns, int64_t now_ns) {
+    struct impairer_piece pieces[3] = {{line->frame.header, UDP_FRAME_HEADER_BYTES},
+                                       {line->mold, MOLDUDP64_HEADER_BYTES},
+                                       {blocks, bytes}};
+    if (!impairer_takes(line->impairer, pieces, position, messages, record, rule_ns, now_ns) &&
+        line_send(line, blocks, bytes) && record != LINE_CONTROL)
+        line->packets[record].sent_ns[line->index] = now_ns;
+    if (messages)
+        impairer_passed(line->impairer, now_ns);
 }
 
 void line_close(struct line *line) {

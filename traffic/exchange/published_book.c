@@ -171,8 +171,20 @@ static struct published_level *level_for(struct published_book *book, struct pub
 
 /* --- the effects of messages --- */
 
+/* Before the order changes, or its place in the pool is used anew: whoever copies the book in pieces has not come to
+ * it yet and wants it as it was. `older` of a copy is the mark of its freeze. */
+static inline void save(struct published_book *book, uint32_t index) {
+    if (__builtin_expect(index - book->freeze_next >= book->freeze_end - book->freeze_next, 1))
+        return;
+    struct published_order *copy = &book->frozen[index];
+    if (copy->older == book->freeze_mark)
+        return;
+    *copy = book->orders[index];
+    copy->older = book->freeze_mark;
+}
+
 static enum published_outcome add(struct published_book *book, uint64_t reference, uint16_t symbol, uint8_t side,
-                                  uint32_t shares, uint32_t price) {
+                                  uint32_t shares, uint32_t price, bool attributed) {
     if ((side != 'B' && side != 'S') || shares == 0)
         return PUBLISHED_MALFORMED;
     uint64_t slot = slot_of(book, reference);
@@ -189,8 +201,10 @@ static enum published_outcome add(struct published_book *book, uint64_t referenc
         book->free_order = book->orders[index - 1].newer;
     else
         index = ++book->orders_used;
+    save(book, index - 1);
     book->orders[index - 1] = (struct published_order){.reference = reference, .shares = shares, .price = price,
-                                                       .older = level->newest, .symbol = symbol, .side = side};
+                                                       .older = level->newest, .entered = book->applied,
+                                                       .symbol = symbol, .side = side, .attributed = attributed};
     if (level->newest)
         book->orders[level->newest - 1].newer = index;
     else
@@ -217,6 +231,7 @@ static void reduce(struct published_book *book, uint64_t slot, uint32_t shares) 
         book->excess_shares += shares - order->shares;
         shares = order->shares;
     }
+    save(book, index - 1);
     order->shares -= shares;
     level->shares -= shares;
     if (order->shares)
@@ -242,7 +257,7 @@ static enum published_outcome replace(struct published_book *book, uint64_t old_
     const struct published_order old = book->orders[book->slots[old_slot] - 1];
     reduce(book, old_slot, old.shares);
     return add(book, load_be64(message + 19), old.symbol, old.side, load_be32(message + 27),
-               load_be32(message + 31));
+               load_be32(message + 31), false);
 }
 
 /* --- stock names --- */
@@ -281,7 +296,7 @@ static enum published_outcome apply(struct published_book *book, const uint8_t *
     case 'F':
         learn_stock(book, message + 24, locate);
         return add(book, load_be64(message + 11), locate, message[19], load_be32(message + 20),
-                   load_be32(message + 32));
+                   load_be32(message + 32), message[0] == 'F');
     case 'E': case 'C': case 'X': case 'D': case 'U':
         break;
     case 'R': case 'H': case 'Y':
@@ -305,6 +320,7 @@ static enum published_outcome apply(struct published_book *book, const uint8_t *
 enum published_outcome published_book_apply(struct published_book *book, const uint8_t *message, uint32_t length) {
     enum published_outcome outcome = length < ITCH50_HEAD_BYTES ? PUBLISHED_MALFORMED : apply(book, message, length);
     book->outcomes[outcome]++;
+    book->applied++;
     return outcome;
 }
 

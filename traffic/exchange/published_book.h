@@ -8,7 +8,8 @@
  * Owner: the thread that applies messages (the exchange loop in a run). The caller gives zeroed memory, sized by
  * published_book_bytes(); nothing is allocated later. Invariants: a level in an array has at least one order; a
  * level's shares are the sum of its orders'; an order has at least one share.
- * Cost: one table probe, a binary search over the side's prices, a memmove when a price appears or goes.
+ * Cost: one table probe, a binary search over the side's prices, a memmove when a price appears or goes, and one
+ * comparison for a snapshot that may be under way.
  * Bytes are checked: short messages and unknown references count and change nothing.
  * Specification: ITCH 5.0, chapter 4.3 to 4.5 (adds, modifications); see published_book_apply().
  */
@@ -40,9 +41,10 @@ struct published_order {
     uint32_t price;      /* 1/10000 dollar */
     uint32_t older;      /* neighbours in the queue, or of the free list; index + 1, 0 for none */
     uint32_t newer;
+    uint32_t entered;    /* messages applied before the one that put it in its queue: rises along every queue */
     uint16_t symbol;     /* stock locate */
     uint8_t side;        /* 'B' or 'S' */
-    uint8_t pad[5];
+    uint8_t attributed;  /* entered by an F: that message has its participant */
 };
 _Static_assert(sizeof(struct published_order) == 32, "two orders a cache line");
 
@@ -69,6 +71,7 @@ struct published_stock {
 
 struct published_book {
     struct published_order *orders;
+    struct published_order *frozen; /* where orders are saved before they change: see published_freeze.h */
     uint32_t *slots;              /* order index + 1, 0 for empty */
     struct published_level *levels;
     struct published_side *sides; /* [symbol * 2 + (side == 'S')] */
@@ -80,6 +83,10 @@ struct published_book {
     uint32_t levels_used;
     uint32_t free_order;
     uint32_t stocks_used;
+    uint32_t freeze_next;         /* orders [freeze_next, freeze_end) are still to be copied; both 0: no freeze */
+    uint32_t freeze_end;
+    uint32_t freeze_mark;
+    uint32_t applied;             /* messages, of any outcome */
     uint32_t free_levels[PUBLISHED_BOOK_LEVEL_CLASSES]; /* place + 1 */
     uint64_t live_orders;
     uint64_t live_orders_peak;

@@ -54,3 +54,15 @@ void udp_frame_set(struct udp_frame *frame, uint16_t bytes, uint16_t payload_sum
     uint16_t sum = (uint16_t)~udp_fold((uint64_t)frame->udp_sum + 2u * udp_bytes + payload_sum);
     store_be16(header + UDP + 6, sum ? sum : 0xFFFF);
 }
+
+void udp_frame_mend(uint8_t *frame, uint16_t bytes) {
+    uint16_t udp_bytes = (uint16_t)(bytes + 8);
+    store_be16(frame + IP + 2, (uint16_t)(udp_bytes + 20));
+    store_be16(frame + IP + 10, 0);
+    store_be16(frame + IP + 10, (uint16_t)~udp_sum(frame + IP, 20));
+    store_be16(frame + UDP + 4, udp_bytes);
+    store_be16(frame + UDP + 6, 0);
+    uint16_t sum = (uint16_t)~udp_fold((uint64_t)udp_sum(frame + IP + 12, 8) + 17 + udp_bytes +
+                                       udp_sum(frame + UDP, udp_bytes));
+    store_be16(frame + UDP + 6, sum ? sum : 0xFFFF);
+}

@@ -29,6 +29,9 @@ void udp_frame_init(struct udp_frame *frame, const uint8_t source_mac[6], uint32
 /* Set lengths and checksums for a payload of `bytes` whose one's complement sum is `payload_sum`. */
 void udp_frame_set(struct udp_frame *frame, uint16_t bytes, uint16_t payload_sum);
 
+/* Lengths and checksums of a whole frame made right for a payload that is `bytes` long now, whatever it is. */
+void udp_frame_mend(uint8_t *frame, uint16_t bytes);
+
 /* One's complement sum of big-endian 16-bit words, folded; an odd last byte is padded with 0. */
 uint16_t udp_sum(const uint8_t *bytes, uint32_t size);
 

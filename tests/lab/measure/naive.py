@@ -43,7 +43,7 @@ def match(packets: Any, taps: Any, decisions: Any, orders: Any, triggers: list[i
     }
     arrivals: dict[tuple[int, int], int] = {}
     for tap in taps:
-        if tap["flags"] & 1 or tap["count"] in (0, END_OF_SESSION):
+        if tap["flags"] & 3 or tap["count"] in (0, END_OF_SESSION):
             continue
         for message in range(int(tap["sequence"]), int(tap["sequence"]) + int(tap["count"])):
             key = (message, int(tap["line"]))
@@ -84,3 +84,17 @@ def match(packets: Any, taps: Any, decisions: Any, orders: Any, triggers: list[i
             )
         )
     return result
+
+
+def covered(packets: Any, taps: Any, line: int) -> list[bool]:
+    """Whether every message of each packet came on ``line``."""
+    arrived = {
+        message
+        for tap in taps
+        if tap["line"] == line and not tap["flags"] & 3 and tap["count"] not in (0, END_OF_SESSION)
+        for message in range(int(tap["sequence"]), int(tap["sequence"]) + int(tap["count"]))
+    }
+    return [
+        all(int(packet["first_sequence"]) + offset in arrived for offset in range(int(packet["count"])))
+        for packet in packets
+    ]

@@ -32,7 +32,7 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
     cut = st.tuples(message, st.sampled_from([0, 1, 2, 3, 0xFFFF]))
     taps = draw(
         st.lists(
-            st.tuples(st.one_of(whole, cut), STAMPS, st.integers(0, 2), st.sampled_from([0, 0, 0, 1])),
+            st.tuples(st.one_of(whole, cut), STAMPS, st.integers(0, 2), st.sampled_from([0, 0, 0, 1, 2])),
             max_size=14,
         )
     )
@@ -91,6 +91,14 @@ def test_matching_agrees_with_a_naive_matcher(world: dict[str, Any]) -> None:
     assert sorted(found.unexpected_orders.tolist()) == sorted(expected.unexpected_orders)
     assert found.unpublished.tolist() == expected.unpublished
     assert found.sent_not_seen.tolist() == expected.sent_not_seen
+
+
+@given(worlds())
+@settings(max_examples=100, deadline=None)
+def test_a_packet_is_covered_when_every_message_came_however_it_was_cut(world: dict[str, Any]) -> None:
+    found = first_arrivals(world["packets"], world["taps"]).covered(world["packets"])
+    for line in range(3):
+        assert found[line].tolist() == naive.covered(world["packets"], world["taps"], line)
 
 
 def one_packet() -> Rows:

@@ -13,6 +13,7 @@ for folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parents
 
 import stored_runs  # noqa: E402
 import synthetic  # noqa: E402
+import synthetic_feed  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,17 @@ def faulty_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Market data without a single trigger, and no floor; with its report."""
     return reported(tmp_path_factory.mktemp("empty"), synthetic.run(packets=50, every=10**6, floor=False))
+
+
+@pytest.fixture(scope="session")
+def lossy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Losses on both lines: re-requested, skipped by a snapshot, and one never recovered; with its report."""
+    losses = [synthetic_feed.Loss(first=first, count=16) for first in range(200, 1_400, 300)]
+    losses += [
+        synthetic_feed.Loss(first=1_500, count=30, way="snapshot"),
+        synthetic_feed.Loss(first=1_900, count=5, way="none"),
+    ]
+    return reported(tmp_path_factory.mktemp("lossy"), synthetic_feed.lossy(synthetic.run(), losses)[0])
 
 
 def reported(root: Path, data: object, *what: object) -> Path:

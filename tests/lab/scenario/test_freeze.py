@@ -36,6 +36,14 @@ def faults(draw: st.DrawFn) -> dict[str, Any]:
         st.sampled_from(
             [
                 {"do": "drop", "lines": ["B"], "packets": 3, "at": {"sequence": 7}},
+                {"do": "drop", "lines": ["requests"], "every": 3, "at": at},
+                {"do": "drop", "gilbert_elliott": {"good_to_bad": 0.001, "bad_to_good": "30%"}, "at": at},
+                {"do": "corrupt", "what": "bits", "amount": 3, "probability": "0.1%", "at": at},
+                {"do": "delay", "by": "50us", "packets": 2, "repeat": {"times": 3, "every": 9}, "at": at},
+                {"do": "reorder", "distance": 2, "together": True, "probability": 0.25, "at": at},
+                {"do": "duplicate", "copies": 2, "for": "1us", "at": {"time": "2us"}},
+                {"do": "refuse_requests", "at": at},
+                {"do": "cut_snapshot", "connections": 2, "after": 5, "at": at},
                 {"do": "pause", "for": "2ms", "at": at},
                 {"do": "link_down", "port": "order", "for": "1500ns", "at": at},
             ]
@@ -56,10 +64,16 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
             "duration": f"{draw(st.integers(1, 100))}s",
             "arrivals": draw(st.sampled_from(["hawkes", "poisson", "even"])),
             "packing": draw(st.integers(1, 1000)),
+            "heartbeat": draw(st.sampled_from(["1ms", "1s"])),
+            "recovery": draw(
+                st.sampled_from([{}, {"loss": "5%", "rate": "1k/s"}, {"snapshot_wrong_sequence": -3}])
+            ),
         },
         "engine": {
             "wire": draw(st.sampled_from(["af_xdp", "kernel"])),
             "risk": {"late_after": draw(DURATIONS)},
+            "feed": draw(st.sampled_from([{}, {"delivery": "best_effort", "retry": "0s", "give_up": "10k"}])),
+            "recovery": ["requests", "snapshots"],
         },
         "faults": draw(st.lists(faults(), max_size=3)),
         "measure": {"wire_floor": draw(st.booleans()), "late_after": draw(DURATIONS)},
@@ -83,7 +97,36 @@ def test_a_frozen_scenario_reads_back_as_the_same_scenario(tmp_path: Path, conte
 def test_a_frozen_scenario_states_every_default() -> None:
     content = yaml.safe_load(freeze(Scenario.model_validate({"title": "T"})))
     assert content["traffic"]["rate"] == "100k/s"
-    assert content["engine"]["feed"] == {"hold_back": "1ms", "start": "first_message"}
+    assert content["engine"]["feed"] == {
+        "hold_back": "1ms",
+        "start": "first_message",
+        "line_silence": "3s",
+        "delivery": "strict",
+        "request_messages": 1024,
+        "request_outstanding": 4,
+        "request_attempts": 5,
+        "request_timeout": "2ms",
+        "give_up": 100_000,
+        "snapshot_attempts": 5,
+        "snapshot_timeout": "2s",
+        "retry": "100ms",
+    }
+    assert content["engine"]["recovery"] == ["requests", "snapshots"]
+    assert content["traffic"]["heartbeat"] == "1s"
+    assert content["traffic"]["recovery"] == {
+        "messages_max": 0,
+        "delay": "0ns",
+        "loss": 0.0,
+        "lose_requests": 0,
+        "refuse": False,
+        "history": 0,
+        "snapshot_cut_connections": 0,
+        "snapshot_cut_after": 100,
+        "snapshot_refuse": False,
+        "snapshot_delay": "0ns",
+        "snapshot_stall": False,
+        "snapshot_wrong_sequence": 0,
+    }
     assert content["measure"]["pacing_bound"] == "50us"
     assert "name" not in content
     assert "path" not in content
@@ -138,6 +181,16 @@ def test_any_text_is_a_document_or_a_problem_and_never_a_crash(text: str) -> Non
         ("host.steal_ns", Kind.DURATION),
         ("faults.fired", Kind.COUNT),
         ("every_message_decoded", Kind.TRUTH),
+        ("recovered", Kind.TRUTH),
+        ("no_recovery_traffic", Kind.TRUTH),
+        ("recovery.gap.p99", Kind.DURATION),
+        ("feed_quality.lines.A.lost", Kind.COUNT),
+        ("feed_quality.lines.B.lost_percent", Kind.PERCENT),
+        ("feed_quality.blind.percent", Kind.PERCENT),
+        ("feed_quality.blind.total_ns", Kind.DURATION),
+        ("feed_quality.skew_ns.p99", Kind.DURATION),
+        ("feed_quality.won_by_ns.A.p50", Kind.DURATION),
+        ("feed_quality.recovery_ns.count", Kind.COUNT),
         ("wire_floor.p50_over_floor", None),
         ("wire_to_wire.p75", None),
         ("counts.nothing", None),

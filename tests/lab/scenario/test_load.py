@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import FeedConfig
 from lab.errors import ScenarioError, UsageError
 from lab.faults import DropOptions, LinkDownOptions, PauseOptions
 from lab.scenario import load_scenario, load_scenarios
+from traffic.config import RecoveryBehaviour
 
 SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios"
 
@@ -144,6 +146,69 @@ def test_problems_of_several_files_are_reported_together(tmp_path: Path) -> None
         ("title: T\nexpect:\n  pacing.within_3us: '> 1%'\n", 3, "no such figure"),
         ("title: T\nexpect:\n  pacing.within_2us: '> 1us'\n", 3, "a percentage"),
         ("title: T\nexpect:\n  faults.broken: 0\n", 3, "no such figure"),
+        ("title: T\nengine:\n  feed: {hold_bak: 1ms}\n", 3, "did you mean hold_back?"),
+        ("title: T\nengine: {feed: {request_outstanding: 9}}\n", 2, "feed.request_outstanding"),
+        ("title: T\nengine: {feed: {retry: 100}}\n", 2, "100 has no unit"),
+        ("title: T\nengine: {recovery: [mail]}\n", 2, "engine.recovery"),
+        ("title: T\ntraffic: {heartbeat: 10us}\n", 2, "traffic.heartbeat"),
+        ("title: T\ntraffic: {recovery: {loss: 110%}}\n", 2, "traffic.recovery.loss"),
+        ("title: T\ntraffic: {recovery: {loss: never}}\n", 2, "'never' is no probability"),
+        ("title: T\nfaults:\n  - {do: drop, at: {sequence: 1}}\n", 3, "say how many packets"),
+        (
+            "title: T\nfaults:\n  - do: drop\n    packets: 9\n    at: {sequence: 1}\n"
+            "    repeat: {times: 2, every: 8}\n",
+            3,
+            "is not over",
+        ),
+        (
+            "title: T\nfaults:\n  - do: drop\n    packets: 9\n    at: {sequence: 1}\n"
+            "    repeat: {times: 100, every: 10k}\n",
+            6,
+            "the last time is message 990001",
+        ),
+        (
+            "title: T\nengine: {recovery: []}\nfaults:\n  - {do: refuse_requests, at: {time: 0s}}\n",
+            4,
+            "harms requests, which engine.recovery leaves out",
+        ),
+        (
+            "title: T\nengine: {recovery: [requests]}\nfaults:\n  - do: drop\n    lines: [A, snapshot]\n"
+            "    for: 1ms\n    at: {time: 0s}\n",
+            4,
+            "harms snapshots",
+        ),
+        (
+            "title: T\nfaults:\n" + 9 * "  - {do: drop, lines: [B], packets: 1, at: {sequence: 1}}\n",
+            11,
+            "B takes at most 8 faults",
+        ),
+        (
+            "title: T\nfaults:\n" + 9 * "  - {do: delay, by: 1us, packets: 1, at: {sequence: 1}}\n",
+            11,
+            "the exchange takes at most 8 faults",
+        ),
+        (
+            "title: T\nfaults:\n"
+            + "".join(f"  - {{do: session_roll, at: {{sequence: {n}}}}}\n" for n in range(5, 9)),
+            6,
+            "at most 4 sessions",
+        ),
+        (
+            "title: T\nfaults:\n" + 2 * "  - {do: session_roll, at: {sequence: 9}}\n",
+            4,
+            "a session begins with this message already",
+        ),
+        (
+            "title: T\nfaults:\n  - {do: session_roll, at: {sequence: 1}}\n",
+            3,
+            "begins with this message already",
+        ),
+        (
+            "title: T\nfaults:\n  - do: session_roll\n    at: {sequence: 9}\n    session: TAILGATE01\n",
+            5,
+            "is called TAILGATE01 already",
+        ),
+        ("title: T\nexpect:\n  feed_quality.lines.A.lost_percent: '< 1ms'\n", 3, "a percentage"),
         ("title: T\nengine: {strategy: reflector}\nexpect: {book_matches_oracle: true}\n", 1, "cannot hold"),
     ],
 )
@@ -152,6 +217,75 @@ def test_each_mistake_names_its_line(tmp_path: Path, text: str, line: int, said:
     assert len(found) == 1, found
     assert found[0].startswith(f"one.yaml:{line}: " if line else "one.yaml: ")
     assert said in found[0]
+
+
+FEED = """\
+title: T
+parameters: {attempts: {help: How often., default: "7"}}
+traffic:
+  heartbeat: 50ms
+  recovery:
+    messages_max: 20
+    rate: 2k/s
+    delay: 30us
+    loss: 5%
+    lose_requests: 3
+    history: 10k
+    snapshot_cut_connections: 2
+    snapshot_cut_after: 50
+    snapshot_delay: 1ms
+    snapshot_wrong_sequence: -4
+engine:
+  recovery: [snapshots]
+  feed:
+    hold_back: 20us
+    line_silence: 100ms
+    delivery: best_effort
+    request_messages: 2k
+    request_outstanding: 8
+    request_attempts: "${attempts}"
+    request_timeout: 500us
+    give_up: 50k
+    snapshot_attempts: 2
+    snapshot_timeout: 1s
+    retry: 0s
+"""
+
+
+def test_recovery_is_read_into_the_names_that_engine_and_exchange_have(tmp_path: Path) -> None:
+    scenario = load_scenario(write(tmp_path, FEED))
+    feed, recovery = scenario.engine.feed, scenario.traffic.recovery
+    assert scenario.engine.recovery == ("snapshots",)
+    policy = {name: getattr(feed, name) for name in type(feed).model_fields if name != "start"}
+    assert FeedConfig(**policy).model_dump() == {
+        **FeedConfig().model_dump(),
+        "hold_back_ns": 20_000,
+        "line_silence_ns": 100_000_000,
+        "delivery": "best_effort",
+        "request_messages_max": 2_000,
+        "request_outstanding_max": 8,
+        "request_attempts": 7,
+        "request_timeout_ns": 500_000,
+        "give_up_messages": 50_000,
+        "snapshot_attempts": 2,
+        "snapshot_timeout_ns": 1_000_000_000,
+        "retry_ns": 0,
+    }
+    assert scenario.traffic.heartbeat_ns == 50_000_000
+    told = {name: getattr(recovery, name) for name in type(recovery).model_fields}
+    assert RecoveryBehaviour(**told).model_dump() == {
+        **RecoveryBehaviour().model_dump(),
+        "messages_max": 20,
+        "rate_per_s": 2_000,
+        "delay_ns": 30_000,
+        "loss": 0.05,
+        "lose_requests": 3,
+        "history_messages": 10_000,
+        "snapshot_cut_connections": 2,
+        "snapshot_cut_after": 50,
+        "snapshot_delay_ns": 1_000_000,
+        "snapshot_wrong_sequence": -4,
+    }
 
 
 def test_a_deep_or_endless_file_is_refused_and_not_followed(tmp_path: Path) -> None:

@@ -7,123 +7,24 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from namespace_sockets import ETH_P_ALL, PACKET_OUTGOING, packet_socket, socket_inside
+from namespace_sockets import socket_inside
+from wire_bench import END_OF_SESSION, GATEWAY, PORT, SECONDS, bench, datagram, fields, frame, tagged, waited
 
-from lab.errors import MissingError, UsageError
-from lab.tap import Tap, market_rows, order_arrivals
+from lab.errors import MissingError
+from lab.faults.rule import Action, Rule
+from lab.tap import market_rows, order_arrivals
 from lab.topology import Topology
 from lab.topology.wires import WIRES
 
 pytestmark = pytest.mark.privileged
 
-PORT, GATEWAY = 26_477, 30_001
-SECONDS = 5.0
-END_OF_SESSION = 0xFFFF
-DROPPED = 1
-Row = tuple[int, int, int, int, int]  # line, sequence, count, length, flags
-
-
-def datagram(sequence: int, count: int = 1, size: int = 36) -> bytes:
-    blocks = b"" if count == END_OF_SESSION else (struct.pack(">H", size) + bytes(size)) * count
-    return b"TAILGATE01" + struct.pack(">QH", sequence, count) + blocks
-
-
-def frame(
-    payload: bytes, *, port: int = PORT, protocol: int = 17, fragment: int = 0x4000, ihl: int = 5
-) -> bytes:
-    """A multicast frame; ``fragment`` is the IP header's flags and offset, ``ihl`` its length in words."""
-    udp = struct.pack(">HHHH", 5_000, port, 8 + len(payload), 0)
-    head = (0x40 | ihl, 0, 4 * ihl + len(udp) + len(payload), 1, fragment, 8, protocol, 0)
-    ip = struct.pack(">BBHHHBBH", *head) + bytes([10, 77, 1, 1, 239, 77, 1, 1]) + bytes(4 * ihl - 20)
-    return b"\x01\x00\x5e\x4d\x01\x01" + bytes(6) + b"\x08\x00" + ip + udp + payload
-
-
-def tagged(data: bytes) -> bytes:
-    return data[:12] + b"\x81\x00\x00\x05" + data[12:]
-
-
 ARP = b"\xff" * 6 + bytes(6) + b"\x08\x06" + bytes(46)
-
-
-class Bench:
-    """Taps with a sender at the exchange's and a receiver at the engine's end of both lines."""
-
-    def __init__(self, topology: Topology, tap: Tap) -> None:
-        self.tap = tap
-        wires = (WIRES["A"].interface, WIRES["B"].interface)
-        self.senders = [packet_socket(topology.exchange, name) for name in wires]
-        self.receivers = [packet_socket(topology.engine, name, ETH_P_ALL) for name in wires]
-        self.sent = 0
-
-    def close(self) -> None:
-        for each in (*self.senders, *self.receivers):
-            each.close()
-
-    def send(self, payload: bytes, line: int = 0, **fields: Any) -> None:
-        self.send_frame(frame(payload, **fields), line)
-
-    def send_frame(self, data: bytes, line: int = 0) -> None:
-        self.senders[line].send(data)
-        self.sent += 1
-
-    def seen(self) -> int:
-        counts = self.tap.counts()
-        return counts.market_records + sum(counts.not_market_data)
-
-    def settle(self, count: int | None = None) -> None:
-        """Waits until the taps have seen what was sent."""
-        wanted = self.sent if count is None else count
-        assert waited(lambda: self.seen() >= wanted), f"{self.seen()} of {wanted} frames seen"
-
-    def rows(self) -> list[Row]:
-        """Everything in the raw file after a drain."""
-        self.settle()
-        self.tap.drain()
-        return [
-            (int(row["line"]), int(row["sequence"]), int(row["count"]), int(row["length"]), int(row["flags"]))
-            for row in market_rows(self.tap.market_path)
-        ]
-
-    def passed(self, count: int, line: int = 0) -> list[bytes]:
-        """Frames that came through to the engine's end; waits for ``count`` and takes what else is there."""
-        self.settle()
-        frames: list[bytes] = []
-        waited(lambda: bool(frames.extend(self._arrived(line)) or len(frames) >= count))
-        return frames
-
-    def passed_sequences(self, count: int, line: int = 0) -> list[int]:
-        return [int.from_bytes(data[52:60], "big") for data in self.passed(count, line)]
-
-    def _arrived(self, line: int) -> Iterator[bytes]:
-        with suppress(BlockingIOError):
-            while True:
-                data, address = self.receivers[line].recvfrom(4096)
-                if address[2] != PACKET_OUTGOING:
-                    yield data
-
-
-def waited(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + SECONDS
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    return condition()
-
-
-@contextmanager
-def bench(topology: Topology, directory: Path, **options: Any) -> Iterator[Bench]:
-    sizes = {"market_capacity": 64, "frame_capacity": 16, "line_port": PORT, "gateway_port": GATEWAY}
-    with Tap(topology, directory=directory, **(sizes | options)) as tap:
-        made = Bench(topology, tap)
-        try:
-            yield made
-        finally:
-            made.close()
 
 
 def programs(topology: Topology) -> list[str]:
@@ -190,7 +91,7 @@ def test_a_foreign_frame_passes_and_is_counted_on_its_line(
     topology: Topology, tmp_path: Path, data: bytes
 ) -> None:
     with bench(topology, tmp_path, impairing=True) as wires:
-        wires.tap.drop("B", sequence=0, packets=100)
+        wires.tap.impair("B", fields(Rule(action=Action.DROP, sequence=1, packets=100), "B"))
         wires.send_frame(data, line=1)
         assert len(wires.passed(1, 1)) == 1
         assert wires.rows() == []
@@ -252,95 +153,6 @@ def test_a_capacity_is_rounded_up_to_a_power_of_two(topology: Topology, tmp_path
         for number in range(1, 41):
             wires.send(datagram(number))
         assert len(wires.rows()) == 32
-
-
-# Drop rules
-
-
-def test_a_rule_drops_its_number_of_packets_from_the_one_that_carries_its_sequence(
-    topology: Topology, tmp_path: Path
-) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        rule = wires.tap.drop("A", sequence=9, packets=2)
-        for first in range(1, 22, 4):  # four messages a packet: 9 is the first of the third
-            wires.send(datagram(first, 4))
-            wires.send(datagram(first, 4), line=1)
-        rows = wires.rows()
-        assert [row[1] for row in rows if row[4] & DROPPED] == [9, 13]
-        assert [row[1] for row in rows if row[0] == 0] == [1, 5, 9, 13, 17, 21]
-        assert wires.passed_sequences(4) == [1, 5, 17, 21]
-        assert wires.passed_sequences(6, 1) == [1, 5, 9, 13, 17, 21], "the other line loses nothing"
-        result = wires.tap.drop_result("A", rule)
-        stamps = market_rows(wires.tap.market_path)
-        dropped = stamps[stamps["flags"] == DROPPED]["stamp_ns"].tolist()
-        assert (result.left, result.dropped) == (0, 2)
-        assert [result.first_drop_ns, result.last_drop_ns] == dropped
-
-
-def test_a_sequence_in_the_middle_of_a_packet_takes_that_packet(topology: Topology, tmp_path: Path) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        wires.tap.drop("A", sequence=7, packets=1)
-        for first in (1, 5, 9):
-            wires.send(datagram(first, 4))
-        assert wires.passed_sequences(2) == [1, 9]
-
-
-def test_two_rules_of_a_line_drop_apart_and_count_apart(topology: Topology, tmp_path: Path) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        late, early = wires.tap.drop("A", sequence=8, packets=1), wires.tap.drop("A", sequence=3, packets=2)
-        for number in range(1, 11):
-            wires.send(datagram(number))
-        assert wires.passed_sequences(7) == [1, 2, 5, 6, 7, 9, 10]
-        assert (wires.tap.drop_result("A", late).dropped, wires.tap.drop_result("A", early).dropped) == (1, 2)
-
-
-def test_rules_on_both_lines_take_the_same_packets_off_both(topology: Topology, tmp_path: Path) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        for line in "AB":
-            wires.tap.drop(line, sequence=4, packets=3)
-        for number in range(1, 10):
-            wires.send(datagram(number))
-            wires.send(datagram(number), line=1)
-        assert wires.passed_sequences(6) == [1, 2, 3, 7, 8, 9]
-        assert wires.passed_sequences(6, 1) == [1, 2, 3, 7, 8, 9]
-
-
-def test_heartbeats_and_the_end_are_never_dropped(topology: Topology, tmp_path: Path) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        rule = wires.tap.drop("A", sequence=1, packets=10)
-        wires.send(datagram(5, 0))
-        wires.send(datagram(5, END_OF_SESSION))
-        assert [row[4] for row in wires.rows()] == [0, 0]
-        assert wires.tap.drop_result("A", rule).dropped == 0
-
-
-def test_a_rule_that_nothing_reaches_says_that_it_dropped_nothing(topology: Topology, tmp_path: Path) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        rule = wires.tap.drop("A", sequence=1_000, packets=4)
-        wires.send(datagram(998, 2))
-        wires.settle()
-        result = wires.tap.drop_result("A", rule)
-        assert (result.left, result.dropped, result.first_drop_ns, result.last_drop_ns) == (4, 0, 0, 0)
-
-
-def test_cleared_rules_drop_no_more(topology: Topology, tmp_path: Path) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        rule = wires.tap.drop("A", sequence=1, packets=5)
-        wires.send(datagram(1))
-        wires.settle()
-        wires.tap.clear_drops()
-        wires.send(datagram(2))
-        assert wires.passed_sequences(1) == [2]
-        assert wires.tap.drop_result("A", rule).dropped == 1
-
-
-def test_a_ninth_rule_on_a_line_is_refused(topology: Topology, tmp_path: Path) -> None:
-    with bench(topology, tmp_path, impairing=True) as wires:
-        for number in range(8):
-            assert wires.tap.drop("A", sequence=number + 1, packets=1) == number
-        with pytest.raises(UsageError, match="line A"):
-            wires.tap.drop("A", sequence=9, packets=1)
-        assert wires.tap.drop("B", sequence=9, packets=1) == 0
 
 
 # The order wire
@@ -418,7 +230,7 @@ def test_another_tcp_port_is_not_the_order_wire(topology: Topology, tmp_path: Pa
 def test_closing_detaches_the_programs_and_keeps_the_files(topology: Topology, tmp_path: Path) -> None:
     assert programs(topology) == []
     with bench(topology, tmp_path) as wires:
-        assert programs(topology) == ["line_a", "line_b", "orders"]
+        assert programs(topology) == ["line_a", "line_b", "orders", "recovery", "recovery"]
         wires.send(datagram(1))
         assert len(wires.rows()) == 1
         wires.tap.close()

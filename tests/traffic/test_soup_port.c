@@ -1,4 +1,4 @@
-/* The order port under a client that writes at random: whatever comes, it is counted, cut off, and survived. */
+/* The soup port under a client that writes at random: whatever comes, it is counted, cut off, and survived. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static struct random generator;
 static void open_gateway(void) {
     char error[200];
     struct gateway_options options = {
-        .port = {.address = htonl(INADDR_LOOPBACK), .username = "user", .password = "secret", .session = "S1",
+        .port = {.name = "gateway", .address = htonl(INADDR_LOOPBACK), .username = "user", .password = "secret", .session = "S1",
                  .store = store, .store_bytes = sizeof store, .offsets = offsets,
                  .messages_max = sizeof offsets / sizeof *offsets},
         .book = &book, .orders = orders, .order_slots = 4 * ORDERS, .orders_max = ORDERS, .rows = rows,
@@ -35,7 +35,7 @@ static void open_gateway(void) {
 }
 
 static int connect_client(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(order_port_number(&gateway.port)),
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(soup_port_number(&gateway.port)),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int client = socket(AF_INET, SOCK_STREAM, 0);
     CHECK_EQUAL(connect(client, (struct sockaddr *)&address, sizeof address), 0);
@@ -47,7 +47,7 @@ static int64_t now_ns = 1000000000;
 
 static void poll_for(int64_t steps) {
     for (int64_t i = 0; i < steps; i++)
-        order_port_poll(&gateway.port, now_ns += 1000000);
+        soup_port_poll(&gateway.port, now_ns += 1000000);
 }
 
 static void send_login(int client) {
@@ -82,7 +82,7 @@ static void test_random_clients_are_survived(void) {
     uint8_t stream[4096], sink[4096];
     for (int round = 0; round < ROUNDS; round++) {
         if (round % 100 == 0) {
-            order_port_close(&gateway.port);
+            soup_port_close(&gateway.port);
             open_gateway();
         }
         int client = connect_client();
@@ -110,7 +110,7 @@ static void test_random_clients_are_survived(void) {
 }
 
 static void test_silent_clients_are_dropped_after_their_time(void) {
-    order_port_close(&gateway.port);
+    soup_port_close(&gateway.port);
     open_gateway();
     int silent = connect_client(), logged_in = connect_client();
     poll_for(2);
@@ -139,7 +139,7 @@ int main(void) {
     open_gateway();
     RUN(test_random_clients_are_survived);
     RUN(test_silent_clients_are_dropped_after_their_time);
-    order_port_close(&gateway.port);
+    soup_port_close(&gateway.port);
     free(memory);
     return check_result();
 }

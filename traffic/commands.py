@@ -1,0 +1,92 @@
+"""Commands: bytes of stdin enter, whole and checked commands leave.
+
+{"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "stop"}   end of file = stop
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from traffic.config import RecoveryBehaviour
+from traffic.errors import InputError
+
+__all__ = ["Behave", "Commands", "Start", "Stop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Publish, the first packet at `at_ns` (CLOCK_MONOTONIC)."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behave:
+    """The recovery services are to behave like this; `given` names the keys that were set."""
+
+    behaviour: RecoveryBehaviour
+    given: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """End the session."""
+
+
+class Commands:
+    """Lines of JSON on a descriptor, whatever pieces they arrive in; `behaviour` is None without recovery."""
+
+    def __init__(self, descriptor: int, *, behaviour: RecoveryBehaviour | None) -> None:
+        self.descriptor = descriptor
+        self._behaviour = behaviour
+        self._rest = b""
+        self._started = False
+
+    def read(self) -> Iterator[Start | Behave | Stop]:
+        """What has arrived; InputError for what is not understood."""
+        data = os.read(self.descriptor, 65536)
+        if not data:
+            yield Stop()
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in filter(None, (line.strip() for line in lines)):
+            yield self._parse(line)
+
+    def _parse(self, line: bytes) -> Start | Behave | Stop:
+        try:
+            command = json.loads(line)
+        except ValueError:
+            command = None
+        match command:
+            case {"do": "stop", **rest} if not rest:
+                return Stop()
+            case {"do": "start", "at_ns": int(at_ns), **rest} if not rest and 0 < at_ns < 2**62:
+                return self._start(at_ns)
+            case {"do": "recovery", "set": dict(changes), **rest} if not rest:
+                return self._behave(changes)
+        raise InputError(
+            f"command {line.decode(errors='replace')[:200]!r}: expected "
+            '{"do": "start", "at_ns": T}, {"do": "recovery", "set": {...}} or {"do": "stop"}'
+        )
+
+    def _start(self, at_ns: int) -> Start:
+        if self._started:
+            raise InputError("command start: given twice: the schedule runs once a process")
+        self._started = True
+        return Start(at_ns=at_ns)
+
+    def _behave(self, changes: dict[str, object]) -> Behave:
+        if self._behaviour is None:
+            raise InputError("command recovery: the configuration has no recovery: add it")
+        try:
+            self._behaviour = RecoveryBehaviour.model_validate(self._behaviour.model_dump() | changes)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+                for fault in error.errors(include_url=False)
+            )
+            raise InputError(f"command recovery: {faults}") from None
+        return Behave(behaviour=self._behaviour, given=frozenset(changes))
