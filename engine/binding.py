@@ -31,6 +31,7 @@ OWN_ORDER_ROW = np.dtype(
 KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL}
 FEED_POLICY = (
     "first_sequence",
+    "unconfirmed_jump_messages",
     "follow_sessions",
     "session_confirm_packets",
     "hold_back_ns",

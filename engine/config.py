@@ -97,6 +97,7 @@ class FeedConfig(Frozen):
     delivery: Literal["strict", "best_effort"] = "strict"
     follow_sessions: bool = True
     session_confirm_packets: Annotated[int, Field(ge=1, le=255)] = 3
+    unconfirmed_jump_messages: Number = 0
     hold_back_ns: Nanoseconds = 1_000_000
     line_silence_ns: Nanoseconds = 3_000_000_000
     reorder_packets: Annotated[int, Field(ge=1, le=1 << 20), AfterValidator(power_of_two)] = 16_384

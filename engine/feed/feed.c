@@ -1,6 +1,8 @@
 /* A/B arbitration, in-order delivery and the feed's state machine; the contract and the diagram are in feed.h. */
 #include "engine/feed/feed.h"
 
+#include <string.h>
+
 #include "engine/feed/bytes.h"
 #include "engine/feed/feed_inside.h"
 
@@ -29,6 +31,8 @@ void feed_announce(struct feed *feed, uint64_t sequence)
         if (feed->announced_sequence <= feed->next_sequence)
             feed->announced_ns = feed->now_ns; /* later ones extend the same hole */
         feed->announced_sequence = sequence;
+        if (sequence > feed->highest_sequence)
+            feed->highest_sequence = sequence;
         feed->scan = true;
     }
 }
@@ -142,23 +146,6 @@ static void track_line(struct feed_line *line, struct feed_line_statistics *stat
         line->next_sequence = packet->next_sequence;
 }
 
-/* A number far beyond all others is believed when a second datagram agrees. */
-static bool implausible(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
-{
-    uint64_t highest = feed->highest_sequence > feed->next_sequence ? feed->highest_sequence : feed->next_sequence;
-    uint64_t suspect = feed->suspect_sequence;
-
-    if (packet->sequence <= highest || packet->sequence - highest <= FEED_JUMP_MESSAGES_MAX)
-        return false;
-    if (suspect != 0 && packet->sequence >= suspect && packet->sequence - suspect <= FEED_JUMP_MESSAGES_MAX) {
-        feed->suspect_sequence = 0;
-        return false;
-    }
-    feed->suspect_sequence = packet->sequence;
-    feed->statistics.lines[line].implausible++;
-    return true;
-}
-
 /* Point the cursor at the first block that has not been delivered; sequence <= next_sequence < sequence + count. */
 static void set_cursor(struct feed *feed, const uint8_t *datagram, uint64_t sequence, uint32_t count, uint8_t line,
                        uint64_t arrival_ns)
@@ -221,6 +208,55 @@ static enum feed_outcome accept_early(struct feed *feed, unsigned line, const st
         return FEED_ACCEPT_REORDER_FULL;
     }
 }
+
+/* ---- suspects ---- */
+
+static void set_aside(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+{
+    bool kept = packet->count != 0 && packet->length <= feed->options.reorder_packet_bytes;
+
+    feed->suspect = (struct feed_suspect){
+        .sequence = packet->sequence,
+        .next_sequence = packet->next_sequence,
+        .arrival_ns = feed->now_ns,
+        .length = kept ? packet->length : 0,
+        .line = (uint8_t)line,
+    };
+    if (kept)
+        memcpy(feed->suspect_slot, packet->session, packet->length);
+    feed->statistics.lines[line].suspects++;
+}
+
+/* Two datagrams show the same: the first one counts after all. */
+static void take_suspect(struct feed *feed)
+{
+    struct feed_suspect suspect = feed->suspect;
+    struct moldudp64_packet packet;
+
+    feed->suspect.sequence = 0;
+    if (suspect.length != 0 && suspect.next_sequence > feed->next_sequence &&
+        moldudp64_parse(feed->suspect_slot, suspect.length, &packet) == MOLDUDP64_VALID)
+        accept_early(feed, suspect.line, &packet);
+}
+
+/* True when the datagram has to wait for another one that agrees with it. */
+static bool suspicious(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+{
+    const struct feed_suspect *suspect = &feed->suspect;
+    uint64_t highest = feed->highest_sequence > feed->next_sequence ? feed->highest_sequence : feed->next_sequence;
+
+    if (packet->sequence <= highest || packet->sequence - highest <= feed->options.unconfirmed_jump_messages)
+        return false;
+    if (suspect->sequence != 0 && packet->sequence >= suspect->sequence &&
+        packet->sequence - suspect->sequence <= suspect->next_sequence - suspect->sequence + FEED_AGREE_MESSAGES) {
+        take_suspect(feed);
+        return false;
+    }
+    set_aside(feed, line, packet);
+    return true;
+}
+
+/* ---- arbitration ---- */
 
 static enum feed_outcome accept_data(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
 {
@@ -314,9 +350,9 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
         return FEED_ACCEPT_SESSION_MISMATCH;
     if (!feed->sequence_known)
         begin_in_session(feed, &packet);
-    if (implausible(feed, line, &packet))
-        return FEED_ACCEPT_IMPLAUSIBLE;
     note_heard(feed, line);
+    if (suspicious(feed, line, &packet))
+        return FEED_ACCEPT_SUSPECT;
     if (line == FEED_LINE_RECOVERY)
         feed_recover_note_reply(feed, packet.sequence, packet.next_sequence);
     else

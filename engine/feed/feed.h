@@ -28,6 +28,10 @@
  * Only LIVE lets orders pass. Without a service its step is left out; with none, a strict feed waits in GAP for a line
  * to bring what is missing, a best-effort feed skips the hole and stays GAP for good.
  *
+ * A datagram further ahead than everything heard of, by more than unconfirmed_jump_messages, is a suspect: set aside until
+ * a second one, of either line, comes with numbers like its own. So a broken sequence number opens no hole that nobody
+ * can fill, and its messages are not delivered in the place of others.
+ *
  * Thread: the engine's. No allocation; the caller gives the memory. Invariants: between two snapshots and within a
  * session, delivered numbers strictly increase, without a hole when strict; a datagram is used whole or not at all;
  * no message is asked for twice at the same time.
@@ -36,13 +40,13 @@
  *   request_outstanding_max requests         the next waits for a reply or a time-out
  *   request_attempts time-outs in a row      the hole is given up to the snapshot
  *   snapshot_attempts failures in a row      GAP, and all over again every retry_ns
- *   FEED_JUMP_MESSAGES_MAX numbers ahead     dropped and counted until a second datagram agrees: a broken sequence
- *                                            number must not open a hole that nobody can fill
+ *   one suspect                              the next one takes its place
  *   FEED_TRANSITION_COUNT transitions        the oldest is overwritten and counted
  *   FEED_EPISODE_COUNT episodes              later ones are only counted
  * Cost: about 12 ns a datagram and 6 ns a message in sequence, checks included; a copy of the packet and a sorted
  * insertion when early; recovery costs nothing while LIVE.
- * Trust: a datagram that parses is believed, a plausible forged sequence number in the right session included.
+ * Trust: a datagram that parses, in the right session, with a number that continues what is known or fills a hole, is
+ * believed. MoldUDP64 has no checksum of its own.
  * Specification: MoldUDP64 1.00 and the receiver rules of its fact sheet; GLIMPSE 5.0 for the join.
  */
 #ifndef ENGINE_FEED_FEED_H
@@ -61,7 +65,8 @@
 #define FEED_REQUESTS_MAX 8u
 #define FEED_REORDER_PACKET_COUNT_MAX (1u << 20)
 #define FEED_REORDER_PACKET_BYTES_MAX 65536u
-#define FEED_JUMP_MESSAGES_MAX 65536u
+#define FEED_AGREE_MESSAGES 64u /* numbers like a suspect's: from its first to so many behind its last */
+#define FEED_STRAY_MESSAGES 65536u /* so far behind a snapshot, buffered packets are not believed */
 #define FEED_SESSION_ORDINAL_MAX 255u
 #define FEED_POSITION_SESSION_SHIFT 40u /* position = session ordinal << 40 | sequence */
 
@@ -73,6 +78,7 @@ enum feed_delivery {
 struct feed_options {
     uint8_t session[MOLDUDP64_SESSION_SIZE]; /* all zero: take the first one seen */
     uint64_t first_sequence;                 /* 1..; 0: start at the first number seen */
+    uint64_t unconfirmed_jump_messages;      /* a larger hole is believed when two datagrams show it */
     uint64_t hold_back_ns;                   /* wait for the other line before a hole becomes a gap; 0: none */
     uint64_t line_silence_ns;                /* a line is down after so long without a datagram; 0: never */
     uint32_t reorder_packet_count;           /* power of two, 1..FEED_REORDER_PACKET_COUNT_MAX */
@@ -92,7 +98,7 @@ struct feed_options {
     uint64_t retry_ns;                       /* 0: never */
 };
 
-/* any session, from 1, strict, hold back 1 ms, silence 3 s, 16384 packets of 1536 bytes, no services; requests of
+/* any session, from 1, strict, every hole confirmed, hold back 1 ms, silence 3 s, 16384 packets of 1536 bytes, no services; requests of
  * 1024 messages, 4 at a time, 2 ms, 5 attempts, give up above 100,000; snapshots 2 s, 5 attempts; retry 100 ms */
 void feed_options_default(struct feed_options *options);
 
@@ -110,7 +116,7 @@ enum feed_outcome {
     FEED_ACCEPT_AFTER_END = 9,        /* new messages after the end of the session: dropped */
     FEED_ACCEPT_BAD_LINE = 10,        /* caller's error: no such source; dropped */
     FEED_ACCEPT_NOT_DRAINED = 11,     /* caller's error: messages of the last datagram are still owed; dropped */
-    FEED_ACCEPT_IMPLAUSIBLE = 12,     /* too far ahead, and nothing agrees with it yet: dropped */
+    FEED_ACCEPT_SUSPECT = 12,         /* ahead, and nothing agrees with it yet: set aside */
     FEED_OUTCOME_COUNT = 13,
 };
 
@@ -174,7 +180,7 @@ struct feed_line_statistics {
     uint64_t session_mismatches;
     uint64_t malformed[MOLDUDP64_OUTCOME_COUNT]; /* by enum moldudp64_outcome */
     uint64_t down;                 /* times this line fell silent */
-    uint64_t implausible;
+    uint64_t suspects;
 };
 
 struct feed_statistics {
@@ -241,6 +247,15 @@ struct feed_line {
     bool down;              /* alarm: silent for longer than line_silence_ns */
 };
 
+/* The datagram that is ahead of all others and that nothing agrees with yet; its bytes are in a slot of its own. */
+struct feed_suspect {
+    uint64_t sequence;      /* 0 = none */
+    uint64_t next_sequence;
+    uint64_t arrival_ns;
+    uint32_t length;        /* 0: not kept, a heartbeat or too long */
+    uint8_t line;
+};
+
 /* A request that has not been answered, satisfied or timed out. */
 struct feed_request {
     uint64_t sequence;
@@ -284,7 +299,6 @@ struct feed {
     uint64_t announced_sequence; /* messages below it exist: heartbeats, ends and dropped packets said so */
     uint64_t announced_ns;       /* when */
     uint64_t end_sequence;       /* number after the session's last message, once end_known */
-    uint64_t suspect_sequence;   /* of the last implausible datagram, 0 = none */
 
     /* sessions */
     uint8_t previous_session[MOLDUDP64_SESSION_SIZE];
@@ -316,6 +330,8 @@ struct feed {
     uint32_t entry_head;
     uint32_t entry_count;
     uint32_t slot_stride;
+    uint8_t *suspect_slot;
+    struct feed_suspect suspect;
 
     struct feed_line lines[FEED_SOURCE_COUNT];
     struct feed_options options;

@@ -48,7 +48,7 @@ const char *feed_outcome_name(enum feed_outcome outcome)
         [FEED_ACCEPT_AFTER_END] = "after_end",
         [FEED_ACCEPT_BAD_LINE] = "bad_line",
         [FEED_ACCEPT_NOT_DRAINED] = "not_drained",
-        [FEED_ACCEPT_IMPLAUSIBLE] = "implausible",
+        [FEED_ACCEPT_SUSPECT] = "suspect",
     };
 
     return (unsigned)outcome < FEED_OUTCOME_COUNT ? names[outcome] : "unknown";

@@ -241,7 +241,7 @@ static void trim_buffer(struct feed *feed)
     for (; kept < feed->entry_count; kept++) {
         const struct feed_reorder_entry *entry = feed_reorder_at(feed, kept);
 
-        if (entry->sequence > cursor && entry->sequence - cursor > FEED_JUMP_MESSAGES_MAX)
+        if (entry->sequence > cursor && entry->sequence - cursor > FEED_STRAY_MESSAGES)
             break;
         cursor = entry->next_sequence;
     }
@@ -260,11 +260,12 @@ bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_n
     feed->book_lost = feed->skipped = feed->hole_declared = false;
     feed->next_sequence = sequence;
     feed->sequence_known = true;
-    if (sequence > feed->highest_sequence)
-        feed->highest_sequence = sequence;
     feed->hole_since_ns = FEED_NO_HOLE;
     feed->announced_sequence = feed->end_known ? feed->end_sequence : 0; /* what was heard of may have been false */
+    feed->suspect.sequence = 0;
     trim_buffer(feed);
+    feed->highest_sequence = feed->entry_count != 0 ? feed_reorder_at(feed, feed->entry_count - 1)->next_sequence
+                                                    : sequence;
     feed_recover_done(feed);
     feed->pending = true;
     return true;

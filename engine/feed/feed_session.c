@@ -26,7 +26,7 @@ static void adopt(struct feed *feed, const struct moldudp64_packet *packet)
     feed->next_sequence = 1;
     feed->highest_sequence = 1;
     feed->announced_sequence = 0;
-    feed->suspect_sequence = 0;
+    feed->suspect.sequence = 0;
     feed->hole_since_ns = FEED_NO_HOLE;
     feed->hole_declared = feed->end_known = feed->pending = false;
     feed->skipped = feed->session_suspect = false;

@@ -5,16 +5,14 @@ Three witnesses: what the engine says it sent, what the exchange says it receive
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
 
 __all__ = ["check"]
 
 NAME = "no_recovery_traffic"
 EXPECTED = "no re-request and no snapshot"
-EXCHANGE_COUNTERS = ("requests", "started")
 ENGINE_COUNTERS = ("requests_sent", "snapshots_started")
+EXCHANGE_COUNTERS = {"requests": ("requests",), "snapshots": ("started", "port_connections")}
 
 
 @register(NAME, always=False)
@@ -24,11 +22,11 @@ def check(evidence: Evidence) -> CheckResult:
     said = {name: data.engine.feed.get(name) for name in ENGINE_COUNTERS}
     heard = {
         f"{kind} {counter}": count
-        for kind in ("requests", "snapshots")
-        for counter, count in _counts(quality[kind]["exchange"]).items()
-        if counter in EXCHANGE_COUNTERS
+        for kind, counters in EXCHANGE_COUNTERS.items()
+        for counter in counters
+        if isinstance(count := quality[kind]["exchange"].get(counter), int)
     }
-    traffic = [f"the engine says {name} {count:,}" for name, count in _counts(said).items() if count]
+    traffic = [f"the engine says {name} {count:,}" for name, count in said.items() if count]
     traffic += [f"the exchange counts {name} {count:,}" for name, count in heard.items() if count]
     if replies := quality["replies"]["packets"]:
         traffic.append(f"{replies:,} replies reached the engine's port")
@@ -49,12 +47,3 @@ def check(evidence: Evidence) -> CheckResult:
         observed="none",
         evidence=f"by engine, exchange and tap; {lost:,} gaps on both lines at once",
     )
-
-
-def _counts(block: Mapping[str, object]) -> dict[str, int]:
-    """Counters only: the longest time of something is none."""
-    return {
-        name: value
-        for name, value in block.items()
-        if isinstance(value, int) and not name.endswith("_ns_max")
-    }

@@ -239,16 +239,20 @@ def _replies(market_taps: Rows) -> dict[str, int]:
 
 
 def services(recovery: Mapping[str, object]) -> tuple[dict[str, int], dict[str, int]]:
-    """The exchange's counters of its re-request server and of its snapshots (those named so), made flat."""
-    requests: dict[str, int] = {}
-    snapshots: dict[str, int] = {}
-    for name, value in recovery.items():
-        block = snapshots if name.startswith("snapshot") else requests
-        nested = value if isinstance(value, Mapping) else {name: value}
-        for counter, count in nested.items():
-            if (number := _number(count)) is not None:
-                block[str(counter)] = number
-    return requests, snapshots
+    """The exchange's counters of its re-request server, and those of its snapshots, each made flat."""
+    flat = _flat(recovery)
+    own = {name: count for name, count in flat.items() if not name.startswith("snapshots_")}
+    return own, {name.removeprefix("snapshots_"): flat[name] for name in flat.keys() - own.keys()}
+
+
+def _flat(block: Mapping[str, object], prefix: str = "") -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, value in block.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}_")
+        elif (number := _number(value)) is not None:
+            found[f"{prefix}{name}"] = number
+    return found
 
 
 def _counters(feed: Mapping[str, object], names: Mapping[str, str]) -> dict[str, int | None]:

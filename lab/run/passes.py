@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UndecidedError
-from lab.faults import FaultOptions, impairs_wire
+from lab.faults import DuplicateOptions, FaultOptions, impairs_wire
 from lab.host import Cores, involuntary_switches, steal_ns
 from lab.measure.data import Event, FaultRecord, Transition
 from lab.measure.rows import FEED_LIVE
@@ -170,7 +170,8 @@ class Pass:
 
     def _open_tap(self, ready: dict[str, Any]) -> tuple[Tap, int]:
         """Rings that hold the whole pass where that fits in memory, so that nothing has to be drained in it."""
-        packets = 2 * int(ready["packets"])
+        copies = sum(fault.copies for fault in self.faults if isinstance(fault, DuplicateOptions))
+        packets = (2 + 2 * copies) * int(ready["packets"])
         heartbeats = 64 + 4 * int(ready["duration_ns"]) // 1_000_000_000
         capacity = min(packets + heartbeats + 4096, RING_RECORDS_MAX)
         tap = Tap(

@@ -143,7 +143,8 @@ def lossy(data: RunData, losses: list[Loss], *, windows: bool = True) -> tuple[R
             },
         ),
         exchange=replace(
-            data.exchange, recovery={"requests": len(extra), "answered": len(extra), "snapshots": len(joins)}
+            data.exchange,
+            recovery={"requests": len(extra), "answered": len(extra), "snapshots": {"started": len(joins)}},
         ),
     )
     return blocked(broken, truths), truths

@@ -26,6 +26,9 @@ GOOD: dict[str, object] = {
     "heartbeat_ns": 1000000000,
 }
 PCAP = {"kind": "pcap", "paths": ["x"], "speed": 1, "rate_per_s": None}
+RECOVERY = {"address": "10.77.4.1"}
+ROLL = {"at_sequence": 50, "session": "B"}
+DROP = {"lines": ["A"], "action": "drop"}
 BURSTS = {"messages": 1000, "every_ns": 500000000, "spacing_ns": 2000, "packing": 8}
 
 
@@ -39,6 +42,23 @@ def test_the_documented_configuration_is_read(tmp_path: Path) -> None:
     config = load(tmp_path, bursts=BURSTS)
     assert [line.interface for line in config.lines] == ["x0", "y0"]
     assert config.lines[0].group.packed == bytes([239, 77, 0, 1])
+
+
+def test_recovery_sessions_and_impairments_are_read(tmp_path: Path) -> None:
+    rules = [
+        DROP | {"pattern": "gilbert_elliott", "good_to_bad": 0.01, "bad_to_good": 0.3, "probability": 1},
+        {"lines": ["A", "B", "recovery"], "action": "corrupt", "corruption": "bits", "amount": 2},
+    ]
+    config = load(
+        tmp_path, recovery=RECOVERY | {"loss": 0.1, "refuse": True}, sessions=[ROLL], impairments=rules
+    )
+    assert config.recovery is not None
+    assert (config.recovery.request_port, config.recovery.snapshot_port) == (26478, 26479)
+    assert config.recovery.behaviour().loss == 0.1
+    assert not hasattr(config.recovery.behaviour(), "address")
+    assert config.sessions[0].end_previous
+    assert config.impairments[1].corruption == "bits"
+    assert load(tmp_path).recovery is None
 
 
 @pytest.mark.parametrize(
@@ -62,6 +82,30 @@ def test_every_kind_of_source_is_read(tmp_path: Path, source: dict[str, object])
         ({"bursts": BURSTS | {"every_ns": 1000}}, "would not be over"),
         ({"bursts": BURSTS, "source": PCAP}, "bursts cannot be made of a capture"),
         ({"heartbeat_ns": 0}, "heartbeat_ns"),
+        ({"recovery": RECOVERY | {"loss": 1.5}}, "recovery.loss"),
+        ({"recovery": RECOVERY | {"request_prot": 1}}, "recovery.request_prot: Extra"),
+        ({"recovery": {}}, "recovery.address: Field required"),
+        ({"sessions": [{"at_sequence": 1, "session": "B"}]}, "sessions.0.at_sequence"),
+        ({"sessions": [{"at_sequence": 5, "session": "TAILGATE01"}]}, "two have the same name"),
+        ({"sessions": [ROLL, ROLL | {"session": "C"}]}, "at_sequence has to rise"),
+        ({"sessions": [ROLL] * 4}, "sessions: Tuple should have at most 3 items"),
+        ({"impairments": [DROP | {"lines": ["C"]}]}, "impairments.0.lines: C: not one of A, B"),
+        ({"impairments": [DROP | {"lines": ["recovery"]}]}, "recovery: not one of A, B"),
+        ({"impairments": [DROP | {"action": "corrupt"}]}, "corruption goes with action corrupt"),
+        ({"impairments": [DROP | {"corruption": "bits"}]}, "corruption goes with action corrupt"),
+        ({"impairments": [DROP | {"action": "delay"}]}, "action delay needs delay_ns"),
+        ({"impairments": [DROP | {"repeat_left": 2}]}, "repeat_left needs repeat_every"),
+        ({"impairments": [DROP | {"action": "duplicate", "amount": 101}]}, "at most 100 times"),
+        (
+            {
+                "recovery": RECOVERY,
+                "impairments": [
+                    {"lines": ["recovery"], "action": "corrupt", "corruption": "checksum"},
+                ],
+            },
+            "corruption checksum is for lines",
+        ),
+        ({"end": {"repeat": -1}}, "end.repeat"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, changes: dict[str, object], says: str) -> None:

@@ -31,7 +31,10 @@ def sound() -> RunData:
     return replace(
         data,
         engine=replace(data.engine, feed=feed),
-        exchange=replace(data.exchange, recovery={"requests": 0, "snapshots": 0, "served_ns_max": 0}),
+        exchange=replace(
+            data.exchange,
+            recovery={"requests": 0, "polls": 9, "snapshots": {"started": 0, "port": {"connections": 0}}},
+        ),
     )
 
 
@@ -53,7 +56,7 @@ def counters(**changes: Any) -> Change:
     return lambda data: engine(feed={**data.engine.feed, **changes})(data)
 
 
-def served(**recovery: int) -> Change:
+def served(**recovery: object) -> Change:
     return lambda data: replace(data, exchange=replace(data.exchange, recovery=recovery))
 
 
@@ -121,7 +124,13 @@ CASES: list[tuple[str, str, Change, Verdict, str]] = [
     ("no_recovery_traffic", "one line", then(losing(Loss(first=100, count=50, lines=(0,)))), PASS, "0 gaps"),
     ("no_recovery_traffic", "asked", losing(*WINDOWS), FAIL, "the engine says requests_sent 9"),
     ("no_recovery_traffic", "heard", served(requests=2), FAIL, "exchange counts requests requests 2"),
-    ("no_recovery_traffic", "snapshot", served(snapshot_logins=1), FAIL, "snapshots snapshot_logins 1"),
+    (
+        "no_recovery_traffic",
+        "snapshot",
+        served(snapshots={"port": {"connections": 1}}),
+        FAIL,
+        "snapshots port_connections 1",
+    ),
     ("no_recovery_traffic", "seen", reply_only, FAIL, "1 replies reached"),
     ("no_recovery_traffic", "silent engine", engine(feed={}), UNKNOWN, "does not report requests_sent"),
     ("no_recovery_traffic", "dead", engine(alive=False), UNKNOWN, "left no counters"),
