@@ -14,10 +14,14 @@ PACKAGES = ("engine", "traffic", "lab")
 MAY_IMPORT = {"engine": {"engine"}, "traffic": {"traffic"}, "lab": {"lab", "engine", "traffic"}}
 BINDINGS = {
     "engine._engine": {"engine/binding.py"},
-    "traffic._traffic": {"traffic/bindings.py"},
+    "traffic._traffic": {
+        "traffic/bindings.py",
+        "traffic/exchange_bindings.py",
+        "traffic/impairment_bindings.py",
+    },
     "lab._lab": {"lab/oracle/__init__.py", "lab/tap/tap.py"},
 }
-MAY_INCLUDE = {"engine": {"engine"}, "traffic": {"traffic"}, "lab": {"lab"}}
+MAY_INCLUDE = {"engine": {"engine"}, "traffic": {"traffic"}, "lab": {"lab", "traffic"}}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 

@@ -63,7 +63,9 @@ class Commands:
         match command:
             case {"do": "stop", **rest} if not rest:
                 return Stop()
-            case {"do": "start", "at_ns": at_ns, **rest} if not rest and type(at_ns) is int and 0 < at_ns < 2**62:
+            case {"do": "start", "at_ns": at_ns, **rest} if (
+                not rest and type(at_ns) is int and 0 < at_ns < 2**62
+            ):
                 return self._start(at_ns)
             case {"do": "recovery", "set": dict(changes), **rest} if not rest:
                 return self._behave(changes)

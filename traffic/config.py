@@ -185,9 +185,9 @@ class ImpairmentConfig(_Model):
     repeat_every: Position = 0
     repeat_left: U32 = 0
     every: U32 = 1
-    probability: Chance = 1.0
+    probability: Chance = 0.0
     good_to_bad: Chance = 0.0
-    bad_to_good: Chance = 1.0
+    bad_to_good: Chance = 0.0
     probability_good: Chance = 0.0
     amount: Annotated[int, Field(ge=1, le=65535)] = 1
     delay_ns: Nanoseconds = 0

@@ -134,6 +134,7 @@ void af_xdp_statistics(const struct af_xdp *port, struct af_xdp_statistics *stat
     socklen_t size = sizeof(kernel);
     memset(statistics, 0, sizeof(*statistics));
     statistics->other_frames = port->other_frames;
+    statistics->bad_checksums = port->bad_checksums;
     if (!port->socket || getsockopt(xsk_socket__fd(port->socket), SOL_XDP, XDP_STATISTICS, &kernel, &size))
         return;
     statistics->dropped = kernel.rx_dropped + kernel.rx_invalid_descs;

@@ -36,6 +36,7 @@ struct af_xdp_statistics {
     uint64_t ring_full;
     uint64_t fill_empty;
     uint64_t other_frames;  /* redirected to us but not the feed */
+    uint64_t bad_checksums; /* dropped by us */
 };
 
 struct af_xdp {
@@ -48,6 +49,7 @@ struct af_xdp {
     uint16_t port;
     bool zero_copy;
     uint64_t other_frames;
+    uint64_t bad_checksums;
     struct xsk_umem *umem;
     struct xsk_socket *socket;
     int program; /* descriptors of our own program, its map and its link; -1 = none */
@@ -68,10 +70,12 @@ static inline uint32_t af_xdp_receive(struct af_xdp *port, struct packet packets
     for (uint32_t i = 0; i < port->taken; i++) {
         const struct xdp_desc *descriptor = xsk_ring_cons__rx_desc(&port->receive, port->position + i);
         const uint8_t *frame = port->memory + descriptor->addr;
-        if (frame_datagram(frame, descriptor->len, port->port, &packets[count]))
-            count++;
-        else
+        if (!frame_datagram(frame, descriptor->len, port->port, &packets[count]))
             port->other_frames++;
+        else if (!frame_checksum_good(&packets[count]))
+            port->bad_checksums++;
+        else
+            count++;
     }
     return count;
 }

@@ -65,7 +65,7 @@ uint32_t kernel_udp_receive(struct kernel_udp *port, struct packet packets[PACKE
             port->truncated++;
             continue;
         }
-        packets[count++] = (struct packet){port->buffers[i], port->messages[i].msg_len};
+        packets[count++] = (struct packet){port->buffers[i], port->messages[i].msg_len, NULL};
     }
     return count;
 }

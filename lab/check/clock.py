@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lab.check.base import CheckResult, Evidence, passed, register, unknown
 from lab.measure.match import STAGE_COLUMNS
-from lab.measure.rows import MISSING, Rows
+from lab.measure.rows import MISSING, TAP_CORRUPTED, Rows
+from lab.measure.wire import locate
 
 __all__ = ["check"]
 
@@ -23,6 +26,10 @@ def check(evidence: Evidence) -> CheckResult:
     floor = evidence.measurement.floor
     if floor is not None and floor.wire_to_wire.negative:
         doubts.append(f"wire_floor: {floor.wire_to_wire.negative:,} negative")
+    if doubts and (early := _from_corrupted(evidence)):
+        doubts.append(
+            f"{early:,} of these triggers reached the engine in a packet that a fault had corrupted first"
+        )
     if doubts:
         return unknown(NAME, expected=EXPECTED, observed=doubts[0], evidence="; ".join(doubts))
     return passed(
@@ -40,3 +47,19 @@ def _negative(samples: Rows, name: str, *, allowed_ns: int) -> list[str]:
         return []
     worst, first = int(values[bad].min()), int(samples["trigger_sequence"][bad][0])
     return [f"{name}: {int(bad.sum()):,} negative, worst {worst} ns, first at message {first}"]
+
+
+def _from_corrupted(evidence: Evidence) -> int:
+    """Negative latencies of triggers whose packet came damaged before it came whole: the engine took it as it was."""
+    samples, wire, data = evidence.measurement.samples, evidence.measurement.wire, evidence.data
+    negative = np.zeros(len(samples), bool)
+    for name in ("wire_to_wire_ns", "wire_in_ns"):
+        negative |= (samples[name] != MISSING) & (samples[name] < 0)
+    corrupted = data.market_taps[(data.market_taps["flags"] & TAP_CORRUPTED) != 0]
+    if len(corrupted) == 0 or not negative.any():
+        return 0
+    packets = data.packets[np.argsort(data.packets["first_sequence"], kind="stable")]
+    packet = locate(packets, samples["trigger_sequence"][negative])
+    damaged = np.unique(locate(packets, corrupted["sequence"]))
+    earlier = wire.at_wire[:, packet].min(axis=0) < wire.at_engine[:, packet].min(axis=0)
+    return int((np.isin(packet, damaged[damaged >= 0]) & earlier).sum())

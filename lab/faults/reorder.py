@@ -24,7 +24,7 @@ class ReorderOptions(ImpairmentOptions):
         Field(min_length=1, max_length=2, description="Lines that do it: [A], [B] or [A, B]."),
     ] = ("A", "B")
     distance: Annotated[
-        Count, Field(ge=1, le=64, description="Packets of its line that overtake a packet taken.")
+        Count, Field(ge=1, le=128, description="Packets of its line that overtake a packet taken.")
     ] = 1
 
 

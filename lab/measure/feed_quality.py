@@ -240,9 +240,9 @@ def _replies(market_taps: Rows) -> dict[str, int]:
 
 def services(recovery: Mapping[str, object]) -> tuple[dict[str, int], dict[str, int]]:
     """The exchange's counters of its re-request server, and those of its snapshots, each made flat."""
-    flat = _flat(recovery)
-    own = {name: count for name, count in flat.items() if not name.startswith("snapshots_")}
-    return own, {name.removeprefix("snapshots_"): flat[name] for name in flat.keys() - own.keys()}
+    requests = _flat({name: value for name, value in recovery.items() if name != "snapshots"})
+    snapshots = recovery.get("snapshots")
+    return requests, _flat(snapshots) if isinstance(snapshots, Mapping) else {}
 
 
 def _flat(block: Mapping[str, object], prefix: str = "") -> dict[str, int]:

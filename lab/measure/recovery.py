@@ -75,8 +75,12 @@ def recoveries_of(
     explained.update(index for index, stretch in enumerate(stretches) if stretch.left_ns == 0)
     found += _outages(faults, stretches, explained)
     rest = [one for index, one in enumerate(stretches) if index not in explained and not one.silent]
+    dropped = set(harmed["stamp_ns"].tolist()) if rest else set()
     for stretch, lost_ns in zip(rest, _first_missing(rest, packets, wire), strict=True):
-        found.append(Recovery(lost_ns=lost_ns, live_ns=stretch.until_ns if stretch.recovered else 0))
+        inside = [fault for first_ns, last_ns, fault in windows if first_ns <= lost_ns <= last_ns]
+        fault = faults[inside[-1]].name if inside and lost_ns in dropped else ""
+        live_ns = stretch.until_ns if stretch.recovered else 0
+        found.append(Recovery(lost_ns=lost_ns, live_ns=live_ns, fault=fault))
     return tuple(sorted(found, key=lambda recovery: recovery.lost_ns))
 
 

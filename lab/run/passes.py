@@ -172,8 +172,11 @@ class Pass:
         """Rings that hold the whole pass where that fits in memory, so that nothing has to be drained in it."""
         copies = sum(fault.copies for fault in self.faults if isinstance(fault, DuplicateOptions))
         packets = (2 + 2 * copies) * int(ready["packets"])
-        heartbeats = 64 + 4 * int(ready["duration_ns"]) // 1_000_000_000
-        capacity = min(packets + heartbeats + 4096, RING_RECORDS_MAX)
+        heartbeats = 64 + 4 * int(ready["duration_ns"]) // self.plan.heartbeat_ns
+        replies = (
+            int(ready["packets"]) if self.faults else 0
+        )  # what was lost comes again on the recovery wire
+        capacity = min(packets + heartbeats + replies + 4096, RING_RECORDS_MAX)
         tap = Tap(
             self.topology,
             line_port=LINE_PORT,

@@ -133,6 +133,7 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
     lines = raw["wire"]
     zero_copy = all(lines[name]["zero_copy"] for name in "AB")
     mode = ("zero copy" if zero_copy else "copy") if scenario.engine.wire == "af_xdp" else "sockets"
+    bad_checksums = sum(lines[name]["bad_checksums"] for name in "AB")
     lost_in_wire = sum(lines[name]["dropped"] + lines[name]["ring_full"] for name in "AB")
     return EngineReport(
         alive=True,
@@ -140,7 +141,7 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
         wire=scenario.engine.wire,
         wire_mode=mode,
         final_feed_state=raw["feed"]["state"],
-        feed={**raw["feed"], **raw["decode"], "wire_drops": lost_in_wire},
+        feed={**raw["feed"], **raw["decode"], "wire_drops": lost_in_wire, "bad_checksums": bad_checksums},
         book=raw["book"],
         types=raw["types"],
         risk=raw["risk"],

@@ -49,6 +49,7 @@ class PassPlan:
     stamping: bool = True
     profiling: bool = False
     lead_ns: int = 0
+    heartbeat_ns: int = 1_000_000_000
     exchange: dict[str, Any] = field(default_factory=dict)  # what else the exchange is told
 
 
@@ -89,15 +90,16 @@ def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
         seed=scenario.seed,
         engine=scenario.engine,
         lead_ns=lead_ns,
+        heartbeat_ns=scenario.traffic.heartbeat_ns,
         exchange=exchange_extras(scenario),
     )
 
 
 def exchange_extras(scenario: Scenario) -> dict[str, Any]:
-    """Heartbeats, how the recovery services behave, and the faults that the exchange itself plays."""
+    """How the recovery services behave, and the faults that the exchange itself plays."""
     told = exchange_settings_of(scenario.faults, scenario.seed)
     behaviour = {**plain(scenario.traffic.recovery), **told.pop("recovery", {})}
-    return {"heartbeat_ns": scenario.traffic.heartbeat_ns, **told, "recovery": behaviour}
+    return {**told, "recovery": behaviour}
 
 
 def floor_plan(scenario: Scenario) -> PassPlan:
@@ -143,6 +145,7 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
             for name, group in GROUPS.items()
         ],
         "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+        "heartbeat_ns": plan.heartbeat_ns,
         **plan.exchange,
         "recovery": {
             "address": RECOVERY_WIRE.exchange_address,

@@ -29,7 +29,13 @@ def taken(rule: Any, count: int, *, first: int = 1, messages: int = 1) -> list[i
     "fields",
     [
         {"pattern": "random", "probability": 0.1},
-        {"pattern": "gilbert_elliott", "good_to_bad": 0.01, "bad_to_good": 0.2, "probability_good": 0.001},
+        {
+            "pattern": "gilbert_elliott",
+            "good_to_bad": 0.01,
+            "bad_to_good": 0.2,
+            "probability": 1.0,
+            "probability_good": 0.001,
+        },
     ],
 )
 def test_one_seed_is_one_pattern_and_lines_rules_and_seeds_differ(fields: dict[str, Any]) -> None:
@@ -74,7 +80,9 @@ def test_gilbert_elliott_has_the_loss_rate_and_burst_length_of_theory(
     good_to_bad: float, bad_to_good: float
 ) -> None:
     count = 300_000
-    losing = rule(pattern="gilbert_elliott", good_to_bad=good_to_bad, bad_to_good=bad_to_good)
+    losing = rule(
+        pattern="gilbert_elliott", probability=1.0, good_to_bad=good_to_bad, bad_to_good=bad_to_good
+    )
     lost = [impairment_takes(losing, position, 1, 0) for position in range(1, count + 1)]
     assert sum(lost) / count == pytest.approx(good_to_bad / (good_to_bad + bad_to_good), rel=0.1)
     bursts = [len(list(group)) for value, group in groupby(lost) if value]
@@ -183,7 +191,12 @@ def test_heartbeats_are_left_alone_by_everything_else(fields: dict[str, Any]) ->
 
 
 def test_heartbeats_between_packets_do_not_change_the_pattern() -> None:
-    fields: dict[str, Any] = {"pattern": "gilbert_elliott", "good_to_bad": 0.1, "bad_to_good": 0.3}
+    fields: dict[str, Any] = {
+        "pattern": "gilbert_elliott",
+        "probability": 1.0,
+        "good_to_bad": 0.1,
+        "bad_to_good": 0.3,
+    }
     plain, disturbed = rule(**fields), rule(**fields)
     for position in range(1, 500):
         assert impairment_takes(plain, position, 1, 0) == impairment_takes(disturbed, position, 1, 0)

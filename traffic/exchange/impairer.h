@@ -26,7 +26,7 @@
 enum {
     IMPAIRER_RULES = 8,
     IMPAIRER_HELD = 1024,
-    IMPAIRER_REORDERED = 64,
+    IMPAIRER_REORDERED = 128,
     IMPAIRER_PACKET_BYTES = 1520,
     IMPAIRER_DUE_MAX = 4,            /* sent by one impairer_release() */
     IMPAIRER_WAIT_NS = 10000000,

@@ -13,7 +13,7 @@ from synthetic_feed import Loss, lossy, rows_of, step
 
 from lab.check import CheckResult, Verdict, judge
 from lab.measure import FaultRecord, Join, RunData, measure_run
-from lab.measure.rows import TAP_DROPPED_BY_FAULT
+from lab.measure.rows import TAP_CORRUPTED, TAP_DROPPED_BY_FAULT
 from lab.scenario import Scenario
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
@@ -298,6 +298,21 @@ def test_packets_held_back_on_purpose_do_not_break_the_pacing(sound: RunData) ->
     result = judged(replace(late, faults=(twice,)), synthetic.scenario(faults=[delay]))["pacing"]
     assert result.verdict is PASS
     assert "judged on line B" in result.evidence
+
+
+def test_an_engine_that_takes_a_corrupted_packet_breaks_the_clock_and_is_told_why(sound: RunData) -> None:
+    trigger = int(sound.decisions["trigger_sequence"][sound.decisions["reason"] == 0][100])
+    packet = sound.packets[np.searchsorted(sound.packets["first_sequence"], trigger, side="right") - 1]
+    taps = sound.market_taps.copy()
+    taps["flags"][rows_of(taps, packet, (0,))] = TAP_CORRUPTED
+    taps["stamp_ns"][rows_of(taps, packet, (1,))] += 50_000_000
+    result = judged(replace(sound, market_taps=taps))["clock"]
+    assert result.verdict is UNKNOWN
+    assert "in a packet that a fault had corrupted first" in result.evidence
+    late = sound.market_taps.copy()
+    late["stamp_ns"][rows_of(late, packet, (0, 1))] += 50_000_000
+    result = judged(replace(sound, market_taps=late))["clock"]
+    assert (result.verdict, "corrupted" in result.evidence) == (UNKNOWN, False)
 
 
 def test_a_drop_on_one_line_needs_no_join(sound: RunData) -> None:

@@ -214,6 +214,26 @@ def test_a_gap_that_no_tap_saw_starts_with_its_packet_on_the_wire(sound: RunData
     assert [(one.lost_ns, one.gap_ns, one.fault) for one in quality.recoveries] == [(on_wire, 1_300_000, "")]
 
 
+def test_a_line_that_the_engine_read_too_late_is_a_loss_of_the_drop_on_the_other(sound: RunData) -> None:
+    """The tap saw B's copy in time; the engine, held up, gave the hole up before it had looked."""
+    taps = sound.market_taps.copy()
+    packet = sound.packets[500]
+    hit = rows_of(taps, packet, (0,))
+    taps["flags"][hit] = TAP_DROPPED_BY_FAULT
+    dropped_ns = int(taps["stamp_ns"][hit][0])
+    first, last = sound.engine.transitions
+    low = int(packet["first_sequence"])
+    away = step(dropped_ns + 1_000_000, "LIVE", "RECOVERING", "hold-back expired", low)
+    back = step(dropped_ns + 1_010_000, "RECOVERING", "LIVE", "recovered", low)
+    engine = replace(sound.engine, transitions=(first, away, back, last))
+    fault = FaultRecord(name="drop", injected_ns=dropped_ns, healed_ns=dropped_ns)
+    taps["stamp_ns"][rows_of(taps, packet, (1,))] = dropped_ns + 500
+    quality = quality_of(replace(sound, market_taps=taps, engine=engine, faults=(fault,)))
+    assert [(one.lost_ns, one.gap_ns, one.fault) for one in quality.recoveries] == [
+        (dropped_ns, 1_010_000, "drop")
+    ]
+
+
 def test_a_link_that_goes_down_is_lost_from_that_moment(sound: RunData) -> None:
     start = synthetic.START_NS
     first, last = sound.engine.transitions
