@@ -17,6 +17,7 @@ from traffic._traffic import ffi, lib
 __all__ = [
     "BOOK_DTYPE",
     "DROP_COPY_DTYPE",
+    "MOLD_HEADER_BYTES",
     "PACKET_DTYPE",
     "Bytes",
     "ItchScan",
@@ -53,6 +54,7 @@ BOOK_DTYPE = np.dtype(
      ("shares", "<u4")]
 )  # fmt: skip
 MODEL_FRAME_BYTES_MAX = 52
+MOLD_HEADER_BYTES = 20
 _OUTCOMES = ("not_book", "applied", "unknown_reference", "duplicate_reference", "malformed", "full")
 _ARRIVALS = MappingProxyType({"even": 0, "poisson": 1, "hawkes": 2})
 _SCAN_OUTCOMES = ("ok", "truncated", "too_short", "too_long")
@@ -181,12 +183,14 @@ def build_schedule(arena: Bytes, times_ns: Times, options: ScheduleOptions) -> R
     return packets[:count]
 
 
-def packet_sums(arena: Bytes, packets: Records) -> NDArray[np.uint16]:
-    """One's complement sum of each packet's message blocks."""
+def packet_sums(
+    arena: Bytes, packets: Records, *, header_bytes: int = MOLD_HEADER_BYTES
+) -> NDArray[np.uint16]:
+    """One's complement sum of what each packet has in the arena: all but the header made when it is sent."""
     sums = np.empty(packets.size, np.uint16)
     lib.schedule_sums(
         pointer("const uint8_t *", arena), pointer("const struct packet_record *", packets), packets.size,
-        pointer("uint16_t *", sums),
+        header_bytes, pointer("uint16_t *", sums),
     )  # fmt: skip
     return sums
 

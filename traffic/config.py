@@ -25,6 +25,7 @@ __all__ = [
     "RecoveryBehaviour",
     "RecoveryConfig",
     "SessionConfig",
+    "TwoLinesSource",
     "load_config",
 ]
 
@@ -74,6 +75,37 @@ class CaptureSource(_Model):
     speed: Speed = 1.0
     rate_per_s: Rate | None = None
     gap_max_ns: Annotated[int, Field(ge=0)] | None = None
+
+
+class GroupAddress(_Model):
+    """Where a captured line's packets went: written as "224.0.31.11:14320"."""
+
+    address: Annotated[IPv4Address, Field(strict=False)]
+    port: Port
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        address, _, port = value.partition(":")
+        if not port.isdecimal():
+            raise ValueError(f"{value!r}: write a group and a port, such as 224.0.31.11:14320")
+        return {"address": address, "port": int(port)}
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+class TwoLinesSource(_Model):
+    """A pcap or pcapng file with the packets of two lines: each line's payloads are sent as they are, at its times."""
+
+    kind: Literal["two_lines"]
+    path: str
+    lines: Annotated[dict[str, GroupAddress], Field(min_length=1, max_length=2)]
+    speed: Speed = 1.0
+    gap_max_ns: Annotated[int, Field(ge=0)] | None = None
+    numbers: Literal["packets", "mdp3"] = "packets"  # first_sequence: count on the line, or MsgSeqNum
 
 
 class PackingConfig(_Model):
@@ -216,7 +248,9 @@ class Config(_Model):
     output: str
     progress: str | None = None
     die_with_parent: bool = True
-    source: Annotated[ModelSource | ItchFileSource | CaptureSource, Field(discriminator="kind")]
+    source: Annotated[
+        ModelSource | ItchFileSource | CaptureSource | TwoLinesSource, Field(discriminator="kind")
+    ]
     packing: PackingConfig = PackingConfig()
     bursts: BurstsConfig | None = None
     session: SessionName = "TAILGATE01"
@@ -253,8 +287,20 @@ class Config(_Model):
 
     @model_validator(mode="after")
     def _bursts_need_free_packets(self) -> Self:
-        if self.bursts is not None and self.source.kind == "pcap":
+        if self.bursts is not None and self.source.kind in ("pcap", "two_lines"):
             raise ValueError("bursts cannot be made of a capture, whose packets are kept: set bursts to null")
+        return self
+
+    @model_validator(mode="after")
+    def _payloads_are_left_alone(self) -> Self:
+        if not isinstance(self.source, TwoLinesSource):
+            return self
+        if unknown := sorted(set(self.source.lines) - {line.name for line in self.lines}):
+            raise ValueError(f"source.lines: {', '.join(unknown)}: not among lines")
+        if self.recovery is not None or self.sessions:
+            raise ValueError("recovery and sessions are of MoldUDP64: source two_lines has its own protocol")
+        if any(rule.corruption in ("count", "zero_block") for rule in self.impairments):
+            raise ValueError("corruption count and zero_block are of MoldUDP64, not of source two_lines")
         return self
 
 

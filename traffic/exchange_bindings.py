@@ -14,6 +14,7 @@ import numpy as np
 from traffic._traffic import ffi, lib
 from traffic.bindings import (
     DROP_COPY_DTYPE,
+    MOLD_HEADER_BYTES,
     Bytes,
     PublishedBook,
     Records,
@@ -84,10 +85,14 @@ class RecoveryOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExchangeOptions:
-    """Everything an `Exchange` needs; `packets` carry positions in `sessions`."""
+    """Everything an `Exchange` needs; `packets` carry positions in `sessions`.
+
+    With `packet_lines` the packets are raw payloads, each for the line with that index; then no sessions are given.
+    """
 
     arena: Bytes
     packets: Records
+    packet_lines: Bytes | None = None
     sessions: Sequence[Session]
     lines: Sequence[LineOptions]
     gateway_address: bytes
@@ -135,7 +140,12 @@ class Exchange:
         self._given = ffi.new("struct exchange_options *")
         given = self._given
         given.packets = pointer("struct packet_record *", options.packets)
-        given.sums = self._array("const uint16_t *", packet_sums(options.arena, options.packets))
+        header_bytes = MOLD_HEADER_BYTES
+        if options.packet_lines is not None:
+            header_bytes = 0
+            given.packet_lines = pointer("const uint8_t *", options.packet_lines)
+        sums = packet_sums(options.arena, options.packets, header_bytes=header_bytes)
+        given.sums = self._array("const uint16_t *", sums)
         given.heartbeat_ns = options.heartbeat_ns
         given.lead_ns = options.lead_ns
         given.ends = options.ends

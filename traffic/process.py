@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 
 from traffic.bindings import PublishedBook
 from traffic.commands import Behave, Commands, Start, Stop
-from traffic.config import CaptureSource, Config, ItchFileSource, RecoveryBehaviour, load_config
+from traffic.config import (
+    CaptureSource,
+    Config,
+    ItchFileSource,
+    RecoveryBehaviour,
+    TwoLinesSource,
+    load_config,
+)
 from traffic.errors import InputError, MissingError, TrafficError
 from traffic.exchange_bindings import (
     PROGRESS_BYTES,
@@ -54,6 +61,10 @@ def load_stream(config: Config) -> Stream:
         from traffic.market.capture import capture_stream  # scapy takes half a second to import
 
         return capture_stream(source, session=session)
+    if isinstance(source, TwoLinesSource):
+        from traffic.market.two_lines import two_lines_stream
+
+        return two_lines_stream(source, line_names=tuple(line.name for line in config.lines))
     if isinstance(source, ItchFileSource):
         return itch_file_stream(source, session=session, packing=config.packing, bursts=config.bursts)
     return order_flow_stream(
@@ -63,6 +74,8 @@ def load_stream(config: Config) -> Stream:
 
 def _load(config: Config) -> tuple[Stream, tuple[Session, ...]]:
     stream = load_stream(config)
+    if stream.packet_lines is not None:
+        return stream, ()
     packets, sessions = roll_sessions(
         stream.arena,
         stream.packets,
@@ -139,6 +152,7 @@ def _make_exchange(
         ExchangeOptions(
             arena=stream.arena,
             packets=stream.packets,
+            packet_lines=stream.packet_lines,
             sessions=sessions,
             lines=tuple(
                 LineOptions(
@@ -183,7 +197,7 @@ def _advice(cause: int) -> str:
     if cause == errno.EADDRNOTAVAIL:
         return "give an interface of this network namespace that address (ip addr add)"
     if cause == errno.EADDRINUSE:
-        return "stop what holds the port (ss -ltnp shows it) or choose another"
+        return "stop what holds the port (ss -lntup shows it) or choose another"
     return "see the cause named"
 
 
@@ -234,7 +248,8 @@ def _run(config: Config) -> None:
     with _progress_page(config.progress) as progress, _signals_to(stop_fd):
         stream, sessions = _load(config)
         adds = stream.scan.types.get("A", 0) + stream.scan.types.get("F", 0)
-        book = PublishedBook.for_stream(stream.arena, adds=adds)
+        messages = stream.arena if stream.packet_lines is None else stream.arena[:0]
+        book = PublishedBook.for_stream(messages, adds=adds)
         exchange = _make_exchange(config, stream, sessions, book, progress, notify_fd)
         ready = _ready(stream, sessions)
         exchange.start_thread()

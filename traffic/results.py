@@ -1,18 +1,20 @@
 """What a run leaves behind: the stopped exchange enters, files in the output folder leave.
 
 messages.itch, packets.npy, drop_copy.npy, book.npy, then exchange.json; each is whole or not there.
+Raw payloads (source two_lines) are payloads.bin instead of messages.itch: row i of packets.npy is the packet that left
+at sent_ns on line packet_lines.npy[i], with `bytes` bytes at message_offset of that file; its count is 1.
 """
 
 import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traffic.bindings import PublishedBook
+from traffic.bindings import MOLD_HEADER_BYTES, PublishedBook
 from traffic.exchange_bindings import Exchange
 from traffic.market.sessions import SESSION_SHIFT, Session
 from traffic.market.stream import Stream
@@ -27,7 +29,7 @@ def _write(folder: Path, name: str, write: Callable[[BinaryIO], object]) -> None
     os.replace(partial, folder / name)
 
 
-def _write_array(folder: Path, name: str, rows: NDArray[np.void]) -> None:
+def _write_array(folder: Path, name: str, rows: NDArray[Any]) -> None:
     _write(folder, name, lambda file: np.save(file, rows, allow_pickle=False))
 
 
@@ -62,9 +64,15 @@ def write_results(
     """Write all files; only what was published counts."""
     packets = exchange.published_packets()
     messages, end = int(packets["count"].sum()), 0
+    raw = stream.packet_lines is not None
     if packets.size:
-        end = int(packets["message_offset"][-1]) + int(packets["bytes"][-1]) - 20
-    _write(folder, "messages.itch", lambda file: file.write(stream.arena[:end].data))
+        end = (
+            int(packets["message_offset"][-1]) + int(packets["bytes"][-1]) - (0 if raw else MOLD_HEADER_BYTES)
+        )
+    name = "payloads.bin" if raw else "messages.itch"
+    _write(folder, name, lambda file: file.write(stream.arena[:end].data))
+    if stream.packet_lines is not None:
+        _write_array(folder, "packet_lines.npy", stream.packet_lines[: packets.size])
     _write_array(folder, "packets.npy", packets)
     _write_array(folder, "drop_copy.npy", exchange.drop_copy())
     _write_array(folder, "book.npy", book.rows())

@@ -285,9 +285,9 @@ static enum feed_outcome accept_data(struct feed *feed, unsigned line, const str
     feed->request_attempts = 0;
     set_cursor(feed, packet->session, packet->sequence, packet->count, (uint8_t)line, feed->now_ns);
     feed->pending = true;
-    if (feed->state != FEED_LIVE && feed->entry_count == 0 && feed->announced_sequence <= packet->next_sequence &&
-        feed->snapshot == FEED_SNAPSHOT_NONE)
-        become_live(feed);
+    if ((feed->state == FEED_STARTUP || feed->state == FEED_DOWN) && feed->entry_count == 0 &&
+        feed->announced_sequence <= packet->next_sequence)
+        become_live(feed); /* nothing was missed; a feed that catches up is LIVE once all is handed out */
     return FEED_ACCEPT_DELIVERABLE;
 }
 

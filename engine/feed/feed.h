@@ -86,7 +86,7 @@ struct feed_options {
     uint8_t delivery;                        /* enum feed_delivery */
     bool requests;                           /* a re-request server is there */
     bool snapshots;                          /* a snapshot service is there */
-    bool follow_sessions;                    /* go on with a new session once it is confirmed; else GAP for good */
+    bool follow_sessions;                    /* go on with a new session once it is confirmed; else GAP for good then */
     uint8_t session_confirm_packets;         /* datagrams of it, none of the old one between; 1.. */
     uint8_t request_outstanding_max;         /* 1..FEED_REQUESTS_MAX */
     uint8_t request_attempts;                /* 1.. */

@@ -261,11 +261,11 @@ bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_n
     feed->next_sequence = sequence;
     feed->sequence_known = true;
     feed->hole_since_ns = FEED_NO_HOLE;
-    feed->announced_sequence = feed->end_known ? feed->end_sequence : 0; /* what was heard of may have been false */
     feed->suspect.sequence = 0;
     trim_buffer(feed);
-    feed->highest_sequence = feed->entry_count != 0 ? feed_reorder_at(feed, feed->entry_count - 1)->next_sequence
-                                                    : sequence;
+    feed->highest_sequence = feed->announced_sequence > sequence ? feed->announced_sequence : sequence;
+    if (feed->entry_count != 0 && feed_reorder_at(feed, feed->entry_count - 1)->next_sequence > feed->highest_sequence)
+        feed->highest_sequence = feed_reorder_at(feed, feed->entry_count - 1)->next_sequence;
     feed_recover_done(feed);
     feed->pending = true;
     return true;

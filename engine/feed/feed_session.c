@@ -71,11 +71,12 @@ bool feed_session_take(struct feed *feed, unsigned line, const struct moldudp64_
     if (line == FEED_LINE_RECOVERY ||
         (feed->previous_known && memcmp(feed->previous_session, packet->session, sizeof(feed->session)) == 0))
         return false;
-    if (!feed->options.follow_sessions || feed->session_ordinal == FEED_SESSION_ORDINAL_MAX) {
-        feed->session_closed = true;
-    } else if (confirmed(feed, packet)) {
-        adopt(feed, packet);
-        return true;
+    if (confirmed(feed, packet)) {
+        feed->session_closed = !feed->options.follow_sessions || feed->session_ordinal == FEED_SESSION_ORDINAL_MAX;
+        if (!feed->session_closed) {
+            adopt(feed, packet);
+            return true;
+        }
     }
     feed->session_suspect = true;
     if (feed->state == FEED_LIVE || feed->state == FEED_STARTUP)

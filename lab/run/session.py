@@ -31,6 +31,7 @@ from lab.measure.data import (
     Transition,
 )
 from lab.measure.data import Session as FeedSession
+from lab.measure.joins import disjoint
 from lab.measure.rows import DECISIONS, Rows
 from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
 from lab.run.passes import PassResult, Progress, run_pass
@@ -216,7 +217,7 @@ def ask_oracle(
         ],
         resets=[
             Reset(position=join.sequence, skipped_from=join.skipped_from, empties_book=join.emptied)
-            for join in joins
+            for join in disjoint(joins)
         ],
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 TAILGATE = Path(sys.executable).with_name("tailgate")
-SECONDS_MAX = 240
+SECONDS_MAX = 420
 
 
 @dataclass(frozen=True)

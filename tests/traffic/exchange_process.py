@@ -5,6 +5,7 @@ Nothing here calls the code under test.
 
 import ctypes
 import json
+import select
 import socket
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 CLONE_NEWNET = 0x40000000
 PACKET_OUTGOING = 4
@@ -58,6 +60,10 @@ class Wires:
             tap.setblocking(False)
             self.sockets.append(tap)
         self.sockets.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+
+    def readable(self, stream: IO[str] | None, *, timeout_s: float = 0.02) -> bool:
+        """Whether the process has said something; waits so long, so that the wires can be emptied in between."""
+        return bool(select.select([stream], [], [], timeout_s)[0])
 
     def frames(self, line: int) -> list[bytes]:
         """What arrived on a line so far; the kernel's queue holds a few thousand frames."""

@@ -29,6 +29,7 @@ PCAP = {"kind": "pcap", "paths": ["x"], "speed": 1, "rate_per_s": None}
 RECOVERY = {"address": "10.77.4.1"}
 ROLL = {"at_sequence": 50, "session": "B"}
 DROP = {"lines": ["A"], "action": "drop"}
+TWO_LINES = {"kind": "two_lines", "path": "x", "lines": {"A": "224.0.31.11:14320", "B": "224.0.32.11:15320"}}
 BURSTS = {"messages": 1000, "every_ns": 500000000, "spacing_ns": 2000, "packing": 8}
 
 
@@ -62,7 +63,7 @@ def test_recovery_sessions_and_impairments_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [PCAP, {"kind": "itch_file", "paths": ["a", "b.gz"], "speed": 0.1, "rate_per_s": 5}]
+    "source", [PCAP, TWO_LINES, {"kind": "itch_file", "paths": ["a", "b.gz"], "speed": 0.1, "rate_per_s": 5}]
 )
 def test_every_kind_of_source_is_read(tmp_path: Path, source: dict[str, object]) -> None:
     assert load(tmp_path, source=source).source.kind == source["kind"]
@@ -106,6 +107,18 @@ def test_every_kind_of_source_is_read(tmp_path: Path, source: dict[str, object])
             "corruption checksum is for lines",
         ),
         ({"end": {"repeat": -1}}, "end.repeat"),
+        ({"source": TWO_LINES | {"lines": {"A": "224.0.31.11"}}}, "write a group and a port"),
+        ({"source": TWO_LINES | {"lines": {"A": "x:1"}}}, "source.two_lines.lines.A"),
+        ({"source": TWO_LINES | {"lines": {"C": "224.0.31.11:1"}}}, "source.lines: C: not among lines"),
+        ({"source": TWO_LINES, "bursts": BURSTS}, "bursts cannot be made of a capture"),
+        ({"source": TWO_LINES, "recovery": RECOVERY}, "recovery and sessions are of MoldUDP64"),
+        (
+            {
+                "source": TWO_LINES,
+                "impairments": [{"lines": ["A"], "action": "corrupt", "corruption": "count"}],
+            },
+            "corruption count and zero_block are of MoldUDP64",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, changes: dict[str, object], says: str) -> None:

@@ -20,8 +20,9 @@ static uint64_t below(uint64_t bound) {
 static void change_book(void) {
     uint8_t frame[ITCH50_FRAME_BYTES_MAX], *end;
     uint64_t reference = below(REFERENCES);
-    struct itch50_order order = {reference, 1 + (uint32_t)below(100), 1 + (uint32_t)below(20), (const uint8_t *)"ACME    ",
-                                 (uint16_t)below(3), below(2) ? 'B' : 'S'};
+    uint32_t shares = 1 + (uint32_t)below(100), price = 1 + (uint32_t)below(20);
+    struct itch50_order order = {reference, shares, price, (const uint8_t *)"ACME    ", (uint16_t)below(3),
+                                 below(2) ? 'B' : 'S'};
     switch (below(6)) {
     case 0:
         end = itch50_put_delete(frame, order.locate, reference);

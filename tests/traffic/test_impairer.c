@@ -64,7 +64,8 @@ static void test_what_goes_in_comes_out_by_the_rules(void) {
             uint32_t size = (uint32_t)below(PAYLOAD_BYTES_MAX + 1), cut = (uint32_t)below(size + 1);
             udp_frame_set(&frame, (uint16_t)size, udp_sum(bytes, size));
             memcpy(header, frame.header, sizeof header);
-            struct impairer_piece pieces[3] = {{header, options.payload_offset}, {bytes, cut}, {bytes + cut, size - cut}};
+            struct impairer_piece pieces[3] = {
+                {header, options.payload_offset}, {bytes, cut}, {bytes + cut, size - cut}};
             now_ns += (int64_t)below(3000);
             if (!impairer_takes(&impairer, pieces, i + 1, 1, i, now_ns, now_ns)) {
                 out[i]++;

@@ -98,7 +98,7 @@ static void test_a_schedule_covers_the_arena(void) {
                                        .messages_max = 100, .burst_messages = 333, .burst_packing = 60};
     uint64_t count = schedule_build(&options, arena, times_ns, MESSAGES, packets);
     uint16_t *sums = malloc(count * sizeof *sums);
-    schedule_sums(arena, packets, count, sums);
+    schedule_sums(arena, packets, count, 20, sums);
     uint64_t offset = 0, sequence = 5;
     for (uint64_t i = 0; i < count; i++) {
         CHECK_EQUAL(packets[i].message_offset, offset);

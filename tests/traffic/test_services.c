@@ -86,7 +86,8 @@ static void serve(uint32_t times) {
 }
 
 static int connect_to(int type, uint16_t port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int client = socket(AF_INET, type, 0);
     CHECK_EQUAL(connect(client, (struct sockaddr *)&address, sizeof address), 0);
     return client;

@@ -27,6 +27,12 @@ static inline int64_t look(struct exchange *exchange, enum exchange_doing doing)
     return now_ns;
 }
 
+/* Whether the next packet goes out on this line. */
+static inline bool goes_out(const struct exchange *exchange, uint32_t index) {
+    const uint8_t *packet_lines = exchange->options.packet_lines;
+    return packet_lines == NULL || packet_lines[exchange->next_packet] == index;
+}
+
 /* The next packet's headers, made while there is time. */
 static void prepare_next(struct exchange *exchange) {
     const struct exchange_options *options = &exchange->options;
@@ -34,8 +40,9 @@ static void prepare_next(struct exchange *exchange) {
         return;
     const struct packet_record *packet = &options->packets[exchange->next_packet];
     for (uint32_t i = 0; i < options->line_count; i++)
-        line_prepare(&exchange->lines[i], packet->first_sequence & HISTORY_SEQUENCE_MASK, packet->count,
-                     packet->bytes - MOLDUDP64_HEADER_BYTES, options->sums[exchange->next_packet]);
+        if (goes_out(exchange, i))
+            line_prepare(&exchange->lines[i], packet->first_sequence & HISTORY_SEQUENCE_MASK, packet->count,
+                         packet->bytes - exchange->lines[i].head_bytes, options->sums[exchange->next_packet]);
     __builtin_prefetch(options->history.arena + packet->message_offset);
 }
 
@@ -68,10 +75,13 @@ static int64_t rule_clock(const struct exchange *exchange, int64_t at_ns) {
 
 static void send_packet(struct exchange *exchange, struct packet_record *packet) {
     const uint8_t *blocks = exchange->options.history.arena + packet->message_offset;
-    uint32_t bytes = packet->bytes - MOLDUDP64_HEADER_BYTES;
+    enum exchange_doing doing = DOING_WAIT;
     for (uint32_t i = 0; i < exchange->options.line_count; i++) {
-        int64_t now_ns = look(exchange, i ? DOING_SEND : DOING_WAIT);
+        if (!goes_out(exchange, i))
+            continue;
+        int64_t now_ns = look(exchange, doing);
         struct line *line = &exchange->lines[i];
+        uint32_t bytes = packet->bytes - line->head_bytes;
         if (__builtin_expect(line->impairer != NULL, 0)) {
             line_publish(line, blocks, bytes, packet->first_sequence, packet->count, exchange->next_packet,
                          rule_clock(exchange, packet->intended_ns), now_ns);
@@ -81,15 +91,17 @@ static void send_packet(struct exchange *exchange, struct packet_record *packet)
         }
         exchange->line_heard_ns[i] = now_ns;
         exchange->progress->send_errors[i] = line->errors;
-        if (i == 0 && now_ns - packet->intended_ns > exchange->counters.late_max_ns)
+        if (doing == DOING_WAIT && now_ns - packet->intended_ns > exchange->counters.late_max_ns)
             exchange->counters.late_max_ns = now_ns - packet->intended_ns;
+        doing = DOING_SEND;
     }
 }
 
 /* The book and the gateway's market time follow what was sent. */
 static void follow(struct exchange *exchange, const struct packet_record *packet) {
     const uint8_t *block = exchange->options.history.arena + packet->message_offset;
-    for (uint32_t i = 0; i < packet->count; i++) {
+    bool raw = exchange->options.packet_lines != NULL;
+    for (uint32_t i = 0; i < packet->count && !raw; i++) {
         uint32_t length = load_be16(block);
         published_book_apply(exchange->options.book, block + 2, length);
         if (i + 1 == packet->count && length >= 11)
@@ -124,6 +136,8 @@ static void send_control(struct exchange *exchange, uint32_t index, uint16_t cou
 }
 
 static void send_end(struct exchange *exchange, int64_t now_ns) {
+    if (exchange->options.packet_lines)
+        return;
     for (uint32_t i = 0; i < exchange->options.line_count; i++)
         send_control(exchange, i, MOLDUDP64_END_OF_SESSION, now_ns);
 }
@@ -164,6 +178,8 @@ static void publish_next(struct exchange *exchange) {
 }
 
 static void keep_lines_alive(struct exchange *exchange, int64_t now_ns) {
+    if (exchange->options.packet_lines)
+        return;
     for (uint32_t i = 0; i < exchange->options.line_count; i++) {
         if (now_ns - exchange->line_heard_ns[i] < exchange->options.heartbeat_ns)
             continue;
@@ -182,8 +198,10 @@ static void serve_orders(struct exchange *exchange, int64_t now_ns) {
 
 static void serve(struct exchange *exchange, int64_t due_ns) {
     int64_t now_ns = exchange->looked_ns;
-    if (!exchange->services.on || !services_serve(&exchange->services, exchange->gateway.market_ns, due_ns - now_ns,
-                                                  now_ns, rule_clock(exchange, now_ns)))
+    if (!exchange->services.on)
+        return;
+    if (!services_serve(&exchange->services, exchange->gateway.market_ns, due_ns - now_ns, now_ns,
+                        rule_clock(exchange, now_ns)))
         return;
     note_held(exchange);
     look(exchange, DOING_SERVICES);
@@ -263,6 +281,7 @@ static int open_all(struct exchange *exchange, char *error, uint32_t error_size)
     for (uint32_t i = 0; i < options->line_count && outcome == 0; i++) {
         options->lines[i].packets = options->packets;
         options->lines[i].index = i;
+        options->lines[i].raw = options->packet_lines != NULL;
         outcome = line_open(&exchange->lines[i], &options->lines[i], error, error_size);
     }
     if (outcome == 0)
@@ -284,14 +303,15 @@ int exchange_open(struct exchange *exchange, const struct exchange_options *opti
     exchange->gateway.port.listener = -1;
     for (uint32_t i = 0; i < LINES_MAX; i++)
         exchange->lines[i].socket = -1;
-    history_init(&exchange->history, &options->history);
+    if (!options->packet_lines)
+        history_init(&exchange->history, &options->history);
     int outcome = open_all(exchange, error, error_size);
     if (outcome != 0) {
         exchange_close(exchange);
         return outcome;
     }
     const struct packet_record *first = options->packets;
-    if (options->history.packet_count && first->bytes > MOLDUDP64_HEADER_BYTES + 13)
+    if (!options->packet_lines && options->history.packet_count && first->bytes > MOLDUDP64_HEADER_BYTES + 13)
         exchange->gateway.market_ns = load_be48(options->history.arena + first->message_offset + 2 + 5);
     begin_session(exchange, 0);
     prepare_next(exchange);

@@ -15,6 +15,8 @@
  * begins at once: heartbeats carry its name and number from then on.
  * Stalls: a gap above EXCHANGE_STALL_NS between two looks at the clock, counted by what was being done; those
  * while waiting are the machine taking the core away.
+ * Raw payloads (packet_lines): what a capture had is sent as it was, each packet on its own line. The exchange knows
+ * nothing of their protocol: the book stays empty, and heartbeats and ends of session are those of the capture.
  * Specification: MoldUDP64 1.00 for heartbeats and end of session.
  */
 #ifndef TRAFFIC_EXCHANGE_EXCHANGE_H
@@ -76,6 +78,7 @@ struct exchange_options {
     struct history_options history;    /* arena, sessions, packets ... */
     struct packet_record *packets;     /* ... the same, to be written */
     const uint16_t *sums;
+    const uint8_t *packet_lines;       /* the line of each packet, which is a raw payload then; NULL: MoldUDP64 */
     int64_t heartbeat_ns;
     int64_t lead_ns;                   /* send so much before the intended time: what the way to the wire takes */
     uint32_t ends;                     /* end-of-session packets on each line */

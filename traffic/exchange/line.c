@@ -60,6 +60,7 @@ int line_open(struct line *line, const struct line_options *options, char *error
     /* A larger buffer only helps: refused is fine. */
     setsockopt(line->socket, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes);
     udp_frame_init(&line->frame, mac, options->source, options->group, options->port, options->port);
+    line->head_bytes = options->raw ? 0 : MOLDUDP64_HEADER_BYTES;
     line->packets = options->packets;
     line->index = options->index;
     line->impairer = options->impairer;
@@ -77,13 +78,13 @@ void line_session(struct line *line, const uint8_t *session) {
 void line_prepare(struct line *line, uint64_t sequence, uint16_t count, uint32_t bytes, uint16_t sum) {
     store_be64(line->mold + 10, sequence);
     store_be16(line->mold + 18, count);
-    uint64_t whole = (uint64_t)udp_sum(line->mold, MOLDUDP64_HEADER_BYTES) + sum;
-    udp_frame_set(&line->frame, (uint16_t)(MOLDUDP64_HEADER_BYTES + bytes), udp_fold(whole));
+    uint64_t whole = (uint64_t)udp_sum(line->mold, line->head_bytes) + sum;
+    udp_frame_set(&line->frame, (uint16_t)(line->head_bytes + bytes), udp_fold(whole));
 }
 
 bool line_send(struct line *line, const uint8_t *blocks, uint32_t bytes) {
     struct iovec pieces[3] = {{line->frame.header, UDP_FRAME_HEADER_BYTES},
-                              {line->mold, MOLDUDP64_HEADER_BYTES},
+                              {line->mold, line->head_bytes},
                               {(void *)(uintptr_t)blocks, bytes}};
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = bytes ? 3 : 2};
     if (sendmsg(line->socket, &message, MSG_DONTWAIT) < 0) {
@@ -98,7 +99,7 @@ bool line_send(struct line *line, const uint8_t *blocks, uint32_t bytes) {
 void line_publish(struct line *line, const uint8_t *blocks, uint32_t bytes, uint64_t position, uint32_t messages,
                   uint64_t record, int64_t rule_ns, int64_t now_ns) {
     struct impairer_piece pieces[3] = {{line->frame.header, UDP_FRAME_HEADER_BYTES},
-                                       {line->mold, MOLDUDP64_HEADER_BYTES},
+                                       {line->mold, line->head_bytes},
                                        {blocks, bytes}};
     if (!impairer_takes(line->impairer, pieces, position, messages, record, rule_ns, now_ns) &&
         line_send(line, blocks, bytes) && record != LINE_CONTROL)

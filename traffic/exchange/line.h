@@ -32,6 +32,7 @@ struct line_options {
     uint32_t group;            /* network order, multicast */
     uint16_t port;             /* of destination and source */
     struct impairer *impairer; /* NULL: none */
+    bool raw;                  /* payloads are sent as they are: no MoldUDP64 header in front */
     struct packet_record *packets;
     uint32_t index;            /* of this line in their sent_ns */
 };
@@ -39,6 +40,7 @@ struct line_options {
 struct line {
     struct udp_frame frame;
     uint8_t mold[MOLDUDP64_HEADER_BYTES];  /* directly behind the frame's header on the wire */
+    uint32_t head_bytes;       /* of `mold` that are sent: all, or none of them */
     int socket;
     int last_error;            /* errno of the last failed send */
     uint64_t packets_sent;     /* heartbeats too */
@@ -55,7 +57,8 @@ int line_open(struct line *line, const struct line_options *options, char *error
 /* What comes next belongs to this session, 10 bytes. */
 void line_session(struct line *line, const uint8_t *session);
 
-/* Set the headers for a packet whose blocks are `bytes` long with one's complement sum `sum`. */
+/* Set the headers for a packet whose blocks (or raw payload, which has no number here) are `bytes` long with one's
+ * complement sum `sum`. */
 void line_prepare(struct line *line, uint64_t sequence, uint16_t count, uint32_t bytes, uint16_t sum);
 
 /* Send what was prepared; false: not sent, counted. */

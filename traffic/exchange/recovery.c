@@ -188,7 +188,8 @@ static bool serve_one(struct recovery *recovery, int64_t now_ns, int64_t rule_ns
     uint8_t request[RECOVERY_REQUEST_BYTES + 1];
     struct recovery_reply reply = {.first_message = 0};
     socklen_t size = sizeof reply.to;
-    ssize_t got = recvfrom(recovery->socket, request, sizeof request, MSG_DONTWAIT, (struct sockaddr *)&reply.to, &size);
+    ssize_t got =
+        recvfrom(recovery->socket, request, sizeof request, MSG_DONTWAIT, (struct sockaddr *)&reply.to, &size);
     if (got < 0)
         return false;
     recovery->counters.requests++;

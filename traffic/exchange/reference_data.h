@@ -33,8 +33,8 @@ struct reference_data {
 /* For so many messages of these types. */
 uint64_t reference_data_bytes(uint64_t messages);
 
-/* `memory`: reference_data_bytes() of zeroes for at least as many as there are. `work`: zeroed room for REFERENCE_KINDS *
- * REFERENCE_LOCATES entry numbers, not needed afterwards. */
+/* `memory`: reference_data_bytes() of zeroes for at least as many as there are. `work`: zeroed room for
+ * REFERENCE_KINDS * REFERENCE_LOCATES entry numbers, not needed afterwards. */
 void reference_data_init(struct reference_data *data, const uint8_t *arena, uint64_t size, void *memory,
                          uint32_t *work);
 

@@ -65,7 +65,8 @@ static void serve_slice(struct services *services, int64_t slack_ns, int64_t now
     services->counters.slices_forced += !slack;
 }
 
-bool services_serve(struct services *services, uint64_t market_ns, int64_t slack_ns, int64_t now_ns, int64_t rule_ns) {
+bool services_serve(struct services *services, uint64_t market_ns, int64_t slack_ns, int64_t now_ns,
+                    int64_t rule_ns) {
     uint64_t turns = services->turns;
     if (atomic_load_explicit(&services->told, memory_order_acquire))
         obey(services);

@@ -69,8 +69,8 @@ struct services {
 int services_open(struct services *services, const struct services_options *options, char *error,
                   uint32_t error_size);
 
-/* Do what fits into `slack_ns`. `rule_ns` is the impairments' clock, `market_ns` the market's time. True when there was
- * time for anything. */
+/* Do what fits into `slack_ns`. `rule_ns` is the impairments' clock, `market_ns` the market's time. True when there
+ * was time for anything. */
 bool services_serve(struct services *services, uint64_t market_ns, int64_t slack_ns, int64_t now_ns, int64_t rule_ns);
 
 /* From another thread: have new settings obeyed; false: the ones before are still on their way. */

@@ -1,44 +1,30 @@
 """Captures as a source: a pcap or pcapng file with MoldUDP64 enters, a `Stream` leaves with its packets kept.
 
-scapy reads the file formats; what it would pass over in silence (a file cut short) is checked here first.
 MoldUDP64 is told by its layout, not by ports: anonymised captures have none.
 """
 
-import io
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scapy.error import Scapy_Exception
-from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from traffic.bindings import PACKET_DTYPE
 from traffic.config import CaptureSource
 from traffic.errors import InputError
-from traffic.market.itch_file import read_bytes
+from traffic.market.pcap import Skip, read_datagrams
 from traffic.market.stream import Stream, bounded_gaps, scan_stream
 
-__all__ = ["MoldPacket", "capture_stream", "parse_mold", "udp_payload"]
+__all__ = ["MoldPacket", "capture_stream", "parse_mold"]
 
 MOLD_HEADER_BYTES = 20
 BLOCKS_BYTES_MAX = 1472 - MOLD_HEADER_BYTES
 MESSAGE_BYTES_MAX = BLOCKS_BYTES_MAX - 2
 HEARTBEAT, END_OF_SESSION = 0, 0xFFFF
-LINK_ETHERNET, LINK_RAW_IP = 1, 101
-VLAN_TAGS = (0x8100, 0x88A8)
-PCAP_MAGICS = {
-    b"\xa1\xb2\xc3\xd4": ">",
-    b"\xd4\xc3\xb2\xa1": "<",
-    b"\xa1\xb2\x3c\x4d": ">",
-    b"\x4d\x3c\xb2\xa1": "<",
-}
 FILE_GAP_NS = 1_000_000
-PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,138 +37,38 @@ class MoldPacket:
     blocks: tuple[bytes, ...]
 
 
-class _Skip(Exception):
-    """A packet that is not for us; the text is the reason, counted."""
-
-
-def _cut(path: Path, index: int, offset: int, what: str, size: int) -> InputError:
-    return InputError(
-        f"{path}: packet {index} at byte {offset}: the file ends at byte {size}, inside {what}: "
-        "the capture is cut short; capture it again or cut it before this packet"
-    )
-
-
-def _check_pcap(path: Path, data: bytes) -> None:
-    order, offset, index = PCAP_MAGICS[data[:4]], 24, 0
-    if len(data) < offset:
-        raise _cut(path, 0, 0, "the file header", len(data))
-    while offset < len(data):
-        if len(data) - offset < 16:
-            raise _cut(path, index, offset, "a record header", len(data))
-        captured = struct.unpack_from(order + "I", data, offset + 8)[0]
-        if len(data) - offset - 16 < captured:
-            raise _cut(path, index, offset, f"a record of {captured} bytes", len(data))
-        offset += 16 + captured
-        index += 1
-
-
-def _check_pcapng(path: Path, data: bytes) -> None:
-    order, offset, index = "<", 0, 0
-    while offset < len(data):
-        if len(data) - offset < 12:
-            raise _cut(path, index, offset, "a block header", len(data))
-        if data[offset : offset + 4] == PCAPNG_MAGIC:
-            order = "<" if data[offset + 8 : offset + 12] == b"\x4d\x3c\x2b\x1a" else ">"
-        kind, length = struct.unpack_from(order + "II", data, offset)
-        if length < 12 or length % 4:
-            raise InputError(
-                f"{path}: packet {index} at byte {offset}: block length {length} is impossible: "
-                "the capture is damaged; capture it again"
-            )
-        if len(data) - offset < length:
-            raise _cut(path, index, offset, f"a block of {length} bytes", len(data))
-        offset += length
-        index += kind in (2, 3, 6)
-
-
-def _frames(path: Path, data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(link type, time in ns, frame) of every packet."""
-    if data[:4] == PCAPNG_MAGIC:
-        _check_pcapng(path, data)
-        readers: Any = RawPcapNgReader  # scapy's annotations know neither open files nor this metadata
-        with readers(io.BytesIO(data)) as reader:
-            for frame, meta in reader:
-                ticks = (meta.tshigh << 32 | meta.tslow) if meta.tshigh is not None else 0
-                yield meta.linktype, ticks * 1_000_000_000 // meta.tsresol, frame
-    else:
-        _check_pcap(path, data)
-        readers = RawPcapReader
-        with readers(io.BytesIO(data)) as reader:
-            unit_ns = 1 if reader.nano else 1000
-            for frame, meta in reader:
-                yield reader.linktype, meta.sec * 1_000_000_000 + meta.usec * unit_ns, frame
-
-
-def udp_payload(link: int, frame: bytes) -> bytes:
-    """UDP payload of a frame: VLAN tags stripped, the IP total length taken for true, padding left out."""
-    offset = 0
-    if link == LINK_ETHERNET:
-        offset = 12
-        while len(frame) >= offset + 2 and int.from_bytes(frame[offset : offset + 2], "big") in VLAN_TAGS:
-            offset += 4
-        if frame[offset : offset + 2] != b"\x08\x00":
-            raise _Skip("not IPv4")
-        offset += 2
-    elif link != LINK_RAW_IP:
-        raise _Skip(f"link type {link}")
-    packet = frame[offset:]
-    if len(packet) < 20 or packet[0] >> 4 != 4:
-        raise _Skip("not IPv4")
-    header_bytes = (packet[0] & 15) * 4
-    total_bytes = int.from_bytes(packet[2:4], "big")
-    if packet[9] != 17:
-        raise _Skip("not UDP")
-    if int.from_bytes(packet[6:8], "big") & 0x3FFF:
-        raise _Skip("IP fragment")
-    if header_bytes < 20 or total_bytes < header_bytes + 8:
-        raise _Skip("malformed IPv4")
-    if total_bytes > len(packet):
-        raise _Skip("cut by the capture length")
-    datagram = packet[header_bytes:total_bytes]
-    udp_bytes = int.from_bytes(datagram[4:6], "big")
-    if not 8 <= udp_bytes <= len(datagram):
-        raise _Skip("malformed UDP")
-    return datagram[8:udp_bytes]
-
-
 def parse_mold(payload: bytes, *, time_ns: int) -> MoldPacket:
     """A MoldUDP64 data packet by its layout: blocks fill the payload exactly."""
     if len(payload) < MOLD_HEADER_BYTES:
-        raise _Skip("UDP, not MoldUDP64")
+        raise Skip("UDP, not MoldUDP64")
     session, sequence, count = struct.unpack_from(">10sQH", payload)
     if count in (HEARTBEAT, END_OF_SESSION):
         if len(payload) != MOLD_HEADER_BYTES:
-            raise _Skip("UDP, not MoldUDP64")
-        raise _Skip("MoldUDP64 heartbeat" if count == HEARTBEAT else "MoldUDP64 end of session")
+            raise Skip("UDP, not MoldUDP64")
+        raise Skip("MoldUDP64 heartbeat" if count == HEARTBEAT else "MoldUDP64 end of session")
     blocks, offset = [], MOLD_HEADER_BYTES
     for _ in range(count):
         if len(payload) - offset < 2:
-            raise _Skip("UDP, not MoldUDP64")
+            raise Skip("UDP, not MoldUDP64")
         length = int.from_bytes(payload[offset : offset + 2], "big")
         block = payload[offset + 2 : offset + 2 + length]
         if not 0 < length <= MESSAGE_BYTES_MAX or len(block) < length:
-            raise _Skip("UDP, not MoldUDP64")
+            raise Skip("UDP, not MoldUDP64")
         blocks.append(block)
         offset += 2 + length
     if offset != len(payload):
-        raise _Skip("UDP, not MoldUDP64")
+        raise Skip("UDP, not MoldUDP64")
     return MoldPacket(time_ns=time_ns, session=session, sequence=sequence, blocks=tuple(blocks))
 
 
 def _read(path: Path) -> tuple[list[MoldPacket], Counter[str]]:
-    data = read_bytes(path)
-    if data[:4] != PCAPNG_MAGIC and data[:4] not in PCAP_MAGICS:
-        raise InputError(f"{path}: neither pcap nor pcapng (starts with {data[:4].hex() or 'nothing'})")
     packets: list[MoldPacket] = []
     skipped: Counter[str] = Counter()
-    try:
-        for link, time_ns, frame in _frames(path, data):
-            try:
-                packets.append(parse_mold(udp_payload(link, frame), time_ns=time_ns))
-            except _Skip as reason:
-                skipped[str(reason)] += 1
-    except (Scapy_Exception, struct.error, ZeroDivisionError) as error:
-        raise InputError(f"{path}: packet {len(packets) + skipped.total()}: unreadable: {error}") from None
+    for time_ns, datagram in read_datagrams(path, skipped):
+        try:
+            packets.append(parse_mold(datagram.payload, time_ns=time_ns))
+        except Skip as reason:
+            skipped[str(reason)] += 1
     if not packets:
         found = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "no packets at all"
         raise InputError(

@@ -90,7 +90,8 @@ uint64_t schedule_build(const struct schedule_options *options, uint8_t *arena, 
     return count;
 }
 
-void schedule_sums(const uint8_t *arena, const struct packet_record *packets, uint64_t count, uint16_t *sums) {
+void schedule_sums(const uint8_t *arena, const struct packet_record *packets, uint64_t count, uint32_t header_bytes,
+                   uint16_t *sums) {
     for (uint64_t i = 0; i < count; i++)
-        sums[i] = udp_sum(arena + packets[i].message_offset, packets[i].bytes - MOLDUDP64_HEADER_BYTES);
+        sums[i] = udp_sum(arena + packets[i].message_offset, packets[i].bytes - header_bytes);
 }

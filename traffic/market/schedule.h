@@ -17,10 +17,10 @@
 #include <stdint.h>
 
 struct packet_record {
-    uint64_t first_sequence;
-    uint16_t count;            /* messages */
+    uint64_t first_sequence;   /* a position (exchange/history.h) */
+    uint16_t count;            /* messages; 1 for a payload that is sent as it is */
     int32_t burst;             /* index of its burst, -1 for none */
-    uint32_t bytes;            /* UDP payload: MoldUDP64 header and blocks */
+    uint32_t bytes;            /* UDP payload: MoldUDP64 header and blocks, or the payload as it is */
     int64_t intended_ns;       /* before the start: from the first packet; then CLOCK_MONOTONIC */
     int64_t sent_ns[2];        /* CLOCK_MONOTONIC right before the send call per line; 0: the send failed */
     uint64_t message_offset;   /* of its first block in the arena */
@@ -44,7 +44,9 @@ struct schedule_options {
 uint64_t schedule_build(const struct schedule_options *options, uint8_t *arena, const int64_t *times_ns,
                         uint64_t messages, struct packet_record *packets);
 
-/* One's complement sums of the blocks of each packet, for the UDP checksum. */
-void schedule_sums(const uint8_t *arena, const struct packet_record *packets, uint64_t count, uint16_t *sums);
+/* One's complement sums of what each packet has in the arena, for the UDP checksum: its payload but for the first
+ * `header_bytes`, which are made when it is sent. */
+void schedule_sums(const uint8_t *arena, const struct packet_record *packets, uint64_t count, uint32_t header_bytes,
+                   uint16_t *sums);
 
 #endif

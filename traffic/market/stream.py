@@ -19,6 +19,8 @@ class Stream:
 
     `packets` is PACKET_DTYPE with intended offsets in ns from the first packet; `session` is the 10 bytes on
     the wire; `notes` is what a user should know of the source: counts, or mappings of counts.
+    With `packet_lines` (index of the line of each packet) the arena has whole payloads of no protocol known here,
+    each for one line alone; otherwise blocks of MoldUDP64, each packet for all lines.
     """
 
     arena: NDArray[np.uint8]
@@ -26,6 +28,7 @@ class Stream:
     scan: ItchScan
     session: bytes
     first_sequence: int = 1
+    packet_lines: NDArray[np.uint8] | None = None
     notes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -24,6 +24,7 @@ static void setup(void)
     options.reorder_packet_bytes = SLOT_BYTES;
     options.delivery = FEED_DELIVERY_BEST_EFFORT;
     options.follow_sessions = false;
+    options.session_confirm_packets = 1;
     options.unconfirmed_jump_messages = UINT64_MAX;
 }
 

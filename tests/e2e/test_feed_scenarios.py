@@ -1,0 +1,50 @@
+"""What can happen to a feed, on real wires: every scenario of scenarios/feed ends as its file says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+
+pytestmark = pytest.mark.privileged
+
+LONG = {"recover_64_200_times"}  # a bench: its bound is in time
+SCENARIOS = sorted(
+    path.stem for path in (REPOSITORY / "scenarios" / "feed").glob("*.yaml") if path.stem not in LONG
+)
+TIMED = {"pacing", "recovery.gap.max"}  # the host has a say in these
+PREFIX = "tgfeed"
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    results = tmp_path_factory.mktemp("results")
+    answer = tailgate(
+        "run", *(f"scenarios/feed/{name}" for name in SCENARIOS), "--results", results, "--prefix", PREFIX
+    )
+    assert not answer.err
+    assert answer.code in (0, 1, 2)
+    assert not left_behind(PREFIX)
+    return runs_in(results)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_check_but_the_timed_ones_passes(played: dict[str, Run], name: str) -> None:
+    run = played[name]
+    assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_result_says_how_good_the_feed_was(played: dict[str, Run], name: str) -> None:
+    quality = played[name].summary["feed_quality"]
+    assert set(quality["lines"]) == {"A", "B"}
+    for line in quality["lines"].values():
+        assert line["packets_published"] == line["packets_seen"] + line["lost"]
+    assert {"gaps", "blind", "recovered", "skew_ns", "stale_symbols"} <= set(quality)
+
+
+def test_the_shipped_feed_scenarios_are_all_played() -> None:
+    on_disk = {path.stem for path in Path(REPOSITORY, "scenarios", "feed").glob("*.yaml")}
+    assert on_disk == set(SCENARIOS) | LONG
