@@ -109,9 +109,9 @@ static void declare_hole(struct feed *feed, enum feed_cause cause)
         feed->statistics.gap_first_sequence = feed->next_sequence;
         feed->statistics.gap_last_sequence = known - 1;
     }
-    if (!feed->asking && feed->snapshot == FEED_SNAPSHOT_NONE && feed->state != FEED_GAP)
+    if (!feed->asking && feed->snapshot == FEED_SNAPSHOT_NONE && !feed->resting)
         feed_recover_hole(feed, cause);
-    if (feed->state == FEED_GAP && feed->options.delivery == FEED_DELIVERY_BEST_EFFORT && !feed->book_lost)
+    if (feed->resting && feed->options.delivery == FEED_DELIVERY_BEST_EFFORT && !feed->book_lost)
         skip_hole(feed);
 }
 

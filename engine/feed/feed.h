@@ -309,6 +309,7 @@ struct feed {
     /* recovery */
     bool asking;               /* requests are made for what is missing */
     bool scan;                 /* what is missing has changed since it was last looked through */
+    bool resting;              /* nothing helps, for now or for good */
     bool requests_exhausted;
     bool snapshots_exhausted;
     uint8_t request_count;

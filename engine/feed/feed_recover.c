@@ -5,6 +5,7 @@
 
 static void rest(struct feed *feed, enum feed_cause cause)
 {
+    feed->resting = true;
     feed->asking = false;
     feed->request_count = 0;
     feed->retry_at_ns = feed->now_ns + feed->options.retry_ns;
@@ -40,7 +41,7 @@ void feed_recover_hole(struct feed *feed, enum feed_cause cause)
 
 void feed_recover_done(struct feed *feed)
 {
-    feed->asking = feed->requests_exhausted = feed->snapshots_exhausted = false;
+    feed->resting = feed->asking = feed->requests_exhausted = feed->snapshots_exhausted = false;
     feed->request_count = feed->request_attempts = feed->snapshot_attempts = 0;
     if (feed->snapshot == FEED_SNAPSHOT_WANTED)
         feed->snapshot = FEED_SNAPSHOT_NONE; /* a slow line has brought it after all */
@@ -279,7 +280,7 @@ void feed_recover_timer(struct feed *feed)
         review_requests(feed);
     if (feed->snapshot == FEED_SNAPSHOT_RUNNING && feed->now_ns >= feed->snapshot_due_ns)
         feed_snapshot_failed(feed, feed->now_ns);
-    if (feed->state != FEED_GAP || feed->options.retry_ns == 0 || feed->now_ns < feed->retry_at_ns ||
+    if (!feed->resting || feed->options.retry_ns == 0 || feed->now_ns < feed->retry_at_ns ||
         feed->snapshot != FEED_SNAPSHOT_NONE || feed->skipped || feed->session_closed)
         return;
     if (!feed->book_lost && !feed->hole_declared)

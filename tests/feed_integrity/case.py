@@ -165,7 +165,7 @@ def compact(value: object) -> str:
     """repr() without the fields that have their default; what ``from_text`` reads."""
     if isinstance(value, tuple):
         return f"({''.join(compact(item) + ', ' for item in value).rstrip()})"
-    if not is_dataclass(value):
+    if not is_dataclass(value) or isinstance(value, type):
         return f'"{value}"' if isinstance(value, str) else repr(value)
     plain = type(value)() if not isinstance(value, Roll) else Roll(at=0)
     given = [(item.name, getattr(value, item.name)) for item in fields(value)]

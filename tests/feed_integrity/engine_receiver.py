@@ -30,7 +30,9 @@ BOOK_TROUBLES = (
     "zero_shares",
     "zero_price",
 )
-SERVER = {"address": "127.0.0.1", "port": 1}  # never used: nothing here has wires
+# Never used: nothing here has wires.
+REQUESTS = ServerConfig(address="127.0.0.1", port=1)
+SNAPSHOTS = SnapshotConfig(address="127.0.0.1", port=2, username="STEP", password="STEP")
 
 
 def config_of(case: Case) -> EngineConfig:
@@ -42,10 +44,7 @@ def config_of(case: Case) -> EngineConfig:
         book=BookConfig(orders=512, levels=512),
         strategy=StrategyConfig(name="reflector" if case.reflector else "touch_taker", every=1),
         recovery=RecoveryConfig(
-            requests=ServerConfig(**SERVER) if policy.requests else None,
-            snapshots=SnapshotConfig(**SERVER, username="STEP", password="STEP")
-            if policy.snapshots
-            else None,
+            requests=REQUESTS if policy.requests else None, snapshots=SNAPSHOTS if policy.snapshots else None
         ),
         feed=FeedConfig(
             session="TAILGATE01" if case.session_given else "",

@@ -8,7 +8,6 @@ strictly in order; without room for policy it does the right thing at once and a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from itch_reference import LAYOUTS, decode, length
 from reference_book import ReferenceBook
@@ -409,7 +408,3 @@ class ReferenceReceiver:
         self.shown = max(self.shown, self.next)
         self.hole_ns = -1
         self.buffer = {number: block for number, block in self.buffer.items() if number >= self.next}
-
-
-def make(mutant: str = "") -> Any:
-    return lambda case: ReferenceReceiver(case, mutant=mutant)

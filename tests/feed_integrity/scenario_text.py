@@ -35,7 +35,7 @@ def as_scenario(case: Case, *, broken: str = "") -> str:
     traffic = {
         "source": "model",
         "symbols": case.symbols,
-        "rate": rate,
+        "rate": f"{rate}/s",
         "duration": f"{duration_ms}ms",
         "arrivals": "even",
         "packing": case.packing,
@@ -73,8 +73,8 @@ def _faults(case: Case, faulty_ms: int) -> Iterator[dict[str, Any]]:
     if case.skew_us:
         yield {"do": "delay", "lines": ["B"], "by": f"{case.skew_us}us", "at": {"sequence": 1}}
     for roll in case.rolls:
-        fault: dict[str, Any] = {"do": "session_roll", "at": {"sequence": roll.at}}
-        yield fault if roll.end_previous else {**fault, "end_previous": False}
+        said: dict[str, Any] = {"do": "session_roll", "at": {"sequence": roll.at}}
+        yield said if roll.end_previous else {**said, "end_previous": False}
     for fault in case.faults:
         if _sayable(case, fault):
             yield _fault(fault)
@@ -123,7 +123,7 @@ def _behaviour(case: Case) -> dict[str, Any]:
     if server.lose:
         said["lose_requests"] = server.lose
     if server.burst:
-        said["rate"] = 1000
+        said["rate"] = "1000/s"
     if server.history:
         said["history"] = server.history
     if case.snapshot_delay_us:

@@ -42,12 +42,12 @@ def _simpler(case: Case) -> Iterator[Case]:
     for name in ("faults", "rolls", "connections"):
         items = getattr(case, name)
         if len(items) > 1:
-            yield replace(case, **{name: ()})
+            yield _with(case, name, ())
         for index in range(len(items)):
-            yield replace(case, **{name: items[:index] + items[index + 1 :]})
+            yield _with(case, name, items[:index] + items[index + 1 :])
     for name in ("requests", "policy"):
         for plain in _plainer(getattr(case, name)):
-            yield replace(case, **{name: plain})
+            yield _with(case, name, plain)
     yield from _plainer(
         case, but=("messages", "faults", "rolls", "connections", "requests", "policy", "seed")
     )
@@ -72,9 +72,13 @@ def _simpler_faults(fault: Fault) -> Iterator[Fault]:
     if len(fault.lines) > 1:
         yield from (replace(fault, lines=line) for line in fault.lines)
     for name in ("packets", "at", "amount"):
-        yield from (replace(fault, **{name: value}) for value in _lower(getattr(fault, name), 1))
+        yield from (_with(fault, name, value) for value in _lower(getattr(fault, name), 1))
     if fault.by_us > 150:
         yield replace(fault, by_us=fault.by_us // 2)
+
+
+def _with(values: T, name: str, value: Any) -> T:
+    return replace(values, **{name: value})  # type: ignore[type-var]
 
 
 def _lower(value: int, least: int) -> Iterator[int]:
@@ -98,7 +102,7 @@ def _plainer(values: T, *, but: tuple[str, ...] = ()) -> Iterator[T]:
     if len(off) > 1:
         yield replace(values, **off)  # type: ignore[type-var]
     for name, plain in off.items():
-        yield replace(values, **{name: plain})  # type: ignore[type-var]
+        yield _with(values, name, plain)
 
 
 def _default(item: Field[Any]) -> Any:

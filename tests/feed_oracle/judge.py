@@ -98,6 +98,8 @@ class Judge:
         receiver, state = self.receiver, self.receiver.state
         position = receiver.position
         self.follow(receiver.session)
+        if state == "LIVE" and self.state in ("SYNC", "RESYNC"):
+            self.ahead = None  # a snapshot may put an end to what only one datagram said
         self.ordinals[position >> POSITION_SHIFT] = self.session
         orders = receiver.take_orders()
         if orders:
