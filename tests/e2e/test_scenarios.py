@@ -15,7 +15,7 @@ from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
 
 pytestmark = pytest.mark.privileged
 
-SCENARIOS = ("quickstart", "wire_floor", "drop_one_line", "drop_both_lines", "link_down", "pause")
+SCENARIOS = ("quickstart", "wire_floor", "drop_both_lines", "link_down", "pause")
 TIMED = ("pacing", "wire_to_wire.p90", "wire_to_wire.p50_over_floor")  # the host has a say in these
 PREFIX = "tge2e"
 

@@ -52,7 +52,6 @@ class Judge:
         self.behind_since_ns: int | None = None
         self.behind_position = 0
         self.waiting: list[tuple[int, int, int]] = []  # requests: first, next, due
-        self.joins_seen = 0
 
     def __str__(self) -> str:
         receiver = self.receiver

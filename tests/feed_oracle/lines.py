@@ -10,7 +10,8 @@ Detectable by a receiver, and so generated, are these corruptions only:
   ahead      a number behind the session's last one by more than 200, no two of them near each other
   back       a smaller number, delivered only to a receiver that is LIVE and past every number it claims: a duplicate
 Not generated, because no receiver could tell: changed bodies behind a valid checksum, a number that continues what
-is known or fills a hole, the same wrong name or number twice, a heartbeat that becomes an end of session.
+is known or fills a hole, the same wrong name or number twice, a heartbeat that becomes an end of session. Nor does a
+receiver that knows no session by name and began in the later one hear the earlier one: it would look like a third.
 """
 
 from __future__ import annotations

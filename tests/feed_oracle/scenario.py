@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.feed_oracle.case import Case, Fault
-from tests.feed_oracle.lines import END, US, Plan, Transit, plan_of
+from tests.feed_oracle.lines import END, Plan, Transit, plan_of
 
 __all__ = ["as_scenario"]
 
@@ -111,7 +111,7 @@ def _words(fault: Fault, line: str) -> str:
         "drop": [],
         "duplicate": [f"copies: {min(fault.amount, 8)}"],
         "reorder": [f"distance: {fault.amount}"],
-        "delay": [f"by: {fault.amount * US // 1000}us"],
+        "delay": [f"by: {fault.amount}us"],
         "corrupt": [f"what: {fault.what if fault.what in SAYABLE else 'bits'}"],
     }[fault.do]
     return ", ".join(said)
