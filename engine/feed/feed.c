@@ -235,8 +235,10 @@ static void take_suspect(struct feed *feed)
 
     feed->suspect.sequence = 0;
     if (suspect.length != 0 && suspect.next_sequence > feed->next_sequence &&
-        moldudp64_parse(feed->suspect_slot, suspect.length, &packet) == MOLDUDP64_VALID)
+        moldudp64_parse(feed->suspect_slot, suspect.length, &packet) == MOLDUDP64_VALID) {
         accept_early(feed, suspect.line, &packet);
+        feed->pending = true; /* delivery may have come as far as its first messages by now */
+    }
 }
 
 /* True when the datagram has to wait for another one that agrees with it. */

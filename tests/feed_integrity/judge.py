@@ -120,6 +120,10 @@ class Judge:
             self.book(after)
 
     def _progress(self, before: Observed, after: Observed, was: int, number: int, joined: int) -> None:
+        if joined and after.next != before.next and before.session == after.session:
+            theirs = self.plan.names[self.plan.session(max(joined - 1, 1))]
+            if theirs != after.session:
+                raise Violation("snapshot", f"joined one of session {theirs!r} in session {after.session!r}")
         if number < was:
             raise Violation("once", f"went back from message {was} to {number}")
         if number > self.plan.count:

@@ -100,6 +100,10 @@ class ReferenceReceiver:
     def hole(self) -> bool:
         return self.shown > self.next
 
+    def _overdue(self) -> bool:
+        """A hole has outlived its hold-back."""
+        return self.hole and self.now_ns - self.hole_ns >= self.policy.hold_back_us * US
+
     def state(self) -> str:
         if self.end and self.next >= self.end:
             return "ENDED"
@@ -109,16 +113,10 @@ class ReferenceReceiver:
             return "STARTUP"
         if self.lost:
             return "GAP"
-        if (
-            self.now_ns - self.heard_ns > self.policy.line_silence_us * US
-            and self.mutant != "lives_in_silence"
-        ):
+        silent = self.now_ns - self.heard_ns > self.policy.line_silence_us * US
+        if silent and self.mutant != "lives_in_silence":
             return "DOWN"
-        if (
-            self.hole
-            and self.now_ns - self.hole_ns >= self.policy.hold_back_us * US
-            and self.mutant != "live_in_a_gap"
-        ):
+        if self._overdue() and self.mutant != "live_in_a_gap":
             return "RECOVERING" if self.out else "GAP"
         return "GAP" if self.doubtful else "LIVE"
 
@@ -137,8 +135,7 @@ class ReferenceReceiver:
     def decided_blind(self) -> int:
         return 0
 
-    def close(self) -> None:
-        pass
+    def close(self) -> None: ...
 
     # Datagrams
 
@@ -257,9 +254,8 @@ class ReferenceReceiver:
         fields = decode(message)
         self.book.apply(fields)
         if fields["type"] == b"H":
-            {b"H": self.halted.add, b"T": self.halted.discard}[fields["trading_state"]](
-                fields["stock_locate"]
-            )
+            change = self.halted.add if fields["trading_state"] == b"H" else self.halted.discard
+            change(fields["stock_locate"])
 
     def _flush(self) -> list[Sent]:
         sent, self.sent = self.sent, []
@@ -285,7 +281,7 @@ class ReferenceReceiver:
         return self._flush()
 
     def _recover(self) -> None:
-        if self.heard_ns < 0 or not self.hole or self.now_ns - self.hole_ns < self.policy.hold_back_us * US:
+        if self.heard_ns < 0 or not self._overdue():
             return
         if self.mutant == "skips_a_hole":
             self.next = min([*self.buffer, self.shown])

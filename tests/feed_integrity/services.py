@@ -2,7 +2,8 @@
 
 The re-request server answers with whole messages, as many as fit and as it likes, late, twice or never; it has no
 way to refuse. A snapshot connection streams the reference book as of the log-in over SoupBinTCP, in pieces, and
-may fail in every way of ``case.CONNECTIONS``.
+may fail in every way of ``case.CONNECTIONS``. What nothing in the protocols gives away is not played: a snapshot
+that lies about its number or leaves out an order, a reply with other messages than were published.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Blind:      no order leaves in a step that neither began nor ended LIVE; in a step that ended LIVE but did not begin
             so, only on the last message known. Its price and size are those of the true book after its trigger.
 True:       LIVE, with k the last number delivered, means that the book is the true book after message k of that
-            session; and that nothing behind k has been known for longer than the hold-back.
+            session; that nothing behind k has been known for longer than the hold-back; and that one of the lines
+            was heard within the line silence.
 Once:       what was delivered, what joins passed over and where delivery stands add up.
 Asked:      requests name the own session, at most as many messages as allowed, none that was delivered, and none
             that another request still waits for.
@@ -51,6 +52,8 @@ class Judge:
         self.ahead: tuple[int, int] | None = None
         self.behind_since_ns: int | None = None
         self.behind_position = 0
+        self.heard_ns = 0
+        self.silence_ns = (case.policy.silence_us * US or 10**15) + 5 * tick_ns
         self.waiting: list[tuple[int, int, int]] = []  # requests: first, next, due
 
     def __str__(self) -> str:
@@ -66,9 +69,10 @@ class Judge:
         self.state = self.receiver.state
         self.said_next = self.known_next
 
-    def heard(self, session: bytes, first: int, following: int, *, harm: str) -> None:
+    def heard(self, session: bytes, first: int, following: int, now_ns: int, *, harm: str) -> None:
         """A datagram of a line was given to the receiver; what it now knows to exist."""
         self.follow(self.receiver.session)
+        self.heard_ns = now_ns
         if not harm and session == self.session:
             self.waiting = [entry for entry in self.waiting if following <= entry[0] or entry[1] <= first]
         self.seen["foreign"] += harm == "session"
@@ -77,13 +81,13 @@ class Judge:
         if harm or session != self.session:
             return
         here = max(self.known_next, number_of(self.receiver.position))
-        if self.ahead is not None and self.ahead[0] <= here:
+        if self.ahead is not None and self.ahead[1] <= here:
             self.ahead = None
-        if first <= here:
+        if self.ahead is not None and self.ahead[0] <= first <= self.ahead[1] + AGREE:
+            self.known_next = max(here, self.ahead[1], following)
+            self.ahead = None
+        elif first <= here:
             self.known_next = max(self.known_next, following)
-        elif self.ahead is not None and self.ahead[0] <= first <= self.ahead[1] + AGREE:
-            self.known_next = max(self.ahead[1], following)
-            self.ahead = None
         else:
             self.ahead = (first, following)
 
@@ -147,6 +151,9 @@ class Judge:
                 f"LIVE before message {number_of(position)}, though {self.known_next - 1} is known to exist"
                 f" since {self.behind_since_ns / 1e6:.4f} ms"
             )
+
+        if state == "LIVE" and now_ns - self.heard_ns > self.silence_ns:
+            raise Violation(f"LIVE, though both lines are silent since {self.heard_ns / 1e6:.4f} ms")
 
     def judge_book(self, when: str) -> None:
         number = number_of(self.receiver.position) - 1

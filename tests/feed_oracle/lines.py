@@ -34,6 +34,7 @@ START_NS = MS
 HEARTBEAT_NS = 2 * MS
 HEADER = struct.Struct(">10sQH")
 AHEAD, APART = 300, 400  # of forged numbers: behind the last one, and from each other
+COPIES_MAX = 8
 MESSAGES_PER_DATAGRAM = 30  # 1,200 bytes of the longest
 
 
@@ -217,7 +218,10 @@ def harmed(case: Case, history: History, sent: list[Transit], line: str) -> list
             if transit.index not in indices:
                 after.append(transit)
             elif fault.do == "duplicate":
-                after += [replace(transit, at_ns=transit.at_ns + copy) for copy in range(fault.amount + 1)]
+                after += [
+                    replace(transit, at_ns=transit.at_ns + copy)
+                    for copy in range(min(fault.amount, COPIES_MAX) + 1)
+                ]
             elif fault.do == "delay":
                 after.append(replace(transit, at_ns=transit.at_ns + fault.amount * US))
             elif fault.do == "reorder":

@@ -36,6 +36,7 @@ MUTANTS = (
     "asks again at once",
     "asks once only",
     "tries one snapshot only",
+    "does not mind silence",
 )
 AGREE = 64
 WINDOW = 200  # messages ahead that are asked for
@@ -68,6 +69,7 @@ class ReferenceReceiver:
         self.suspect: tuple[int, int, list[bytes]] | None = None
         self.pending: dict[int, bytes] = {}
         self.end: int | None = None
+        self.heard_ns = 0
         self.heard = self.was_live = self.live = False
         self.foreign = self.closed = False
         self.candidate, self.candidate_count = b"", 0
@@ -107,6 +109,8 @@ class ReferenceReceiver:
             return "STARTUP"
         if self.snapshot:
             return "RESYNC" if self.was_live else "SYNC"
+        if self.next >= self.known and self.policy.silence_us:
+            return "DOWN"
         return "RECOVERING" if self.declared and self.case.requests and not self.foreign else "GAP"
 
     @property
@@ -141,6 +145,7 @@ class ReferenceReceiver:
 
     def datagram(self, line: str, data: bytes, now_ns: int) -> None:
         self.now_ns = now_ns
+        self.heard_ns = now_ns if line != "recovery" else self.heard_ns
         parsed = parse(data, in_part=self.mutant == "takes datagrams in part")
         if parsed is not None and not self.closed:
             self.take(*parsed)
@@ -263,7 +268,11 @@ class ReferenceReceiver:
             self.recover()
         complete = self.next >= self.known and not self.snapshot and self.lost is None
         held_back = self.live and self.hole_since_ns is not None and not self.declared and not self.snapshot
-        self.live = self.heard and not self.foreign and not self.closed and (complete or held_back)
+        silence_ns = self.policy.silence_us * US if self.mutant != "does not mind silence" else 0
+        silent = silence_ns and self.now_ns - self.heard_ns > silence_ns
+        self.live = (
+            not silent and self.heard and not self.foreign and not self.closed and (complete or held_back)
+        )
         self.was_live |= self.live
 
     def missing(self) -> Iterator[tuple[int, int]]:

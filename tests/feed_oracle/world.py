@@ -59,7 +59,7 @@ class World:
         self.judge.before()
         self.receiver.datagram(transit.line, transit.data, self.now_ns)
         name = self.plan.history.sessions[transit.session].name
-        self.judge.heard(name, transit.first, transit.next, harm=transit.harm)
+        self.judge.heard(name, transit.first, transit.next, self.now_ns, harm=transit.harm)
         self.after()
 
     def believable(self, transit: Transit) -> bool:
