@@ -79,7 +79,7 @@ bool feed_session_take(struct feed *feed, unsigned line, const struct moldudp64_
         }
     }
     feed->session_suspect = true;
-    if (feed->state == FEED_LIVE || feed->state == FEED_STARTUP)
+    if (feed->state == FEED_LIVE || feed->state == FEED_STARTUP || feed->state == FEED_DOWN)
         feed_change_state(feed, FEED_GAP, FEED_CAUSE_SESSION_MISMATCH);
     return false;
 }
