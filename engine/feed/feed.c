@@ -321,8 +321,11 @@ static void begin_in_session(struct feed *feed, const struct moldudp64_packet *p
 {
     feed->next_sequence = packet->sequence;
     feed->sequence_known = true;
-    if (feed->options.snapshots && packet->sequence > 1)
-        feed_want_snapshot(feed, FEED_CAUSE_LATE_START);
+    if (!feed->options.snapshots || packet->sequence <= 1)
+        return;
+    feed->book_lost = true; /* what came before it is in no book */
+    feed->lost_position = feed->position_base | 1;
+    feed_want_snapshot(feed, FEED_CAUSE_LATE_START);
 }
 
 enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *datagram, uint32_t length,

@@ -71,6 +71,35 @@ class EngineFeed:
         lib.feed_timer(self.feed, now_ns)
         self._drain()
 
+    def requests(self) -> list[tuple[int, int]]:
+        """(sequence, count) of every request that is due now."""
+        found, request = [], ffi.new("uint8_t[20]")
+        while lib.feed_next_request(self.feed, request):
+            assert bytes(request)[:10] == bytes(self.feed.session)
+            found.append(struct.unpack(">QH", bytes(request)[10:]))
+        return found
+
+    def start_snapshot(self, now_ns: int) -> None:
+        assert lib.feed_wants_snapshot(self.feed)
+        lib.feed_snapshot_started(self.feed, now_ns)
+
+    def join(self, sequence: int, now_ns: int) -> bool:
+        """The snapshot is whole; ``sequence`` is the first message behind it."""
+        joined = bool(lib.feed_snapshot_complete(self.feed, sequence, now_ns))
+        self._drain()
+        return joined
+
+    def lose_snapshot(self, now_ns: int) -> None:
+        lib.feed_snapshot_failed(self.feed, now_ns)
+
+    @property
+    def wants_snapshot(self) -> bool:
+        return bool(lib.feed_wants_snapshot(self.feed))
+
+    @property
+    def snapshot_running(self) -> bool:
+        return bool(lib.feed_snapshot_running(self.feed))
+
     def transitions(self) -> list[tuple[str, str, str]]:
         """(from, to, cause) of every remembered transition."""
         rows = ffi.new("struct feed_transition[]", lib.FEED_TRANSITION_COUNT)
