@@ -143,8 +143,7 @@ class ReferenceReceiver:
         self.now_ns = now_ns
         parsed = parse(datagram)
         if parsed is None and self.mutant == "reads_what_is_malformed" and len(datagram) > HEAD.size:
-            session, sequence, _ = HEAD.unpack_from(datagram)
-            parsed = Parsed(session, sequence, (datagram[HEAD.size + 2 :],), False)
+            parsed = Parsed(*HEAD.unpack_from(datagram)[:2], (datagram[HEAD.size + 2 :],), False)
         if parsed is not None and self._mine(parsed, source):
             self._take(parsed, source)
         self._drain()
