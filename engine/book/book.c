@@ -1,254 +1,308 @@
-/* Applying events to the book; the contract is in book.h, the parts in book_orders.h and book_levels.h. */
+/* Applying events to the book; the contract is in book.h, the parts in book_index.h and book_levels.h. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-vectorize") /* neighbouring fields are written apart: read as one they wait */
+#endif
 #include "engine/book/book.h"
-
-#include <string.h>
 
 #include "engine/book/book_index.h"
 #include "engine/book/book_levels.h"
-#include "engine/book/book_orders.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((noinline, cold))
+#define UNLIKELY(condition) __builtin_expect((condition) != 0, 0)
 
 static inline uint32_t saturate(uint64_t shares)
 {
     return shares > UINT32_MAX ? UINT32_MAX : (uint32_t)shares;
 }
 
-/* Best price of a side from its levels, after the best level went. */
-static inline void refresh_best(const struct book *book, struct book_symbol *symbol, unsigned side)
+static COLD enum book_outcome refuse(struct book *book, enum book_outcome outcome)
 {
-    if (symbol->block[side] == 0) {
-        symbol->best.price[side] = symbol->best.shares[side] = 0;
-        return;
-    }
-    const struct book_block *block = &book->blocks[symbol->block[side]];
-    const struct book_level *level = &book->levels[block->levels[block->count - 1]];
-
-    symbol->best.price[side] = level->price;
-    symbol->best.shares[side] = saturate(level->shares);
-}
-
-/* The touch's shares after a level lost some and stays. */
-static inline void refresh_touch(struct book_symbol *symbol, unsigned side, const struct book_level *level)
-{
-    bool touch = symbol->best.price[side] == level->price;
-
-    symbol->best.shares[side] = touch ? saturate(level->shares) : symbol->best.shares[side];
-}
-
-static enum book_outcome enter(struct book *book, uint64_t reference, uint16_t symbol_index, unsigned side,
-                               uint32_t price, uint32_t shares)
-{
-    struct book_place place = book_index_find(book, reference);
-
-    if (place.order != 0)
-        return BOOK_DUPLICATE_REFERENCE;
-    if (shares == 0)
-        return BOOK_ZERO_SHARES;
-    if (price == 0)
-        return BOOK_ZERO_PRICE;
-    if (book->order_count == book->order_capacity)
-        return BOOK_FULL;
-
-    struct book_symbol *symbol = &book->symbols[symbol_index];
-    uint32_t level_index = book_level_obtain(book, symbol, side, price);
-
-    if (level_index == 0)
-        return BOOK_FULL;
-
-    struct book_level *level = &book->levels[level_index];
-    uint32_t order = book_order_allocate(book);
-
-    book->orders[order] = (struct book_order){
-        .reference = reference,
-        .level = level_index,
-        .shares = shares,
-        .price = price,
-        .symbol = symbol_index,
-        .side = (uint8_t)side,
-    };
-    book_index_insert(book, place.bucket, order);
-    book_queue_append(book, level, order);
-
-    /* selected, not branched on: whether an order meets the touch is a coin toss */
-    uint32_t best = symbol->best.price[side];
-    bool touch = (best == 0) | (book_key(side, price) >= book_key(side, best));
-
-    symbol->best.price[side] = touch ? price : best;
-    symbol->best.shares[side] = touch ? saturate(level->shares) : symbol->best.shares[side];
-    return BOOK_APPLIED;
-}
-
-static void leave(struct book *book, struct book_place place)
-{
-    struct book_order *order = &book->orders[place.order];
-    struct book_level *level = &book->levels[order->level];
-    struct book_symbol *symbol = &book->symbols[order->symbol];
-    unsigned side = order->side;
-
-    book_index_remove(book, place);
-    book_queue_remove(book, level, order);
-    if (level->order_count == 0) {
-        book_level_remove(book, symbol, side, order->level);
-        if (symbol->best.price[side] == level->price)
-            refresh_best(book, symbol, side);
-    } else {
-        refresh_touch(symbol, side, level);
-    }
-    book_order_release(book, place.order);
-}
-
-static enum book_outcome take(struct book *book, struct book_place place, uint32_t shares)
-{
-    struct book_order *order = &book->orders[place.order];
-
-    if (shares >= order->shares) {
-        enum book_outcome outcome = shares == order->shares ? BOOK_APPLIED : BOOK_OVERFILL;
-
-        leave(book, place);
-        return outcome;
-    }
-
-    struct book_level *level = &book->levels[order->level];
-    struct book_symbol *symbol = &book->symbols[order->symbol];
-
-    order->shares -= shares;
-    level->shares -= shares;
-    refresh_touch(symbol, order->side, level);
-    return BOOK_APPLIED;
-}
-
-static enum book_outcome add(struct book *book, const struct event *event)
-{
-    if (event->side != 'B' && event->side != 'S')
-        return BOOK_BAD_SIDE;
-    if (event->symbol == 0 || event->symbol >= book->symbol_count)
-        return BOOK_BAD_SYMBOL;
-    return enter(book, event->order_reference, event->symbol, event->side == 'B' ? BOOK_BID : BOOK_ASK, event->price,
-                 event->shares);
-}
-
-static enum book_outcome change(struct book *book, const struct event *event)
-{
-    struct book_place place = book_index_find(book, event->order_reference);
-
-    if (place.order == 0)
-        return BOOK_UNKNOWN_REFERENCE;
-
-    /* a reference that stands for another order is taken: which of the two is right cannot be known */
-    if (event->kind == EVENT_REPLACE && event->new_order_reference != event->order_reference &&
-        book_index_find(book, event->new_order_reference).order != 0)
-        return BOOK_DUPLICATE_REFERENCE;
-
-    const struct book_order *order = &book->orders[place.order];
-    uint16_t symbol = order->symbol;
-    unsigned side = order->side;
-
-    if (__builtin_expect(symbol != event->symbol, 0)) {
-        book->statistics.symbol_mismatches++;
-        book->complete = false;
-    }
-    switch (event->kind) {
-    case EVENT_DELETE:
-        leave(book, place);
-        return BOOK_APPLIED;
-    case EVENT_REPLACE:
-        leave(book, place);
-        return enter(book, event->new_order_reference, symbol, side, event->price, event->shares);
-    default: /* EVENT_EXECUTE, EVENT_EXECUTE_PRICE, EVENT_REDUCE: the same to the queue */
-        return take(book, place, event->shares);
-    }
-}
-
-enum book_outcome book_apply(struct book *book, const struct event *event)
-{
-    enum book_outcome outcome;
-
-    switch (event->kind) {
-    case EVENT_ADD:
-        outcome = add(book, event);
-        break;
-    case EVENT_EXECUTE:
-    case EVENT_EXECUTE_PRICE:
-    case EVENT_REDUCE:
-    case EVENT_DELETE:
-    case EVENT_REPLACE:
-        outcome = change(book, event);
-        break;
-    default:
-        outcome = BOOK_IGNORED;
-        break;
-    }
     book->statistics.outcomes[outcome]++;
-    if (__builtin_expect(outcome > BOOK_UNKNOWN_REFERENCE && outcome != BOOK_ZERO_SHARES, 0))
+    if (outcome > BOOK_UNKNOWN_REFERENCE && outcome != BOOK_ZERO_SHARES)
         book->complete = false;
     return outcome;
 }
 
-void book_prefetch(const struct book *book, const struct event *event)
+static inline enum book_outcome applied(struct book *book)
 {
-    __builtin_prefetch(book_index_bucket(book, book_index_hash(event->order_reference)), 1);
-    if (event->symbol < book->symbol_count)
-        __builtin_prefetch(&book->symbols[event->symbol], 1);
+    book->statistics.outcomes[BOOK_APPLIED]++;
+    return BOOK_APPLIED;
 }
 
-const struct book_order *book_find(const struct book *book, uint64_t reference)
+static COLD bool is_taken(const struct book *book, uint64_t reference)
 {
-    uint32_t order = book_index_find(book, reference).order;
-
-    return order == 0 ? NULL : &book->orders[order];
+    return *book_index_find(book, reference) != 0;
 }
 
-void book_block_split(struct book *book, uint32_t index)
+/* A free order from the slab's unused rest; false = order_capacity reached. */
+static bool extend_orders(struct book *book)
 {
-    uint32_t outer_index = book_block_allocate(book);
-    struct book_block *inner = &book->blocks[index];
-    struct book_block *outer = &book->blocks[outer_index];
-    uint32_t moved = BOOK_BLOCK_LEVEL_COUNT / 2;
+    if (book->order_used == book->order_capacity)
+        return false;
+    if (++book->order_used > book->statistics.order_count_max)
+        book->statistics.order_count_max = book->order_used;
+    book->order_free = (uint32_t)(book->order_used * BOOK_ORDER_WORDS);
+    book_order_at(book, book->order_free)->next = 0;
+    return true;
+}
 
-    outer->count = moved;
-    outer->inward = index;
-    outer->outward = inner->outward;
-    if (inner->outward != 0)
-        book->blocks[inner->outward].inward = outer_index;
-    inner->outward = outer_index;
-    inner->count -= moved;
-    for (uint32_t slot = 0; slot < BOOK_BLOCK_LEVEL_COUNT; slot++) {
-        if (slot < moved) {
-            outer->keys[slot] = inner->keys[slot];
-            outer->levels[slot] = inner->levels[slot];
-        }
-        if (slot < inner->count) {
-            inner->keys[slot] = inner->keys[slot + moved];
-            inner->levels[slot] = inner->levels[slot + moved];
-        } else {
-            inner->keys[slot] = UINT32_MAX;
-        }
+/* Room for one level more than ever before, or for one in a full block; false = level_capacity reached. */
+static bool extend_levels(struct book *book, struct book_block *block, unsigned side)
+{
+    if (book->level_count == book->level_capacity)
+        return false;
+    if (book->level_count == book->level_high && ++book->level_high > book->statistics.level_count_max)
+        book->statistics.level_count_max = book->level_high;
+    if (block->used == BOOK_BLOCK_FULL)
+        book_block_split(book, block, side);
+    return true;
+}
+
+ALWAYS_INLINE struct book_block *find_block(const struct book *book, uint32_t side, uint32_t key)
+{
+    struct book_block *block = &book->blocks[side];
+
+    while (UNLIKELY(key < block->floor))
+        block = &book->blocks[block->outward];
+    return block;
+}
+
+static COLD enum book_outcome enter_slowly(struct book *book, uint64_t reference, uint32_t side, uint32_t price,
+                                           uint32_t shares);
+
+/* Enter an order into a book that has room and a price for it; what else may be is left to enter_slowly(), which has
+ * seen to it when it calls back. side is 2 * symbol + BOOK_BID or BOOK_ASK. */
+ALWAYS_INLINE enum book_outcome enter(struct book *book, uint64_t reference, uint32_t side, uint32_t price,
+                                      uint32_t shares, bool slow)
+{
+    uint32_t *bucket = book_index_bucket(book, reference);
+    uint32_t chain = *bucket, name = book->order_free;
+
+    if (!slow && ((UNLIKELY(chain != 0) && is_taken(book, reference)) || UNLIKELY((uint64_t)shares * price == 0) ||
+                  UNLIKELY(name == 0)))
+        return enter_slowly(book, reference, side, price, shares);
+
+    /* the free order may be written to before all is known */
+    struct book_order *order = book_order_at(book, name);
+
+    order->reference = reference;
+    order->chain = chain;
+    order->shares = shares;
+    order->price = price;
+    order->side = side;
+
+    uint32_t key = book_key(side % 2, price);
+    struct book_block *block = find_block(book, side, key);
+    uint32_t match = book_block_match(block, price), used = block->used;
+    uint32_t absent = book_opaque((match != 0) - 1u); /* all ones: no level has this price */
+    uint32_t slot = (uint32_t)__builtin_ctz(match | (~used & absent));
+    uint32_t level_count = book->level_count - absent;
+
+    if (!slow && (UNLIKELY(slot == BOOK_BLOCK_LEVEL_COUNT) || UNLIKELY(level_count > book->level_high)))
+        return enter_slowly(book, reference, side, price, shares);
+
+    struct book_node *level = &block->levels[slot];
+    uint32_t level_name = book_node_name(book, level);
+    uint32_t last = (level_name & absent) | (level->previous & ~absent);
+    uint64_t total = (level->value & ~(uint64_t)(int64_t)(int32_t)absent) + shares;
+
+    book->level_count = level_count;
+    block->prices[slot] = price;
+    block->used = used | 1u << slot;
+    level->value = total;
+    level->previous = name;
+    book->order_free = order->next;
+    book->order_count++;
+    order->previous = last;
+    order->next = level_name;
+    book_node_at(book, last)->next = name; /* the level's own, when it is new */
+    *bucket = name;
+
+    struct book_symbol *symbol = &book->symbols[side / 2];
+    uint32_t best = symbol->best.price[side % 2];
+    uint32_t touch = book_opaque(key >= book_key(side % 2, best)); /* no price: key 0 */
+
+    symbol->best.price[side % 2] = touch ? price : best;
+    symbol->best.shares[side % 2] = book_select(touch, saturate(total), symbol->best.shares[side % 2]);
+    return applied(book);
+}
+
+static COLD enum book_outcome enter_slowly(struct book *book, uint64_t reference, uint32_t side, uint32_t price,
+                                           uint32_t shares)
+{
+    if (is_taken(book, reference))
+        return refuse(book, BOOK_DUPLICATE_REFERENCE);
+    if (shares == 0)
+        return refuse(book, BOOK_ZERO_SHARES);
+    if (price == 0)
+        return refuse(book, BOOK_ZERO_PRICE);
+    if (book->order_free == 0 && !extend_orders(book))
+        return refuse(book, BOOK_FULL);
+
+    struct book_block *block = find_block(book, side, book_key(side % 2, price));
+
+    if (book_block_match(block, price) == 0 && !extend_levels(book, block, side % 2))
+        return refuse(book, BOOK_FULL);
+    return enter(book, reference, side, price, shares, true);
+}
+
+/* The level of an order that is in the book. */
+ALWAYS_INLINE struct book_block *find_level(const struct book *book, const struct book_order *order, uint32_t *slot)
+{
+    struct book_block *block = &book->blocks[order->side];
+    uint32_t match;
+
+    while (UNLIKELY((match = book_block_match(block, order->price)) == 0))
+        block = &book->blocks[block->outward];
+    *slot = (uint32_t)__builtin_ctz(match);
+    return block;
+}
+
+/* The best level of a side went: the next one, of which the first block has the best. */
+static NOINLINE void descend(struct book *book, uint32_t side)
+{
+    const struct book_block *block = &book->blocks[side];
+    struct book_symbol *symbol = &book->symbols[side / 2];
+    uint32_t slot = book_block_best(block, side % 2);
+
+    symbol->best.price[side % 2] = block->prices[slot];
+    symbol->best.shares[side % 2] = block->prices[slot] != 0 ? saturate(block->levels[slot].value) : 0;
+}
+
+/* Take the order that a link leads to out of the book. */
+ALWAYS_INLINE void leave(struct book *book, uint32_t *link, struct book_order *order)
+{
+    uint32_t name = *link, previous = order->previous, next = order->next, slot;
+
+    *link = order->chain;
+    book_node_at(book, previous)->next = next;
+    book_node_at(book, next)->previous = previous;
+    order->next = book->order_free;
+    book->order_free = name;
+    book->order_count--;
+
+    struct book_block *block = find_level(book, order, &slot);
+    uint64_t left = block->levels[slot].value - order->shares;
+    uint32_t emptied = book_opaque(left == 0);
+    uint32_t used = block->used & ~(emptied << slot);
+
+    block->levels[slot].value = left;
+    block->prices[slot] &= emptied - 1;
+    block->used = used;
+    book->level_count -= emptied;
+    if (UNLIKELY(book_block_sparse(used)) && emptied != 0)
+        book_block_settle(book, block);
+
+    uint32_t side = order->side;
+    struct book_symbol *symbol = &book->symbols[side / 2];
+    uint32_t touch = book_opaque(symbol->best.price[side % 2] == order->price);
+
+    symbol->best.shares[side % 2] = book_select(touch, saturate(left), symbol->best.shares[side % 2]);
+    if (UNLIKELY(touch & emptied))
+        descend(book, side);
+}
+
+static inline void check_symbol(struct book *book, const struct book_order *order, uint16_t symbol)
+{
+    if (UNLIKELY(order->side / 2 != symbol)) {
+        book->statistics.symbol_mismatches++;
+        book->complete = false;
     }
 }
 
-/* Put the outward neighbour's levels in front of the inner block's own and drop the neighbour. */
-static void merge(struct book *book, struct book_symbol *symbol, unsigned side, uint32_t inner_index)
+static NOINLINE enum book_outcome add(struct book *book, const struct event *event)
 {
-    struct book_block *inner = &book->blocks[inner_index];
-    uint32_t outer_index = inner->outward;
-    const struct book_block *outer = &book->blocks[outer_index];
-    size_t moved = outer->count;
+    static const uint8_t sides[256] = {['B'] = 1 + BOOK_BID, ['S'] = 1 + BOOK_ASK};
+    uint32_t side = sides[(uint8_t)event->side] - 1u;
 
-    memmove(inner->keys + moved, inner->keys, inner->count * sizeof(inner->keys[0]));
-    memmove(inner->levels + moved, inner->levels, inner->count * sizeof(inner->levels[0]));
-    memcpy(inner->keys, outer->keys, moved * sizeof(inner->keys[0]));
-    memcpy(inner->levels, outer->levels, moved * sizeof(inner->levels[0]));
-    inner->count += (uint32_t)moved;
-    book_block_release(book, symbol, side, outer_index);
+    if (UNLIKELY(side >= BOOK_SIDE_COUNT))
+        return refuse(book, BOOK_BAD_SIDE);
+    if (UNLIKELY(event->symbol - 1u >= book->symbol_count - 1u))
+        return refuse(book, BOOK_BAD_SYMBOL);
+    return enter(book, event->order_reference, 2u * event->symbol + side, event->price, event->shares, false);
 }
 
-void book_block_settle(struct book *book, struct book_symbol *symbol, unsigned side, uint32_t index)
+static NOINLINE enum book_outcome delete(struct book *book, const struct event *event)
 {
-    const struct book_block *block = &book->blocks[index];
+    uint32_t *link = book_index_find(book, event->order_reference);
 
-    if (block->count == 0)
-        book_block_release(book, symbol, side, index);
-    else if (block->outward != 0 && block->count + book->blocks[block->outward].count <= BOOK_BLOCK_MERGE_COUNT)
-        merge(book, symbol, side, index);
-    else if (block->inward != 0 && block->count + book->blocks[block->inward].count <= BOOK_BLOCK_MERGE_COUNT)
-        merge(book, symbol, side, block->inward);
+    if (UNLIKELY(*link == 0))
+        return refuse(book, BOOK_UNKNOWN_REFERENCE);
+
+    struct book_order *order = book_order_at(book, *link);
+
+    check_symbol(book, order, event->symbol);
+    leave(book, link, order);
+    return applied(book);
+}
+
+static NOINLINE enum book_outcome replace(struct book *book, const struct event *event)
+{
+    uint32_t *link = book_index_find(book, event->order_reference);
+
+    if (UNLIKELY(*link == 0))
+        return refuse(book, BOOK_UNKNOWN_REFERENCE);
+    /* a reference that stands for another order is taken: which of the two is right cannot be known */
+    if (UNLIKELY(*book_index_bucket(book, event->new_order_reference) != 0) &&
+        event->new_order_reference != event->order_reference && is_taken(book, event->new_order_reference))
+        return refuse(book, BOOK_DUPLICATE_REFERENCE);
+
+    struct book_order *order = book_order_at(book, *link);
+    uint32_t side = order->side;
+
+    check_symbol(book, order, event->symbol);
+    leave(book, link, order);
+    return enter(book, event->new_order_reference, side, event->price, event->shares, false);
+}
+
+/* Execute or reduce: the same to the queue. */
+static NOINLINE enum book_outcome take(struct book *book, const struct event *event)
+{
+    uint32_t *link = book_index_find(book, event->order_reference);
+    uint32_t shares = event->shares;
+
+    if (UNLIKELY(*link == 0))
+        return refuse(book, BOOK_UNKNOWN_REFERENCE);
+
+    struct book_order *order = book_order_at(book, *link);
+
+    check_symbol(book, order, event->symbol);
+    if (shares >= order->shares) {
+        bool overfill = shares > order->shares;
+
+        leave(book, link, order);
+        return overfill ? refuse(book, BOOK_OVERFILL) : applied(book);
+    }
+
+    uint32_t slot, side = order->side;
+    struct book_block *block = find_level(book, order, &slot);
+    struct book_symbol *symbol = &book->symbols[side / 2];
+    uint64_t left = block->levels[slot].value - shares;
+
+    order->shares -= shares;
+    block->levels[slot].value = left;
+    symbol->best.shares[side % 2] = book_select(symbol->best.price[side % 2] == order->price, saturate(left),
+                                                symbol->best.shares[side % 2]);
+    return applied(book);
+}
+
+enum book_outcome book_apply(struct book *book, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_ADD:
+        return add(book, event);
+    case EVENT_DELETE:
+        return delete(book, event);
+    case EVENT_REPLACE:
+        return replace(book, event);
+    case EVENT_EXECUTE:
+    case EVENT_EXECUTE_PRICE:
+    case EVENT_REDUCE:
+        return take(book, event);
+    default:
+        book->statistics.outcomes[BOOK_IGNORED]++;
+        return BOOK_IGNORED;
+    }
 }

@@ -1,19 +1,21 @@
 /* Full-depth order book (L3) of every symbol: each displayed order, FIFO within its price, best prices in O(1).
  *
- *   reference --hash--> order --> level <-- block of sorted levels <-- symbol { top, best block per side }
- *                         ^ previous / next: queue within the level
+ *   reference --table--> order <==ring==> level in block <-- place of its own <-- symbol and side { best price }
  *
- * An order is 32 bytes in a slab and never moves; a hash of cache-line buckets finds it, grows with the book one
- * bucket at a time and leaves no tombstones (book_index.h). A level is 32 bytes; the levels of a side are sorted in
- * a chain of 128-byte blocks that starts at the best price, so that what happens near the touch stays in one block
- * (book_levels.h). Index 0 of every slab means "none". All of it is dense: what the cache must hold follows from
- * the orders alive, about 80 bytes each, and not from the capacities.
+ * An order is 32 bytes in a slab and never moves; a table over its reference, sparse and in the order in which a venue
+ * counts, finds it (book_index.h). The levels of a side, 16 bytes each, lie together in a block of twelve at a place
+ * that follows from symbol and side alone, more blocks behind it if there are more prices (book_levels.h). The orders
+ * of a level are a ring through the level's own node, so that no end of a queue is a special case.
+ *
+ * What the cache must hold follows from what is alive: about 32 bytes an order, a line of the table for an order whose
+ * neighbours by reference are gone, and 100 to 250 bytes a side. What an event will touch can be loaded ahead of it
+ * (book_ahead.h), since it follows from two places of the message.
  *
  * Thread: one writer, the engine's; no locks. The caller gives one memory block (huge pages welcome) and nothing
  * is allocated later. Invariants: top equals the best level of each side; a level has at least one order, an order
  * at least one share; an event changes one symbol only, that of the order it names.
- * Cost: 40 to 55 ns an event of mixed flow over 20 to 500 symbols (tests/bench/book_bench.c); a level far from the
- * touch costs a step per 7 to 14 levels on the way.
+ * Cost: 20 to 30 ns an event of mixed flow over 500 symbols (tests/bench); a level far from the touch costs a step
+ * per 3 to 12 levels on the way.
  *
  * What is not entered, and why (each counted under its outcome):
  *   shares 0     displays nothing: not entered; `complete` stays
@@ -43,17 +45,17 @@
 #define BOOK_MEMORY_ALIGNMENT 64u
 #define BOOK_SYMBOL_COUNT_MAX 65536u
 #define BOOK_ORDER_CAPACITY_MAX (1u << 28)
-#define BOOK_LEVEL_CAPACITY_MAX (1u << 28)
-#define BOOK_BUCKET_SLOT_COUNT 12u
-#define BOOK_BLOCK_LEVEL_COUNT 14u
+#define BOOK_LEVEL_CAPACITY_MAX (1u << 26) /* so that 32 bits name every node */
+#define BOOK_BLOCK_LEVEL_COUNT 12u
 
 struct book_options {
     uint32_t order_capacity; /* orders alive at once, 1..BOOK_ORDER_CAPACITY_MAX */
     uint32_t level_capacity; /* prices alive at once over all symbols, 1..BOOK_LEVEL_CAPACITY_MAX */
     uint32_t symbol_count;   /* stock locates are below it; 0 = BOOK_SYMBOL_COUNT_MAX */
+    uint64_t seed;           /* of the index: who does not know it cannot crowd it; changes no result. 0 = a constant */
 };
 
-/* 1048576 orders, 262144 levels, every stock locate: about 90 MB */
+/* 1048576 orders, 262144 levels, every stock locate: about 110 MB */
 void book_options_default(struct book_options *options);
 
 enum book_outcome {
@@ -72,52 +74,41 @@ enum book_outcome {
 
 enum { BOOK_BID = 0, BOOK_ASK = 1, BOOK_SIDE_COUNT = 2 };
 
+/* An order begins with one, a level is one; both are named by their place in the slab (book_nodes.h). */
+struct book_node {
+    uint64_t value;    /* an order's reference; the shares of a level, 0 = it is not there */
+    uint32_t previous; /* in the ring, towards the front; of a level: the last order */
+    uint32_t next;     /* towards the back; of a level: the first order; of a dead order: the next of the free list */
+};
+
 struct book_order {
-    uint64_t reference;
-    uint32_t level;
-    uint32_t previous; /* in the queue, towards the front */
-    uint32_t next;     /* in the queue; of the free list when not alive */
+    union {
+        struct book_node node;
+        struct {
+            uint64_t reference;
+            uint32_t previous;
+            uint32_t next;
+        };
+    };
+    uint32_t chain;    /* next order of the same bucket */
     uint32_t shares;
     uint32_t price;    /* 1/10000 */
-    uint16_t symbol;
-    uint8_t side;      /* BOOK_BID or BOOK_ASK */
-    uint8_t reserved;
+    uint32_t side;     /* 2 * symbol + BOOK_BID or BOOK_ASK */
 };
 
 _Static_assert(sizeof(struct book_order) == 32, "two to a cache line");
 
-/* One cache line of the index by reference. */
-struct book_bucket {
-    uint8_t tags[BOOK_BUCKET_SLOT_COUNT]; /* 0 = free slot */
-    uint32_t orders[BOOK_BUCKET_SLOT_COUNT];
-    uint32_t chain; /* first of the orders that found no free slot */
-};
-
-_Static_assert(sizeof(struct book_bucket) == 64, "a cache line");
-
-struct book_level {
-    uint64_t shares; /* sum over the queue */
-    uint32_t first;  /* order at the front */
-    uint32_t last;   /* order at the back */
-    uint32_t order_count;
-    uint32_t price;  /* 1/10000 */
-    uint32_t next_free;
-    uint32_t reserved;
-};
-
-_Static_assert(sizeof(struct book_level) == 32, "two to a cache line");
-
-/* Sorted levels of one side. A key grows with the price's quality: price for bids, ~price for asks. */
+/* Levels of one side, in no order. A key grows with the price's quality: price for bids, -price for asks. */
 struct book_block {
-    uint32_t outward; /* block with worse prices */
-    uint32_t inward;  /* block with better prices, 0 = this holds the best */
-    uint32_t count;   /* 1..BOOK_BLOCK_LEVEL_COUNT */
-    uint32_t reserved;
-    uint32_t keys[BOOK_BLOCK_LEVEL_COUNT];   /* ascending: the best is last; UINT32_MAX where unused */
-    uint32_t levels[BOOK_BLOCK_LEVEL_COUNT];
+    uint32_t prices[BOOK_BLOCK_LEVEL_COUNT]; /* 1/10000, 0 = free slot */
+    uint32_t floor;    /* worse keys belong further outward; 0 = there is nothing */
+    uint32_t used;     /* slots, a bit each */
+    uint32_t outward;  /* block with worse prices, 0 = none */
+    uint32_t inward;   /* block with better prices; 0 in the first of a side */
+    struct book_node levels[BOOK_BLOCK_LEVEL_COUNT];
 };
 
-_Static_assert(sizeof(struct book_block) == 128, "two cache lines");
+_Static_assert(sizeof(struct book_block) == 256, "a cache line to search, three of levels");
 
 struct book_symbol {
     union {
@@ -127,11 +118,9 @@ struct book_symbol {
             uint32_t shares[BOOK_SIDE_COUNT];
         } best;
     };
-    uint32_t block[BOOK_SIDE_COUNT];       /* the one with the best price */
-    uint32_t level_count[BOOK_SIDE_COUNT];
 };
 
-_Static_assert(sizeof(struct book_symbol) == 32, "two to a cache line");
+_Static_assert(sizeof(struct book_symbol) == 16, "four to a cache line");
 _Static_assert(offsetof(struct book_top, ask_price) == 4 && offsetof(struct book_top, ask_shares) == 12,
                "struct book_top is an array by side of prices, then of shares");
 
@@ -140,25 +129,24 @@ struct book_statistics {
     uint64_t symbol_mismatches;            /* message names another symbol than its order's; the order's counts */
     uint32_t order_count_max;              /* high water */
     uint32_t level_count_max;
-    uint32_t block_count_max;
+    uint32_t block_count_max;              /* blocks beyond the first of each side */
     uint32_t reserved;
 };
 
 struct book {
-    struct book_bucket *buckets;
-    struct book_order *orders;
-    uint32_t *chains; /* by order: the next in its bucket's chain; touched for chained orders only */
-    struct book_level *levels;
-    struct book_block *blocks;
+    uint64_t *nodes;           /* the slab in words: orders, then blocks */
+    uint32_t *buckets;
+    struct book_block *blocks; /* the first of each side at 2 * symbol + side, then those further outward */
     struct book_symbol *symbols;
-    uint32_t bucket_mask;  /* power of two - 1: buckets when this round of splitting began */
-    uint32_t bucket_split; /* next to split, 0..bucket_mask */
-    uint32_t bucket_count, bucket_capacity;
-    uint32_t order_free, level_free, block_free; /* free lists, most recently used first */
-    uint32_t order_used, level_used, block_used; /* slab entries ever used, so that init touches none */
-    uint32_t order_capacity, level_capacity, block_capacity, symbol_count;
-    uint32_t order_count, level_count, block_count; /* alive now */
-    bool complete;   /* false once an order is known to be missing or wrong: fail closed */
+    uint64_t multiplier;       /* odd */
+    uint32_t bucket_mask;      /* power of two - 1 */
+    uint32_t symbol_count;
+    uint32_t order_free, block_free; /* free lists, most recently used first */
+    uint32_t order_used, block_used; /* slab entries ever used, so that init touches none */
+    uint32_t order_count, level_count, block_count; /* alive now; blocks beyond the first of each side */
+    uint32_t level_high;       /* most levels since the last reset */
+    uint32_t order_capacity, level_capacity, block_capacity;
+    bool complete;             /* false once an order is known to be missing or wrong: fail closed */
     struct book_statistics statistics;
 };
 
@@ -181,8 +169,9 @@ size_t book_memory_size(const struct book_options *options);
 int book_init(struct book *book, const struct book_options *options, void *memory, size_t size);
 
 /* Empty the book, as a snapshot join or a new session needs it: everything as after book_init(), `complete` true again;
- * statistics are kept. Cost: clears the symbols (32 bytes each: 2 MB for every stock locate, about 0.1 ms), whatever
- * the book held. */
+ * statistics are kept. Cost: reads 16 bytes a symbol, clears a cache line for each side that has orders and 4 bytes an
+ * order ever used since the last reset, at most the table (8 MB for the default capacity): 0.1 ms, after a full book
+ * 1 ms. */
 void book_reset(struct book *book);
 
 enum book_outcome book_apply(struct book *book, const struct event *event);

@@ -1,18 +1,21 @@
 /* Reading the whole book out, in the order of book.npy, and its digest; the contract is in book.h. Cold. */
 #include "engine/book/book.h"
 
+#include "engine/book/book_levels.h"
+
 /* Called for each order in (symbol, side, price, position) order until it says false. */
 typedef bool (*book_visit)(void *context, const struct book_row *row);
 
-static bool visit_level(const struct book *book, uint32_t level_index, book_visit visit, void *context)
+static bool visit_level(const struct book *book, const struct book_node *level, book_visit visit, void *context)
 {
     uint32_t position = 0;
 
-    for (uint32_t index = book->levels[level_index].first; index != 0; index = book->orders[index].next) {
-        const struct book_order *order = &book->orders[index];
+    for (const struct book_node *node = book_node_at(book, level->next); node != level;
+         node = book_node_at(book, node->next)) {
+        const struct book_order *order = (const struct book_order *)node;
         struct book_row row = {
-            .symbol = order->symbol,
-            .side = order->side == BOOK_BID ? 'B' : 'S',
+            .symbol = (uint16_t)(order->side / 2),
+            .side = order->side % 2 == BOOK_BID ? 'B' : 'S',
             .price = order->price,
             .position = position++,
             .reference = order->reference,
@@ -25,32 +28,44 @@ static bool visit_level(const struct book *book, uint32_t level_index, book_visi
     return true;
 }
 
-/* Prices ascend: bids from the outermost level inward, asks from the best outward. */
-static bool visit_side(const struct book *book, uint32_t block_index, unsigned side, book_visit visit, void *context)
+static bool visit_block(const struct book *book, const struct book_block *block, unsigned side, book_visit visit,
+                        void *context)
 {
-    if (side == BOOK_BID) {
-        while (block_index != 0 && book->blocks[block_index].outward != 0)
-            block_index = book->blocks[block_index].outward;
-    }
-    while (block_index != 0) {
-        const struct book_block *block = &book->blocks[block_index];
+    uint8_t slots[BOOK_BLOCK_LEVEL_COUNT];
+    uint32_t count = book_block_sort(block, side, slots);
 
-        for (uint32_t step = 0; step < block->count; step++) {
-            uint32_t slot = side == BOOK_BID ? step : block->count - 1 - step;
+    for (uint32_t step = 0; step < count; step++) {
+        uint32_t slot = slots[side == BOOK_BID ? count - 1 - step : step];
 
-            if (!visit_level(book, block->levels[slot], visit, context))
-                return false;
-        }
-        block_index = side == BOOK_BID ? block->inward : block->outward;
+        if (!visit_level(book, &block->levels[slot], visit, context))
+            return false;
     }
     return true;
+}
+
+/* Prices ascend: bids from the outermost block inward, asks from the best outward. */
+static bool visit_side(const struct book *book, uint32_t first, unsigned side, book_visit visit, void *context)
+{
+    uint32_t number = first;
+
+    while (side == BOOK_BID && book->blocks[number].outward != 0)
+        number = book->blocks[number].outward;
+    for (;;) {
+        const struct book_block *block = &book->blocks[number];
+
+        if (!visit_block(book, block, side, visit, context))
+            return false;
+        if (side == BOOK_BID ? number == first : block->outward == 0)
+            return true;
+        number = side == BOOK_BID ? block->inward : block->outward;
+    }
 }
 
 static void visit_book(const struct book *book, book_visit visit, void *context)
 {
     for (uint32_t symbol = 0; symbol < book->symbol_count; symbol++) {
         for (unsigned side = BOOK_BID; side < BOOK_SIDE_COUNT; side++) {
-            if (!visit_side(book, book->symbols[symbol].block[side], side, visit, context))
+            if (!visit_side(book, 2 * symbol + side, side, visit, context))
                 return;
         }
     }

@@ -1,52 +1,88 @@
-/* Cold half of the order index: growth and chains; the contract is in book_index.h. */
+/* Looking orders up and looking ahead; the contracts are in book.h and book_ahead.h. */
 #include "engine/book/book_index.h"
 
-void book_index_grow(struct book *book)
+#include "engine/book/book_ahead.h"
+#include "engine/feed/bytes.h"
+
+enum {
+    REFERENCE_OFFSET = 11, /* of every order message, as its symbol is at 1: ITCH 5.0, section 4 */
+    PREFIX_BYTES = 2,
+    NEEDED_BYTES = PREFIX_BYTES + REFERENCE_OFFSET + 8,
+    LENGTH_BITS = 63, /* longer messages there are none; should one come, only prefetches go astray */
+    FAST_BYTES = BOOK_AHEAD_BATCH * (PREFIX_BYTES + LENGTH_BITS) + NEEDED_BYTES,
+};
+
+void book_prefetch(const struct book *book, const struct event *event)
 {
-    uint32_t half = book->bucket_mask + 1;
-    struct book_bucket *lower = &book->buckets[book->bucket_split];
-    struct book_bucket *upper = &book->buckets[book->bucket_split + half];
-    uint32_t chain = lower->chain;
-
-    memset(upper, 0, sizeof(*upper));
-    lower->chain = 0;
-    for (uint32_t slot = 0; slot < BOOK_BUCKET_SLOT_COUNT; slot++) {
-        uint32_t order = lower->orders[slot];
-
-        if (order == 0 || (book_index_hash(book->orders[order].reference) & half) == 0)
-            continue;
-        book_bucket_insert(book, upper, lower->tags[slot], order);
-        lower->tags[slot] = 0;
-        lower->orders[slot] = 0;
-    }
-    while (chain != 0) {
-        uint32_t order = chain;
-        uint64_t hash = book_index_hash(book->orders[order].reference);
-
-        chain = book->chains[order];
-        book_bucket_insert(book, (hash & half) != 0 ? upper : lower, book_index_tag(hash), order);
-    }
-    book->bucket_count++;
-    if (++book->bucket_split == half) {
-        book->bucket_split = 0;
-        book->bucket_mask = book->bucket_mask * 2 + 1;
-    }
+    __builtin_prefetch(book_index_bucket(book, event->order_reference), 1);
+    if (event->symbol < book->symbol_count)
+        __builtin_prefetch(&book->blocks[2 * event->symbol], 1);
 }
 
-void book_index_unchain(struct book *book, const struct book_place *place)
+const struct book_order *book_find(const struct book *book, uint64_t reference)
 {
-    struct book_bucket *bucket = place->bucket;
-    uint32_t *link = &bucket->chain;
+    uint32_t name = *book_index_find(book, reference);
 
-    if (place->slot != BOOK_BUCKET_SLOT_COUNT) { /* chains do not outlive the crowd that made them */
-        uint32_t order = bucket->chain;
+    return name == 0 ? NULL : book_order_at(book, name);
+}
 
-        bucket->chain = book->chains[order];
-        bucket->tags[place->slot] = book_index_tag(book_index_hash(book->orders[order].reference));
-        bucket->orders[place->slot] = order;
-        return;
+/* Buckets and blocks of one message; the bytes from it to the next. A prefetch outside of memory is none. */
+static inline uint32_t prefetch_message(const struct book *book, const uint8_t *message, uint32_t **link)
+{
+    uint32_t *bucket = book_index_bucket(book, bytes_load_u64(message + PREFIX_BYTES + REFERENCE_OFFSET));
+    uintptr_t blocks = (uintptr_t)book->blocks +
+                       (uintptr_t)bytes_load_u16(message + PREFIX_BYTES + 1) * 2 * sizeof(struct book_block);
+
+    *link = bucket;
+    __builtin_prefetch(bucket, 1);
+    __builtin_prefetch((const void *)blocks, 1);
+    __builtin_prefetch((const void *)(blocks + sizeof(struct book_block)), 1);
+    return PREFIX_BYTES + (message[1] & LENGTH_BITS);
+}
+
+static inline void prefetch_batch(struct book_ahead *ahead, const struct book *book)
+{
+    const uint8_t *cursor = ahead->cursor;
+    ptrdiff_t left = ahead->end - cursor;
+
+    if (__builtin_expect(left >= FAST_BYTES, 1)) {
+#pragma GCC unroll 4
+        for (unsigned message = 0; message < BOOK_AHEAD_BATCH; message++)
+            cursor += prefetch_message(book, cursor, &ahead->links[message]);
+    } else {
+        for (unsigned message = 0; message < BOOK_AHEAD_BATCH && left >= NEEDED_BYTES; message++) {
+            ptrdiff_t step = prefetch_message(book, cursor, &ahead->links[message]);
+
+            step = step < left ? step : left;
+            cursor += step;
+            left -= step;
+        }
     }
-    while (*link != place->order)
-        link = &book->chains[*link];
-    *link = book->chains[place->order];
+    ahead->cursor = cursor;
+}
+
+static inline void prefetch_orders(const struct book_ahead *ahead, const struct book *book)
+{
+#pragma GCC unroll 4
+    for (unsigned message = 0; message < BOOK_AHEAD_BATCH; message++)
+        __builtin_prefetch(book_order_at(book, *ahead->links[message]), 1);
+}
+
+void book_ahead_start(struct book_ahead *ahead, const struct book *book, const uint8_t *messages, const uint8_t *end)
+{
+    *ahead = (struct book_ahead){.turn = messages, .cursor = messages, .end = end};
+    for (unsigned message = 0; message < BOOK_AHEAD_BATCH; message++)
+        ahead->links[message] = book->buckets;
+    prefetch_batch(ahead, book);
+    ahead->next_turn = ahead->cursor;
+    prefetch_orders(ahead, book);
+    prefetch_batch(ahead, book);
+}
+
+void book_ahead_next(struct book_ahead *ahead, const struct book *book)
+{
+    ahead->turn = ahead->next_turn;
+    ahead->next_turn = ahead->cursor;
+    prefetch_orders(ahead, book);
+    prefetch_batch(ahead, book);
 }

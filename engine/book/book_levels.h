@@ -1,179 +1,64 @@
-/* Inside the book: the price levels of one side, sorted, in a chain of small blocks that begins at the best price.
+/* Inside the book: the price levels of one side, in blocks of twelve.
  *
- * Keys ascend within a block and blocks get worse outward, so the touch is the last key of the first block and a
- * new best price is an append. A full block is split; a block that fits with its neighbour into half a block is
- * merged. Hence any two neighbours hold more than half a block together, which bounds the blocks that
- * level_capacity levels can ever need (book_block_capacity() in book_memory.c): blocks cannot run out first.
+ * The first block of a side stands at a place of its own (2 * symbol + side) and holds its best prices; most sides
+ * have no other. Within a block the levels have no order: a price is found by comparing all twelve at once, a new
+ * one takes any free slot, and an emptied one only leaves its slot free; nothing is ever shifted. Further blocks hang
+ * outward, each with worse prices only: a block's floor says which prices belong further out.
  *
+ * A full block that needs room moves its worse half into a new one just outward. A block left with at most
+ * BOOK_BLOCK_SPARSE_COUNT levels is merged with a neighbour that has room for them. Hence two neighbours hold at
+ * least four levels together, which bounds the blocks that level_capacity levels can need (book_block_capacity() in
+ * book_memory.c): blocks cannot run out first. A moved level takes its queue along by re-tying the ring's two ends.
  * Included by book/ only.
  */
 #ifndef ENGINE_BOOK_BOOK_LEVELS_H
 #define ENGINE_BOOK_BOOK_LEVELS_H
 
-#include <string.h>
+#include <emmintrin.h>
 
-#include "engine/book/book.h"
+#include "engine/book/book_nodes.h"
 
-#define BOOK_BLOCK_MERGE_COUNT (BOOK_BLOCK_LEVEL_COUNT / 2)
+#define BOOK_BLOCK_SPARSE_COUNT 2u
+#define BOOK_BLOCK_FULL ((1u << BOOK_BLOCK_LEVEL_COUNT) - 1)
 
+_Static_assert(BOOK_BLOCK_LEVEL_COUNT == 12, "three vectors of four prices below");
+
+/* Grows with the price's quality: the price itself for bids, its negative for asks. 0 for price 0 alone. */
 static inline uint32_t book_key(unsigned side, uint32_t price)
 {
-    return side == BOOK_BID ? price : ~price;
+    return (price ^ -(uint32_t)side) + (uint32_t)side;
 }
 
-/* How many keys of the block are worse. No branch: unused keys are UINT32_MAX, never worse. */
-static inline uint32_t book_block_position(const struct book_block *block, uint32_t key)
+/* The slot with this price as a bit, or 0. Prices are not 0 and differ, so that there is at most one. */
+static inline uint32_t book_block_match(const struct book_block *block, uint32_t price)
 {
-    uint32_t position = 0;
+    const __m128i *prices = (const __m128i *)block->prices;
+    const __m128i wanted = _mm_set1_epi32((int)price);
+    __m128i first = _mm_packs_epi32(_mm_cmpeq_epi32(prices[0], wanted), _mm_cmpeq_epi32(prices[1], wanted));
+    __m128i last = _mm_packs_epi32(_mm_cmpeq_epi32(prices[2], wanted), _mm_setzero_si128());
 
-    for (uint32_t slot = 0; slot < BOOK_BLOCK_LEVEL_COUNT; slot++)
-        position += block->keys[slot] < key;
-    return position;
+    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(first, last));
 }
 
-/* Make room at a position of a block that is not full. All slots move or stay by selection: a loop over those behind
- * the position would end with a mispredicted branch. */
-static inline void book_block_open(struct book_block *block, uint32_t position, uint32_t key, uint32_t level)
+/* At most BOOK_BLOCK_SPARSE_COUNT levels are left. */
+static inline bool book_block_sparse(uint32_t used)
 {
-    uint32_t keys[BOOK_BLOCK_LEVEL_COUNT], levels[BOOK_BLOCK_LEVEL_COUNT];
+    uint32_t rest = used & (used - 1);
 
-    memcpy(keys, block->keys, sizeof(keys));
-    memcpy(levels, block->levels, sizeof(levels));
-    for (uint32_t slot = 1; slot < BOOK_BLOCK_LEVEL_COUNT; slot++) {
-        block->keys[slot] = slot > position ? keys[slot - 1] : keys[slot];
-        block->levels[slot] = slot > position ? levels[slot - 1] : levels[slot];
-    }
-    block->keys[position] = key;
-    block->levels[position] = level;
+    _Static_assert(BOOK_BLOCK_SPARSE_COUNT == 2, "one bit is taken off, one may be left");
+    return (rest & (rest - 1)) == 0;
 }
 
-/* Take a position out, likewise. */
-static inline void book_block_close(struct book_block *block, uint32_t position)
-{
-    for (uint32_t slot = 0; slot < BOOK_BLOCK_LEVEL_COUNT - 1; slot++) {
-        block->keys[slot] = slot < position ? block->keys[slot] : block->keys[slot + 1];
-        block->levels[slot] = slot < position ? block->levels[slot] : block->levels[slot + 1];
-    }
-    block->keys[BOOK_BLOCK_LEVEL_COUNT - 1] = UINT32_MAX;
-}
+/* Slot of the best price; any slot when the block is empty. */
+uint32_t book_block_best(const struct book_block *block, unsigned side);
 
-/* The block where a key is or belongs; the side must not be empty. A step per block passed. */
-static inline uint32_t book_block_find(const struct book *book, uint32_t index, uint32_t key)
-{
-    const struct book_block *block = &book->blocks[index];
-
-    while (key < block->keys[0] && block->outward != 0) {
-        index = block->outward;
-        block = &book->blocks[index];
-    }
-    return index;
-}
-
-static inline uint32_t book_block_allocate(struct book *book)
-{
-    uint32_t index = book->block_free;
-
-    if (index != 0)
-        book->block_free = book->blocks[index].outward;
-    else
-        index = ++book->block_used;
-    if (++book->block_count > book->statistics.block_count_max)
-        book->statistics.block_count_max = book->block_count;
-
-    struct book_block *block = &book->blocks[index];
-
-    block->outward = block->inward = block->count = 0;
-    for (uint32_t slot = 0; slot < BOOK_BLOCK_LEVEL_COUNT; slot++)
-        block->keys[slot] = UINT32_MAX;
-    return index;
-}
-
-/* Unlink an empty block and give it back. */
-static inline void book_block_release(struct book *book, struct book_symbol *symbol, unsigned side, uint32_t index)
-{
-    struct book_block *block = &book->blocks[index];
-
-    if (block->inward != 0)
-        book->blocks[block->inward].outward = block->outward;
-    else
-        symbol->block[side] = block->outward;
-    if (block->outward != 0)
-        book->blocks[block->outward].inward = block->inward;
-    block->outward = book->block_free;
-    book->block_free = index;
-    book->block_count--;
-}
+/* Slots from the best price to the worst; how many there are. */
+uint32_t book_block_sort(const struct book_block *block, unsigned side, uint8_t slots[BOOK_BLOCK_LEVEL_COUNT]);
 
 /* Move the worse half of a full block into a new one just outward. */
-void book_block_split(struct book *book, uint32_t index);
+void book_block_split(struct book *book, struct book_block *block, unsigned side);
 
-/* After a removal: drop an empty block, or merge with a neighbour when both fit into half a block. */
-void book_block_settle(struct book *book, struct book_symbol *symbol, unsigned side, uint32_t index);
-
-/* The caller has checked that level_count is below level_capacity. */
-static inline uint32_t book_level_allocate(struct book *book, uint32_t price)
-{
-    uint32_t index = book->level_free;
-
-    if (index != 0)
-        book->level_free = book->levels[index].next_free;
-    else
-        index = ++book->level_used;
-    if (++book->level_count > book->statistics.level_count_max)
-        book->statistics.level_count_max = book->level_count;
-    book->levels[index] = (struct book_level){.price = price};
-    return index;
-}
-
-/* Level of a price, created if need be; 0 = level_capacity reached. */
-static inline uint32_t book_level_obtain(struct book *book, struct book_symbol *symbol, unsigned side, uint32_t price)
-{
-    uint32_t key = book_key(side, price);
-    uint32_t index = symbol->block[side];
-    uint32_t position = 0;
-
-    if (index != 0) {
-        index = book_block_find(book, index, key);
-        const struct book_block *block = &book->blocks[index];
-
-        position = book_block_position(block, key);
-        if (position < block->count && block->keys[position] == key)
-            return block->levels[position];
-    }
-    if (book->level_count == book->level_capacity)
-        return 0;
-    if (index == 0) {
-        index = symbol->block[side] = book_block_allocate(book);
-    } else if (book->blocks[index].count == BOOK_BLOCK_LEVEL_COUNT) {
-        book_block_split(book, index);
-        index = book_block_find(book, index, key);
-        position = book_block_position(&book->blocks[index], key);
-    }
-
-    struct book_block *block = &book->blocks[index];
-
-    book_block_open(block, position, key, book_level_allocate(book, price));
-    block->count++;
-    symbol->level_count[side]++;
-    return block->levels[position];
-}
-
-/* Remove an empty level. */
-static inline void book_level_remove(struct book *book, struct book_symbol *symbol, unsigned side, uint32_t level)
-{
-    uint32_t key = book_key(side, book->levels[level].price);
-    uint32_t index = book_block_find(book, symbol->block[side], key);
-    struct book_block *block = &book->blocks[index];
-    uint32_t count = --block->count;
-
-    book_block_close(block, book_block_position(block, key));
-    if (count <= BOOK_BLOCK_MERGE_COUNT)
-        book_block_settle(book, symbol, side, index);
-
-    book->levels[level].next_free = book->level_free;
-    book->level_free = level;
-    book->level_count--;
-    symbol->level_count[side]--;
-}
+/* After a removal that left the block sparse: merge it with a neighbour, if it has one with room. */
+void book_block_settle(struct book *book, struct book_block *block);
 
 #endif

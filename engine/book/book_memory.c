@@ -1,7 +1,7 @@
-/* Size and layout of the book's one memory block; the contract is in book.h.
+/* Size and layout of the book's one memory block, and emptying it; the contract is in book.h.
  *
- * Only the first buckets and the symbols are cleared at start: the rest is written when first used, so that a book
- * touches no more memory than it needs.
+ * What has to be zero at the start is the index and, of each symbol, the top and the first block's line of prices.
+ * Orders, levels and further blocks are written when first used.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,22 +11,20 @@
 #include "engine/book/book_levels.h"
 
 struct layout {
-    size_t buckets_offset, symbols_offset, orders_offset, chains_offset, levels_offset, blocks_offset, size; /* bytes */
-    uint32_t bucket_capacity, block_capacity, symbol_count;
+    size_t buckets_offset, symbols_offset, nodes_offset, blocks_offset, size; /* bytes */
+    uint32_t bucket_count, block_capacity, symbol_count;
 };
 
 void book_options_default(struct book_options *options)
 {
-    *options = (struct book_options){.order_capacity = 1u << 20, .level_capacity = 1u << 18, .symbol_count = 0};
+    *options = (struct book_options){.order_capacity = 1u << 20, .level_capacity = 1u << 18};
 }
 
-/* Neighbouring blocks hold more than BOOK_BLOCK_MERGE_COUNT levels together, so a side of n levels has at most
- * 1 + 2 * n / (BOOK_BLOCK_MERGE_COUNT + 1) blocks; the one is paid by every side that has a level at all. */
-static uint32_t book_block_capacity(uint32_t level_capacity, uint32_t symbol_count)
+/* Blocks beyond the first of a side. Two neighbours hold four levels or more together (book_levels.h), so that a side
+ * of n levels has at most 1 + n / 2 blocks. */
+static uint32_t book_block_capacity(uint32_t level_capacity)
 {
-    uint32_t sides = 2 * symbol_count < level_capacity ? 2 * symbol_count : level_capacity;
-
-    return sides + 2 * (level_capacity / (BOOK_BLOCK_MERGE_COUNT + 1)) + 1;
+    return level_capacity / 2 + 1;
 }
 
 static size_t take_bytes(size_t *offset, size_t count, size_t entry_size)
@@ -46,20 +44,19 @@ static int plan(const struct book_options *options, struct layout *layout)
         return -EINVAL;
 
     layout->symbol_count = options->symbol_count != 0 ? options->symbol_count : BOOK_SYMBOL_COUNT_MAX;
-    layout->block_capacity = book_block_capacity(options->level_capacity, layout->symbol_count);
-    layout->bucket_capacity = options->order_capacity / BOOK_BUCKET_ORDERS_TARGET + 1;
-    if (layout->bucket_capacity < BOOK_BUCKET_COUNT_START)
-        layout->bucket_capacity = BOOK_BUCKET_COUNT_START;
+    layout->block_capacity = book_block_capacity(options->level_capacity);
+    layout->bucket_count = BOOK_BUCKET_COUNT_MIN;
+    while (layout->bucket_count < options->order_capacity * BOOK_BUCKETS_PER_ORDER)
+        layout->bucket_count *= 2;
 
+    const size_t side_count = (size_t)BOOK_SIDE_COUNT * layout->symbol_count;
     size_t offset = 0;
 
-    /* entry 0 of each slab stands for "none" */
-    layout->buckets_offset = take_bytes(&offset, layout->bucket_capacity, sizeof(struct book_bucket));
+    /* order 0 stands for "none"; blocks follow the orders, since a level's name is a place in the same slab */
+    layout->buckets_offset = take_bytes(&offset, layout->bucket_count, sizeof(uint32_t));
     layout->symbols_offset = take_bytes(&offset, layout->symbol_count, sizeof(struct book_symbol));
-    layout->orders_offset = take_bytes(&offset, (size_t)options->order_capacity + 1, sizeof(struct book_order));
-    layout->chains_offset = take_bytes(&offset, (size_t)options->order_capacity + 1, sizeof(uint32_t));
-    layout->levels_offset = take_bytes(&offset, (size_t)options->level_capacity + 1, sizeof(struct book_level));
-    layout->blocks_offset = take_bytes(&offset, (size_t)layout->block_capacity + 1, sizeof(struct book_block));
+    layout->nodes_offset = take_bytes(&offset, (size_t)options->order_capacity + 1, sizeof(struct book_order));
+    layout->blocks_offset = take_bytes(&offset, side_count + layout->block_capacity, sizeof(struct book_block));
     layout->size = offset;
     return 0;
 }
@@ -82,31 +79,49 @@ int book_init(struct book *book, const struct book_options *options, void *memor
     char *base = memory;
 
     memset(book, 0, sizeof(*book));
-    book->buckets = (struct book_bucket *)(base + layout.buckets_offset);
+    book->buckets = (uint32_t *)(base + layout.buckets_offset);
     book->symbols = (struct book_symbol *)(base + layout.symbols_offset);
-    book->orders = (struct book_order *)(base + layout.orders_offset);
-    book->chains = (uint32_t *)(base + layout.chains_offset);
-    book->levels = (struct book_level *)(base + layout.levels_offset);
+    book->nodes = (uint64_t *)(base + layout.nodes_offset);
     book->blocks = (struct book_block *)(base + layout.blocks_offset);
-    book->bucket_capacity = layout.bucket_capacity;
+    book->multiplier = options->seed != 0 ? options->seed | 1 : UINT64_C(0x9E3779B97F4A7C15);
+    book->bucket_mask = layout.bucket_count - 1;
     book->order_capacity = options->order_capacity;
     book->level_capacity = options->level_capacity;
     book->block_capacity = layout.block_capacity;
     book->symbol_count = layout.symbol_count;
-    book_reset(book);
+    book->complete = true;
+    memset(book->nodes, 0, sizeof(struct book_order));
+    memset(book->buckets, 0, layout.bucket_count * sizeof(book->buckets[0]));
+    memset(book->symbols, 0, layout.symbol_count * sizeof(book->symbols[0]));
+    for (uint32_t side = 0; side < BOOK_SIDE_COUNT * layout.symbol_count; side++)
+        memset(&book->blocks[side], 0, offsetof(struct book_block, levels));
     return 0;
+}
+
+/* Every bucket in use is that of an order in the slab, alive or not. */
+static void clear_buckets(struct book *book)
+{
+    if (book->order_used > book->bucket_mask / 64) {
+        memset(book->buckets, 0, ((size_t)book->bucket_mask + 1) * sizeof(book->buckets[0]));
+        return;
+    }
+    for (uint32_t number = 1; number <= book->order_used; number++) {
+        const struct book_order *order = book_order_at(book, (uint32_t)(number * BOOK_ORDER_WORDS));
+
+        *book_index_bucket(book, order->reference) = 0;
+    }
 }
 
 void book_reset(struct book *book)
 {
-    book->bucket_mask = BOOK_BUCKET_COUNT_START - 1;
-    book->bucket_split = 0;
-    book->bucket_count = BOOK_BUCKET_COUNT_START;
-    book->order_free = book->level_free = book->block_free = 0;
-    book->order_used = book->level_used = book->block_used = 0;
+    clear_buckets(book);
+    for (uint32_t side = 0; side < BOOK_SIDE_COUNT * book->symbol_count; side++) {
+        if (book->symbols[side / 2].best.price[side % 2] != 0) /* the block of an empty side is clear */
+            memset(&book->blocks[side], 0, offsetof(struct book_block, levels));
+    }
+    memset(book->symbols, 0, book->symbol_count * sizeof(book->symbols[0]));
+    book->order_free = book->block_free = 0;
+    book->order_used = book->block_used = book->level_high = 0;
     book->order_count = book->level_count = book->block_count = 0;
     book->complete = true;
-    memset(book->buckets, 0, BOOK_BUCKET_COUNT_START * sizeof(book->buckets[0]));
-    memset(book->orders, 0, sizeof(book->orders[0]));
-    memset(book->symbols, 0, book->symbol_count * sizeof(book->symbols[0]));
 }

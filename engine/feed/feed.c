@@ -13,7 +13,8 @@ static void become_live(struct feed *feed)
 {
     enum feed_cause cause = FEED_CAUSE_RECOVERED;
 
-    if (feed->state == FEED_LIVE || feed->state == FEED_ENDED || feed->book_lost || feed->skipped || feed->session_suspect || feed->session_closed)
+    if (feed->state == FEED_LIVE || feed->state == FEED_ENDED || feed->book_lost || feed->skipped ||
+        feed->session_unheard || feed->session_suspect || feed->session_closed)
         return;
     if (feed->state == FEED_STARTUP || feed->state == FEED_DOWN)
         cause = FEED_CAUSE_IN_SEQUENCE;

@@ -20,7 +20,8 @@
  *               v                |                                          new session           |
  *         SYNC or RESYNC --------'  <-------------------------------------------------------------'
  *               |     ^            (SYNC: never LIVE before; RESYNC: after that)
- *        failed |     | every retry_ns
+ *        failed |     | every retry_ns            (LIVE only once a line has spoken in the session since then: a
+ *               |     |                            snapshot does not say which session it is of)
  *               v     |
  *               GAP                   nothing supplies what is missing; also: a datagram of a foreign session, until
  *                                     the own one goes on or the new one is confirmed
@@ -289,6 +290,7 @@ struct feed {
     /* why the feed may not be LIVE, besides a hole */
     bool was_live;
     bool skipped;              /* best effort: messages were never delivered */
+    bool session_unheard;      /* no line has spoken in this session since the snapshot was asked for: it may be another's */
     bool session_suspect;      /* a datagram of a foreign session came last */
     bool session_closed;       /* another session has taken over and is not followed */
 

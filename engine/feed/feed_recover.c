@@ -209,7 +209,7 @@ void feed_snapshot_started(struct feed *feed, uint64_t now_ns)
     feed->snapshot = FEED_SNAPSHOT_RUNNING;
     if (!feed->book_lost)
         feed->lost_position = feed->position_base | feed->next_sequence;
-    feed->book_lost = true;
+    feed->book_lost = feed->session_unheard = true;
     feed->block_count = 0;
     feed->hole_since_ns = FEED_NO_HOLE;
     feed->episode_way = FEED_WAY_SNAPSHOT;
@@ -262,7 +262,8 @@ bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_n
     feed->next_sequence = sequence;
     feed->sequence_known = true;
     feed->hole_since_ns = FEED_NO_HOLE;
-    feed->suspect.sequence = 0;
+    if (feed->suspect.next_sequence <= sequence)
+        feed->suspect.sequence = 0;
     trim_buffer(feed);
     feed->highest_sequence = feed->announced_sequence > sequence ? feed->announced_sequence : sequence;
     if (feed->entry_count != 0 && feed_reorder_at(feed, feed->entry_count - 1)->next_sequence > feed->highest_sequence)

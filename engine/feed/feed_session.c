@@ -29,7 +29,7 @@ static void adopt(struct feed *feed, const struct moldudp64_packet *packet)
     feed->suspect.sequence = 0;
     feed->hole_since_ns = FEED_NO_HOLE;
     feed->hole_declared = feed->end_known = feed->pending = false;
-    feed->skipped = feed->session_suspect = false;
+    feed->skipped = feed->session_suspect = feed->session_unheard = false;
     feed->book_lost = feed->options.snapshots; /* orders may live on in the new session: ask what its book is */
     feed->candidate_packets = 0;
     for (unsigned line = 0; line < FEED_SOURCE_COUNT; line++)
@@ -60,6 +60,7 @@ bool feed_session_take(struct feed *feed, unsigned line, const struct moldudp64_
         return true;
     }
     if (memcmp(feed->session, packet->session, sizeof(feed->session)) == 0) {
+        feed->session_unheard = feed->session_unheard && line == FEED_LINE_RECOVERY;
         if (line != FEED_LINE_RECOVERY && feed->session_suspect) {
             feed->session_suspect = false;
             feed->candidate_packets = 0;

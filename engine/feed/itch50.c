@@ -1,10 +1,19 @@
 /* ITCH 5.0 hot decoder; the contract is in itch50.h, every field by name in itch50_fields.c.
  *
- * One length check per message (a table by type letter), then fixed offsets: no field is read unchecked.
+ * What nearly every message of a day is, an order message of exactly the known length, is told apart by comparisons,
+ * most frequent first: no predictor knows what comes next in a feed, but a comparison that was guessed wrong is found
+ * out sooner than a jump through a table. All else goes by one length check per message (a table by type letter).
+ * No field is read unchecked.
  */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-vectorize") /* fields written as a vector and read apart would wait for memory */
+#endif
 #include "engine/feed/itch50.h"
 
 #include "engine/feed/bytes.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 
 /* Known bytes of each message, head included (specification 4.1 to 4.8). */
 static const uint8_t lengths[256] = {
@@ -18,64 +27,165 @@ uint8_t itch50_length(uint8_t type)
     return lengths[type];
 }
 
-enum itch_outcome itch50_decode(const uint8_t *message, uint16_t length, struct event *event)
+/* Eight bytes of which the last six are the time stamp; the tracking number stands before them. */
+ALWAYS_INLINE uint64_t load_time_ns(const uint8_t *message)
 {
-    memset(event, 0, sizeof(*event));
-    if (length == 0)
-        return ITCH_LENGTH_ERROR;
+    return bytes_load_u64(message + 3) & UINT64_C(0xFFFFFFFFFFFF);
+}
 
-    uint8_t type = message[0];
-    uint8_t known = lengths[type];
+/* Order messages, each in one go: fields that it does not name become zero. */
+ALWAYS_INLINE void decode_add(const uint8_t *message, struct event *event) /* the MPID is not part of the book */
+{
+    *event = (struct event){
+        .kind = EVENT_ADD,
+        .venue_type = (char)message[0],
+        .symbol = bytes_load_u16(message + 1),
+        .time_ns = load_time_ns(message),
+        .order_reference = bytes_load_u64(message + 11),
+        .side = (char)message[19],
+        .shares = bytes_load_u32(message + 20),
+        .price = bytes_load_u32(message + 32),
+    };
+    memcpy(event->stock, message + 24, 8);
+}
 
-    if (known == 0)
-        return ITCH_UNKNOWN_TYPE;
-    if (length < known)
-        return ITCH_LENGTH_ERROR;
+ALWAYS_INLINE void decode_execute(const uint8_t *message, struct event *event)
+{
+    *event = (struct event){
+        .kind = EVENT_EXECUTE,
+        .venue_type = (char)message[0],
+        .symbol = bytes_load_u16(message + 1),
+        .time_ns = load_time_ns(message),
+        .order_reference = bytes_load_u64(message + 11),
+        .shares = bytes_load_u32(message + 19),
+        .match = bytes_load_u64(message + 23),
+    };
+}
 
-    event->venue_type = (char)type;
-    event->symbol = bytes_load_u16(message + 1);
-    event->time_ns = bytes_load_u48(message + 5);
+ALWAYS_INLINE void decode_execute_price(const uint8_t *message, struct event *event)
+{
+    *event = (struct event){
+        .kind = EVENT_EXECUTE_PRICE,
+        .venue_type = (char)message[0],
+        .symbol = bytes_load_u16(message + 1),
+        .time_ns = load_time_ns(message),
+        .order_reference = bytes_load_u64(message + 11),
+        .shares = bytes_load_u32(message + 19),
+        .match = bytes_load_u64(message + 23),
+        .flag = (char)message[31],
+        .price = bytes_load_u32(message + 32),
+    };
+}
 
-    switch (type) {
+ALWAYS_INLINE void decode_cancel(const uint8_t *message, struct event *event)
+{
+    *event = (struct event){
+        .kind = EVENT_REDUCE,
+        .venue_type = (char)message[0],
+        .symbol = bytes_load_u16(message + 1),
+        .time_ns = load_time_ns(message),
+        .order_reference = bytes_load_u64(message + 11),
+        .shares = bytes_load_u32(message + 19),
+    };
+}
+
+ALWAYS_INLINE void decode_delete(const uint8_t *message, struct event *event)
+{
+    *event = (struct event){
+        .kind = EVENT_DELETE,
+        .venue_type = (char)message[0],
+        .symbol = bytes_load_u16(message + 1),
+        .time_ns = load_time_ns(message),
+        .order_reference = bytes_load_u64(message + 11),
+    };
+}
+
+ALWAYS_INLINE void decode_replace(const uint8_t *message, struct event *event)
+{
+    *event = (struct event){
+        .kind = EVENT_REPLACE,
+        .venue_type = (char)message[0],
+        .symbol = bytes_load_u16(message + 1),
+        .time_ns = load_time_ns(message),
+        .order_reference = bytes_load_u64(message + 11),
+        .new_order_reference = bytes_load_u64(message + 19),
+        .shares = bytes_load_u32(message + 27),
+        .price = bytes_load_u32(message + 31),
+    };
+}
+
+/* The value, whose origin the compiler no longer sees: it would take one question apart into several. */
+ALWAYS_INLINE uint32_t opaque(uint32_t value)
+{
+    __asm__("" : "+r"(value));
+    return value;
+}
+
+/* Order messages of exactly the known length; false: something else, and *event is untouched. */
+ALWAYS_INLINE bool decode_everyday(const uint8_t *message, uint16_t length, struct event *event)
+{
+    if (__builtin_expect(length == 0, 0))
+        return false;
+
+    const uint8_t type = message[0];
+
+    if ((opaque(type) | ('A' ^ 'D')) == 'E') { /* A, D or E: nearly nine of ten */
+        if (type == 'A' && length == 36)
+            decode_add(message, event);
+        else if (type == 'D' && length == 19)
+            decode_delete(message, event);
+        else if (type == 'E' && length == 31)
+            decode_execute(message, event);
+        else
+            return false;
+        return true;
+    }
+    if (type == 'U' && length == 35)
+        decode_replace(message, event);
+    else if (type == 'F' && length == 40)
+        decode_add(message, event);
+    else if (type == 'X' && length == 23)
+        decode_cancel(message, event);
+    else
+        return false;
+    return true;
+}
+
+/* Order messages of any length that is enough; false: another type, and *event is untouched. */
+static bool decode_order(const uint8_t *message, struct event *event)
+{
+    switch (message[0]) {
     case 'A':
-    case 'F': /* the MPID is not part of the book */
-        event->kind = EVENT_ADD;
-        event->order_reference = bytes_load_u64(message + 11);
-        event->side = (char)message[19];
-        event->shares = bytes_load_u32(message + 20);
-        memcpy(event->stock, message + 24, 8);
-        event->price = bytes_load_u32(message + 32);
-        break;
+    case 'F':
+        decode_add(message, event);
+        return true;
     case 'E':
-        event->kind = EVENT_EXECUTE;
-        event->order_reference = bytes_load_u64(message + 11);
-        event->shares = bytes_load_u32(message + 19);
-        event->match = bytes_load_u64(message + 23);
-        break;
+        decode_execute(message, event);
+        return true;
     case 'C':
-        event->kind = EVENT_EXECUTE_PRICE;
-        event->order_reference = bytes_load_u64(message + 11);
-        event->shares = bytes_load_u32(message + 19);
-        event->match = bytes_load_u64(message + 23);
-        event->flag = (char)message[31];
-        event->price = bytes_load_u32(message + 32);
-        break;
+        decode_execute_price(message, event);
+        return true;
     case 'X':
-        event->kind = EVENT_REDUCE;
-        event->order_reference = bytes_load_u64(message + 11);
-        event->shares = bytes_load_u32(message + 19);
-        break;
+        decode_cancel(message, event);
+        return true;
     case 'D':
-        event->kind = EVENT_DELETE;
-        event->order_reference = bytes_load_u64(message + 11);
-        break;
+        decode_delete(message, event);
+        return true;
     case 'U':
-        event->kind = EVENT_REPLACE;
-        event->order_reference = bytes_load_u64(message + 11);
-        event->new_order_reference = bytes_load_u64(message + 19);
-        event->shares = bytes_load_u32(message + 27);
-        event->price = bytes_load_u32(message + 31);
-        break;
+        decode_replace(message, event);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void decode_other(const uint8_t *message, struct event *event)
+{
+    event->venue_type = (char)message[0];
+    event->symbol = bytes_load_u16(message + 1);
+    event->time_ns = load_time_ns(message);
+
+    switch (message[0]) {
     case 'P': /* the reference at 11 is 0 since 2010 and names no displayed order */
         event->kind = EVENT_TRADE;
         event->side = (char)message[19];
@@ -112,8 +222,53 @@ enum itch_outcome itch50_decode(const uint8_t *message, uint16_t length, struct 
         break;
     default: /* Y L V W K J h I N O: the table has no other */
         event->kind = EVENT_REFERENCE;
-        event->flag = (char)type;
+        event->flag = (char)message[0];
         break;
     }
+}
+
+static NOINLINE enum itch_outcome decode_any(const uint8_t *message, uint16_t length, struct event *event)
+{
+    memset(event, 0, sizeof(*event));
+    if (length == 0)
+        return ITCH_LENGTH_ERROR;
+
+    uint8_t known = lengths[message[0]];
+
+    if (known == 0)
+        return ITCH_UNKNOWN_TYPE;
+    if (length < known)
+        return ITCH_LENGTH_ERROR;
+    if (!decode_order(message, event))
+        decode_other(message, event);
     return length == known ? ITCH_DECODED : ITCH_DECODED_LONG;
+}
+
+enum itch_outcome itch50_decode(const uint8_t *message, uint16_t length, struct event *event)
+{
+    return decode_everyday(message, length, event) ? ITCH_DECODED : decode_any(message, length, event);
+}
+
+static NOINLINE bool take_any(struct itch50 *itch, const uint8_t *message, uint16_t length, struct event *event)
+{
+    enum itch_outcome outcome = decode_any(message, length, event);
+
+    if (outcome == ITCH_DECODED || (outcome == ITCH_DECODED_LONG && !itch->strict)) {
+        itch->statistics.types[message[0]]++;
+        itch->statistics.long_messages += outcome == ITCH_DECODED_LONG;
+        return true;
+    }
+    if (outcome == ITCH_UNKNOWN_TYPE)
+        itch->statistics.unknown_types++;
+    else
+        itch->statistics.length_errors++;
+    return false;
+}
+
+bool itch50_take(struct itch50 *itch, const uint8_t *message, uint16_t length, struct event *event)
+{
+    if (!decode_everyday(message, length, event))
+        return take_any(itch, message, length, event);
+    itch->statistics.types[(uint8_t)event->venue_type]++;
+    return true;
 }

@@ -46,24 +46,6 @@ struct itch50 {
 };
 
 /* itch50_decode() with counting and the strict rule: true = *event may be used. */
-static inline bool itch50_take(struct itch50 *itch, const uint8_t *message, uint16_t length, struct event *event)
-{
-    enum itch_outcome outcome = itch50_decode(message, length, event);
-
-    if (__builtin_expect(outcome == ITCH_DECODED, 1)) {
-        itch->statistics.types[message[0]]++;
-        return true;
-    }
-    if (outcome == ITCH_DECODED_LONG && !itch->strict) {
-        itch->statistics.types[message[0]]++;
-        itch->statistics.long_messages++;
-        return true;
-    }
-    if (outcome == ITCH_UNKNOWN_TYPE)
-        itch->statistics.unknown_types++;
-    else
-        itch->statistics.length_errors++;
-    return false;
-}
+bool itch50_take(struct itch50 *itch, const uint8_t *message, uint16_t length, struct event *event);
 
 #endif

@@ -312,14 +312,13 @@ class ReferenceReceiver:
             if busy is not None or number in self.buffer:
                 number = busy.end if busy is not None else number + 1
                 continue
-            end = number + 1
-            limit = min(self.shown, number + policy.request_messages)
-            while (
-                end < limit
-                and end not in self.buffer
-                and not any(out.first <= end < out.end for out in self.out)
-            ):
-                end += 1
+            have = [
+                *self.buffer,
+                *(out.first for out in self.out),
+                self.shown,
+                number + policy.request_messages,
+            ]
+            end = min(other for other in have if other > number)
             self.out.append(_Out(self.now_ns, number, end))
             self.requests.append(HEAD.pack(self.session, number, end - number))
             number = end

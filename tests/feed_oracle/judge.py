@@ -84,9 +84,10 @@ class Judge:
         if self.ahead is not None and self.ahead[1] <= here:
             self.ahead = None
         if self.ahead is not None and self.ahead[0] <= first <= self.ahead[1] + AGREE:
-            self.known_next = max(here, self.ahead[1], following)
+            # the hole before the earlier one is shown twice; a further one between the two only once
+            self.known_next = here = max(here, self.ahead[1])
             self.ahead = None
-        elif first <= here:
+        if first <= here:
             self.known_next = max(self.known_next, following)
         else:
             self.ahead = (first, following)

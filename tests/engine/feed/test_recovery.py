@@ -157,9 +157,21 @@ def test_a_snapshot_ahead_of_everything_heard_is_joined_too() -> None:
     feed = with_hole(2, 30, give_up_messages=28)
     feed.start_snapshot(40)
     assert feed.join(40, 50)
-    assert (feed.state, feed.feed.next_sequence) == ("LIVE", 40)
+    assert (feed.state, feed.feed.next_sequence) == ("RESYNC", 40)
     feed.accept(A, packet(39), 51)
     assert numbers(feed) == [1]
+    feed.accept(A, datagram(40, count=0), 52)
+    assert feed.state == "LIVE"
+
+
+def test_a_snapshot_of_another_session_lets_nothing_out() -> None:
+    """Both lines died and the session rolled before the snapshot was asked for; G does not say of which it is."""
+    feed = with_hole(2, 30, give_up_messages=28)
+    feed.start_snapshot(40)
+    feed.join(31, 50)
+    assert feed.state == "RESYNC"
+    feed.accept(A, packet(31, session=NEXT_SESSION), 60)
+    assert feed.state == "RESYNC"
 
 
 def test_failed_snapshots_end_in_gap_and_all_begins_again_after_the_retry() -> None:
@@ -235,6 +247,7 @@ def test_a_new_session_is_followed_when_it_is_confirmed(confirm: int) -> None:
     assert (feed.feed.session_ordinal, feed.state, feed.wants_snapshot) == (1, "RESYNC", True)
     feed.start_snapshot(3)
     feed.join(confirm + 1, 4)
+    feed.accept(A, datagram(confirm + 1, count=0, session=NEXT_SESSION), 4)
     assert feed.state == "LIVE"
     assert feed.accept(B, packet(2), 5) == "session_mismatch"  # a straggler of the old one
     assert feed.state == "LIVE"
