@@ -138,8 +138,9 @@ struct book {
     uint32_t *buckets;
     struct book_block *blocks; /* the first of each side at 2 * symbol + side, then those further outward */
     struct book_symbol *symbols;
-    uint64_t multiplier;       /* odd */
+    uint64_t multiplier;       /* odd, from the seed */
     uint32_t bucket_mask;      /* power of two - 1 */
+    uint32_t run_shift;        /* leaves as many high bits as the mask has */
     uint32_t symbol_count;
     uint32_t order_free, block_free; /* free lists, most recently used first */
     uint32_t order_used, block_used; /* slab entries ever used, so that init touches none */

@@ -21,7 +21,7 @@
 
 static inline uint32_t *book_index_bucket(const struct book *book, uint64_t reference)
 {
-    uint64_t run = (reference >> BOOK_RUN_BITS) * book->multiplier >> 32;
+    uint64_t run = (reference >> BOOK_RUN_BITS) * book->multiplier >> book->run_shift;
 
     return &book->buckets[(uint32_t)(reference + run) & book->bucket_mask];
 }

@@ -61,6 +61,18 @@ static int plan(const struct book_options *options, struct layout *layout)
     return 0;
 }
 
+/* Any seed, 1 or 2 too, gives bits all over (splitmix64). */
+static uint64_t multiplier_of(uint64_t seed)
+{
+    uint64_t bits = seed + UINT64_C(0x9E3779B97F4A7C15);
+
+    if (seed == 0)
+        return bits;
+    bits = (bits ^ bits >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    bits = (bits ^ bits >> 27) * UINT64_C(0x94D049BB133111EB);
+    return (bits ^ bits >> 31) | 1;
+}
+
 size_t book_memory_size(const struct book_options *options)
 {
     struct layout layout;
@@ -83,8 +95,9 @@ int book_init(struct book *book, const struct book_options *options, void *memor
     book->symbols = (struct book_symbol *)(base + layout.symbols_offset);
     book->nodes = (uint64_t *)(base + layout.nodes_offset);
     book->blocks = (struct book_block *)(base + layout.blocks_offset);
-    book->multiplier = options->seed != 0 ? options->seed | 1 : UINT64_C(0x9E3779B97F4A7C15);
+    book->multiplier = multiplier_of(options->seed);
     book->bucket_mask = layout.bucket_count - 1;
+    book->run_shift = 64 - (uint32_t)__builtin_ctz(layout.bucket_count);
     book->order_capacity = options->order_capacity;
     book->level_capacity = options->level_capacity;
     book->block_capacity = layout.block_capacity;

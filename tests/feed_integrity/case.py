@@ -112,6 +112,7 @@ class Policy:
     strict: bool = True
     follow_sessions: bool = True
     session_given: bool = True
+    first_seen: bool = False  # begins with whatever it hears first; needs a snapshot to be LIVE
     confirm_packets: int = 3
     jump_messages: int = 0
     hold_back_us: int = 500
@@ -159,6 +160,11 @@ class Case:
         one for the first would rightly begin with an empty book. So it is where the first begins with a number of
         its own, which a later one does not have."""
         return self.policy.session_given or self.first > 1 or any(roll.keeps_book for roll in self.rolls)
+
+    @property
+    def first_seen(self) -> bool:
+        """Without snapshots it would rightly be LIVE with what it has heard, which is not the venue's book."""
+        return self.policy.first_seen and self.policy.snapshots
 
 
 def compact(value: object) -> str:
@@ -229,6 +235,7 @@ def _draw_policy(draws: Draws) -> Policy:
         snapshot_attempts=_one(draws, (3, 1)),
         snapshot_timeout_us=_one(draws, (10_000, 5000)),
         retry_us=_one(draws, (10_000, 2000)),
+        first_seen=bool(services & 2) and draws.integer(0, 7) == 7,
     )
 
 

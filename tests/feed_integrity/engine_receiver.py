@@ -48,7 +48,7 @@ def config_of(case: Case) -> EngineConfig:
         ),
         feed=FeedConfig(
             session="TAILGATE01" if case.session_given else "",
-            first_sequence=case.first,
+            first_sequence=0 if case.first_seen else case.first,
             delivery="strict" if policy.strict else "best_effort",
             follow_sessions=policy.follow_sessions,
             session_confirm_packets=policy.confirm_packets,

@@ -21,8 +21,8 @@ Every other harm stands for a datagram that its UDP checksum gave away, and is d
   missing, and the first copy wins. One flipped low bit poisons any receiver;
 * two far numbers that agree, a foreign name twice: that is what a real jump and a real new session look like;
 * a heartbeat that became an end of session, a name that is that of another real session;
-* a foreign name when no session is known yet, or when the last one has ended (``World`` decides, at delivery): the
-  first name heard then is the truth.
+* a foreign name when no session is known yet, or when the last one has ended, and a far or low number when the first
+  one heard is to be the first (``World`` decides, at delivery): what is heard then is the truth.
 """
 
 from __future__ import annotations

@@ -71,8 +71,8 @@ class Judge:
         return self.plan.case
 
     def number(self, seen: Observed) -> int:
-        """The last message of the stream that the receiver has behind it; -1 while it knows no session."""
-        if not seen.session:
+        """The last message of the stream that the receiver has behind it; -1 while it knows none."""
+        if not seen.session or not seen.next:
             return -1
         if seen.session not in self.plan.names:
             raise Violation("session", f"follows session {seen.session!r}, which never was")
@@ -137,7 +137,7 @@ class Judge:
                 raise Violation("policy", "followed a session, against the policy")
             return
         delivered = after.delivered - before.delivered
-        allowed = {number - was}
+        allowed = {number - was} if was >= 0 else {0, number}
         if joined and number >= joined - 1:
             allowed.add(number - joined + 1)
             self._out.clear()

@@ -23,30 +23,14 @@ __all__ = ["MUTANTS", "ReferenceReceiver"]
 PLAUSIBLE = 1 << 16
 FAULTS = ("unknown_reference", "duplicate_reference", "overfill", "zero_shares", "bad_symbol", "bad_side")
 
-MUTANTS = (
-    "skips_a_hole",
-    "delivers_an_overlap_twice",
-    "orders_in_a_gap",
-    "live_in_a_gap",
-    "joins_one_late",
-    "joins_one_early",
-    "keeps_the_book_at_a_snapshot",
-    "keeps_the_book_at_a_roll",
-    "is_deaf_to_heartbeats",
-    "reads_what_is_malformed",
-    "is_killed_by_a_far_number",
-    "is_killed_by_a_foreign_session",
-    "goes_back_to_an_old_session",
-    "follows_nobody",
-    "follows_at_once",
-    "joins_a_snapshot_of_another_session",
-    "keeps_a_partial_snapshot",
-    "asks_once",
-    "asks_on_and_on",
-    "takes_a_partial_reply_for_all",
-    "lives_in_silence",
-    "orders_twice",
-    "never_retries",
+MUTANTS = tuple(
+    """
+    skips_a_hole delivers_an_overlap_twice orders_in_a_gap live_in_a_gap joins_one_late joins_one_early
+    keeps_the_book_at_a_snapshot keeps_the_book_at_a_roll is_deaf_to_heartbeats reads_what_is_malformed
+    is_killed_by_a_far_number is_killed_by_a_foreign_session goes_back_to_an_old_session follows_nobody
+    follows_at_once joins_a_snapshot_of_another_session keeps_a_partial_snapshot asks_once asks_on_and_on
+    takes_a_partial_reply_for_all lives_in_silence orders_twice never_retries
+    """.split()
 )
 
 
@@ -69,7 +53,7 @@ class ReferenceReceiver:
         self.candidate, self.candidate_count = b"", 0
         self.doubtful = False  # a foreign datagram came, and none of our own since
         self.ordinal = 0
-        self.next = case.first
+        self.next = 0 if case.first_seen else case.first
         self.shown = self.next  # messages below exist
         self.end = 0
         self.buffer: dict[int, bytes] = {}
@@ -199,6 +183,9 @@ class ReferenceReceiver:
         self.halted.clear()
 
     def _take(self, parsed: Parsed, source: int) -> None:
+        if not self.next:
+            self.next = self.shown = parsed.sequence
+            self.lost = self.wanted = True
         if parsed.sequence > self.next + PLAUSIBLE and self.mutant != "is_killed_by_a_far_number":
             return
         if parsed.end:

@@ -133,7 +133,7 @@ def _behaviour(case: Case) -> dict[str, Any]:
 
 def _feed(case: Case) -> dict[str, Any]:
     policy = case.policy
-    said = {
+    said: dict[str, Any] = {
         "hold_back": f"{policy.hold_back_us}us",
         "line_silence": f"{policy.line_silence_us}us",
         "request_messages": policy.request_messages,
@@ -145,7 +145,11 @@ def _feed(case: Case) -> dict[str, Any]:
         "snapshot_timeout": f"{policy.snapshot_timeout_us}us",
         "retry": f"{policy.retry_us}us",
     }
-    return said if policy.strict else {**said, "delivery": "best_effort"}
+    if case.first_seen:
+        said["start"] = "first_seen"
+    if not policy.strict:
+        said["delivery"] = "best_effort"
+    return said
 
 
 def _notes(case: Case) -> Iterator[str]:

@@ -181,6 +181,8 @@ class World:
     def _arrive(self, source: int, datagram: Datagram, now_ns: int) -> None:
         if datagram.harm == "foreign" and (not self._seen.session or self._seen.state == "ENDED"):
             return  # see faults.py
+        if datagram.harm in ("far", "behind") and not self._seen.next:
+            return
         self.judge.arrives(source, datagram, now_ns, self._seen)
         if not datagram.harm:
             self._heard.update(range(datagram.first, datagram.first + datagram.count))

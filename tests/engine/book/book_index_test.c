@@ -7,7 +7,7 @@
 #include "engine/book/book_ahead.h"
 #include "tests/engine/check.h"
 
-enum { ORDER_CAPACITY = 1 << 15, CROWD = 40, CHAIN_LENGTH_MAX = 12 };
+enum { ORDER_CAPACITY = 1 << 15, CROWD = 40, CHAIN_LENGTH_MAX = 8 };
 
 static _Alignas(BOOK_MEMORY_ALIGNMENT) uint8_t memory[4 << 20];
 static struct book book;

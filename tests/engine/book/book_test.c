@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/book/book_levels.h"
 #include "tests/engine/book/shadow_book.h"
 #include "tests/engine/check.h"
 
@@ -205,7 +206,7 @@ static void bad_options_and_bad_memory_are_refused(void)
 
 /* ---- random streams ---- */
 
-static uint64_t random_state;
+static uint64_t random_state = 1;
 
 static uint32_t random_below(uint32_t bound)
 {
@@ -234,8 +235,43 @@ static struct event random_event(uint32_t prices, uint32_t stride)
                           .new_order_reference = random_reference(stride)};
 }
 
+/* What book_levels.h says of the blocks of one side; how many there are beyond the first. */
+static uint32_t check_blocks(uint32_t side)
+{
+    const struct book_block *block = &book.blocks[side], *inward = NULL;
+    uint32_t ceiling = UINT32_MAX, count = 0;
+
+    for (;; count++, inward = block, block = &book.blocks[block->outward]) {
+        uint32_t used = 0;
+
+        CHECK_EQUAL(block->inward, inward == NULL ? 0 : inward - book.blocks);
+        for (uint32_t slot = 0; slot < BOOK_BLOCK_LEVEL_COUNT; slot++) {
+            uint32_t key = book_key(side % 2, block->prices[slot]);
+
+            if (key == 0)
+                continue;
+            used |= 1u << slot;
+            CHECK(key >= block->floor && (inward == NULL || key < ceiling));
+            CHECK(block->levels[slot].value != 0);
+        }
+        CHECK_EQUAL(used, block->used);
+        CHECK(inward == NULL || __builtin_popcount(used) + __builtin_popcount(inward->used) >= 4);
+        CHECK((block->floor == 0) == (block->outward == 0));
+        ceiling = block->floor;
+        if (block->outward == 0)
+            return count;
+    }
+}
+
 static void check_same_book(const struct shadow_book *shadow)
 {
+    uint32_t block_count = 0;
+
+    for (uint32_t side = 0; side < BOOK_SIDE_COUNT * book.symbol_count; side++)
+        block_count += check_blocks(side);
+    CHECK_EQUAL(book.block_count, block_count);
+
+
     const uint32_t count = shadow_export(shadow, expected_rows);
 
     CHECK_EQUAL(book_export(&book, rows, SHADOW_ORDER_COUNT_MAX), count);
@@ -270,9 +306,39 @@ static void random_stream(uint32_t orders, uint32_t levels, uint32_t prices, uin
     CHECK(memcmp(shadow.outcomes, book.statistics.outcomes, sizeof(shadow.outcomes)) == 0);
 }
 
+/* As after a gap, in the middle of a stream: what follows is the book of the rest alone. */
+static void a_reset_book_goes_on_like_a_new_one(void)
+{
+    static struct shadow_book shadow;
+
+    start(SHADOW_ORDER_COUNT_MAX, SHADOW_ORDER_COUNT_MAX);
+    for (uint32_t round = 0; round < 40; round++) {
+        memset(&shadow, 0, sizeof(shadow));
+        shadow.order_capacity = shadow.level_capacity = SHADOW_ORDER_COUNT_MAX;
+        shadow.symbol_count = 8;
+        book_reset(&book);
+        CHECK_EQUAL(book_export(&book, rows, SHADOW_ORDER_COUNT_MAX), 0);
+        CHECK(book.complete);
+        for (uint32_t step = 0; step < 1000; step++) {
+            struct event event = random_event(round % 2 == 0 ? 200 : 3, 1);
+
+            event.symbol = event.symbol % 7 + 1;
+            CHECK_EQUAL(book_apply(&book, &event), shadow_apply(&shadow, &event));
+        }
+        const uint32_t count = shadow_export(&shadow, expected_rows);
+
+        CHECK_EQUAL(book_export(&book, rows, SHADOW_ORDER_COUNT_MAX), count);
+        CHECK(memcmp(rows, expected_rows, count * sizeof(rows[0])) == 0);
+        for (uint16_t symbol = 0; symbol < 8; symbol++) {
+            const struct book_top top = shadow_top(&shadow, symbol);
+
+            CHECK(memcmp(&top, book_top(&book, symbol), sizeof(top)) == 0);
+        }
+    }
+}
+
 static void random_streams_give_the_slow_books_outcomes_tops_and_rows(void)
 {
-    random_state = 1;
     random_stream(SHADOW_ORDER_COUNT_MAX, SHADOW_ORDER_COUNT_MAX, 200, 1); /* many levels: blocks split and merge */
     random_stream(SHADOW_ORDER_COUNT_MAX, 40, 60, 8);                      /* level capacity reached */
     random_stream(60, 60, 5, 1u << 20);                                    /* long queues, order capacity reached */
@@ -305,6 +371,7 @@ int main(void)
     RUN(best_shares_saturate_and_come_back);
     RUN(a_wrong_symbol_is_counted_and_the_orders_own_symbol_changes);
     RUN(bad_options_and_bad_memory_are_refused);
+    RUN(a_reset_book_goes_on_like_a_new_one);
     RUN(random_streams_give_the_slow_books_outcomes_tops_and_rows);
     RUN(equal_books_have_equal_digests_whatever_their_history);
     return check_result();
