@@ -23,15 +23,14 @@ __all__ = ["MUTANTS", "ReferenceReceiver"]
 PLAUSIBLE = 1 << 16
 FAULTS = ("unknown_reference", "duplicate_reference", "overfill", "zero_shares", "bad_symbol", "bad_side")
 
-MUTANTS = tuple(
-    """
-    skips_a_hole delivers_an_overlap_twice orders_in_a_gap live_in_a_gap joins_one_late joins_one_early
-    keeps_the_book_at_a_snapshot keeps_the_book_at_a_roll is_deaf_to_heartbeats reads_what_is_malformed
-    is_killed_by_a_far_number is_killed_by_a_foreign_session goes_back_to_an_old_session follows_nobody
-    follows_at_once joins_a_snapshot_of_another_session keeps_a_partial_snapshot asks_once asks_on_and_on
-    takes_a_partial_reply_for_all lives_in_silence orders_twice never_retries
-    """.split()
-)
+WRONGS = """
+skips_a_hole delivers_an_overlap_twice orders_in_a_gap live_in_a_gap joins_one_late joins_one_early
+keeps_the_book_at_a_snapshot keeps_the_book_at_a_roll is_deaf_to_heartbeats reads_what_is_malformed
+is_killed_by_a_far_number is_killed_by_a_foreign_session goes_back_to_an_old_session follows_nobody
+follows_at_once joins_a_snapshot_of_another_session keeps_a_partial_snapshot asks_once asks_on_and_on
+takes_a_partial_reply_for_all lives_in_silence orders_twice never_retries
+"""
+MUTANTS = tuple(WRONGS.split())
 
 
 @dataclass(slots=True)
@@ -127,7 +126,8 @@ class ReferenceReceiver:
         self.now_ns = now_ns
         parsed = parse(datagram)
         if parsed is None and self.mutant == "reads_what_is_malformed" and len(datagram) > HEAD.size:
-            parsed = Parsed(*HEAD.unpack_from(datagram)[:2], (datagram[HEAD.size + 2 :],), False)
+            session, sequence, _ = HEAD.unpack_from(datagram)
+            parsed = Parsed(session, sequence, (datagram[HEAD.size + 2 :],), False)
         if parsed is not None and self._mine(parsed, source):
             self._take(parsed, source)
         self._drain()
