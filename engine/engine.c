@@ -159,12 +159,27 @@ static void take(struct engine *engine, const struct feed_message *message, uint
         answer(engine, &output.orders[i], message->line, stages, now_ns);
 }
 
-static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns)
+/* Messages of one datagram: what the book will touch for those behind is loaded while one is applied. */
+static void drain_ahead(struct engine *engine, uint64_t *stages, uint64_t now_ns, const uint8_t *end)
+{
+    struct feed_message message;
+    struct book_ahead ahead;
+    uint32_t count = engine->feed.block_count;
+    book_ahead_start(&ahead, &engine->book, engine->feed.block, end);
+    for (; count != 0 && feed_next(&engine->feed, &message); count--) {
+        book_ahead(&ahead, &engine->book, message.data);
+        take(engine, &message, stages, now_ns);
+    }
+}
+
+static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns, const uint8_t *end)
 {
     struct feed_message message;
     uint64_t stages[STAGE_COUNT] = {rx_ticks};
     if (__builtin_expect(engine->session_ordinal != engine->feed.session_ordinal, 0))
         recovery_follow_session(engine);
+    if (end != NULL && engine->feed.block_count > BOOK_AHEAD_BATCH && engine->strategy != STRATEGY_REFLECTOR)
+        drain_ahead(engine, stages, now_ns, end);
     while (feed_next(&engine->feed, &message)) {
         if (engine->strategy == STRATEGY_REFLECTOR)
             reflect(engine, &message, stages, now_ns);
@@ -175,7 +190,7 @@ static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_
 
 void engine_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns)
 {
-    drain(engine, rx_ticks, now_ns);
+    drain(engine, rx_ticks, now_ns, NULL);
 }
 
 static void publish(struct engine *engine, uint64_t now_ns)
@@ -204,7 +219,7 @@ uint32_t engine_poll(struct engine *engine)
         note_late(engine, rx_ticks - ticks); /* stopped within this very poll, before it found them */
         for (uint32_t i = 0; i < count; i++) {
             feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
-            drain(engine, rx_ticks, now_ns);
+            drain(engine, rx_ticks, now_ns, packets[i].data + packets[i].length);
         }
         port_release(&engine->lines[line]);
         handled += count;
@@ -218,7 +233,7 @@ uint32_t engine_poll(struct engine *engine)
     if (handled == 0) {
         engine->late = false;
         feed_timer(&engine->feed, now_ns);
-        drain(engine, ticks, now_ns);
+        drain(engine, ticks, now_ns, NULL);
     }
     if (__builtin_expect(engine->feed.state != FEED_LIVE, 0))
         recovery_poll(engine, now_ns);
@@ -240,14 +255,14 @@ void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, 
 {
     uint64_t ticks = clock_ticks();
     feed_accept(&engine->feed, line, datagram, length, now_ns);
-    drain(engine, ticks, now_ns);
+    drain(engine, ticks, now_ns, datagram + length);
     recovery_ask(engine);
 }
 
 void engine_step_timer(struct engine *engine, uint64_t now_ns)
 {
     feed_timer(&engine->feed, now_ns);
-    drain(engine, clock_ticks(), now_ns);
+    drain(engine, clock_ticks(), now_ns, NULL);
     recovery_poll(engine, now_ns);
     order_session_poll(&engine->session, now_ns);
 }

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "engine/book/book.h"
+#include "engine/book/book_ahead.h"
 #include "engine/clock.h"
 #include "engine/control.h"
 #include "engine/decision.h"

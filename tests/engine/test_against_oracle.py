@@ -117,7 +117,10 @@ def test_triggers_and_book_are_those_of_the_oracle(
     stream = b"".join(struct.pack(">H", len(message)) + message for message in messages)
     expected = replay(stream, first_sequence=first, strategy=strategy)
     config = EngineConfig(
-        **{**SMALL, "feed": FeedConfig(reorder_packets=128, first_sequence=first)},
+        **{
+            **SMALL,
+            "feed": FeedConfig(reorder_packets=128, first_sequence=first, unconfirmed_jump_messages=2**62),
+        },
         strategy=StrategyConfig(**vars(strategy)),
         risk=RiskConfig(order_shares_max=data.draw(st.sampled_from([0, 1_000]))),
     )
@@ -143,7 +146,10 @@ def test_the_reflector_answers_the_oracles_triggers(
     stream = b"".join(struct.pack(">H", len(message)) + message for message in messages)
     expected = replay(stream, first_sequence=first, strategy=Reflector(every=every))
     config = EngineConfig(
-        **{**SMALL, "feed": FeedConfig(reorder_packets=128, first_sequence=first)},
+        **{
+            **SMALL,
+            "feed": FeedConfig(reorder_packets=128, first_sequence=first, unconfirmed_jump_messages=2**62),
+        },
         strategy=StrategyConfig(name="reflector", every=every),
     )
     with Engine(config) as engine:

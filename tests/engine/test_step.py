@@ -40,8 +40,12 @@ LOWER = add(4, "S", 100, 10_075)  # a better ask: sell at the bid
 
 @contextmanager
 def stepping(**config: Any) -> Iterator[Engine]:
-    small: dict[str, Any] = {"decisions": 1_024, "open_orders": 64, "book": BookConfig(orders=4_096, levels=1_024)}
-    small["feed"] = FeedConfig(delivery="best_effort")
+    small: dict[str, Any] = {
+        "decisions": 1_024,
+        "open_orders": 64,
+        "book": BookConfig(orders=4_096, levels=1_024),
+    }
+    small["feed"] = FeedConfig(delivery="best_effort", unconfirmed_jump_messages=2**62)
     with Engine(EngineConfig(**{**small, **config})) as engine:
         yield engine
 
@@ -138,7 +142,9 @@ def test_the_other_line_fills_a_hole_and_no_order_is_missed() -> None:
 
 
 def test_after_a_gap_no_order_leaves_and_the_reason_is_kept() -> None:
-    with stepping(feed=FeedConfig(delivery="best_effort", hold_back_ns=MS)) as engine:
+    with stepping(
+        feed=FeedConfig(delivery="best_effort", unconfirmed_jump_messages=2**62, hold_back_ns=MS)
+    ) as engine:
         orders(engine, mold(1, *BOOK), now_ns=1)
         assert orders(engine, mold(4, RAISE), now_ns=2) == []
         assert engine.timer(now_ns=2 + MS) == []
@@ -149,7 +155,9 @@ def test_after_a_gap_no_order_leaves_and_the_reason_is_kept() -> None:
 
 
 def test_silent_lines_stop_orders_until_the_feed_is_heard_again() -> None:
-    with stepping(feed=FeedConfig(delivery="best_effort", line_silence_ns=MS)) as engine:
+    with stepping(
+        feed=FeedConfig(delivery="best_effort", unconfirmed_jump_messages=2**62, line_silence_ns=MS)
+    ) as engine:
         orders(engine, mold(1, *BOOK), now_ns=1)
         engine.timer(now_ns=3 * MS)
         assert engine.feed_state == "DOWN"

@@ -6,7 +6,18 @@ from typing import Any
 
 from engine._engine import ffi, lib
 
-__all__ = ["BEST_EFFORT", "END", "SESSION", "EngineFeed", "Message", "block", "datagram", "decode", "fields_of", "parse"]
+__all__ = [
+    "BEST_EFFORT",
+    "END",
+    "SESSION",
+    "EngineFeed",
+    "Message",
+    "block",
+    "datagram",
+    "decode",
+    "fields_of",
+    "parse",
+]
 
 SESSION = b"SESSION001"
 BEST_EFFORT = lib.FEED_DELIVERY_BEST_EFFORT

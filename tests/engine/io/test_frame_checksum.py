@@ -23,10 +23,7 @@ def good(frame: bytes) -> bool:
 
 def sent(payload: bytes, *, source: str = "10.77.1.1", group: str = "239.77.1.1") -> bytes:
     return bytes(
-        Ether(dst="01:00:5e:4d:01:01")
-        / IP(src=source, dst=group)
-        / UDP(sport=1, dport=PORT)
-        / Raw(payload)
+        Ether(dst="01:00:5e:4d:01:01") / IP(src=source, dst=group) / UDP(sport=1, dport=PORT) / Raw(payload)
     )
 
 
