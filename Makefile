@@ -2,7 +2,7 @@
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH
 
-.PHONY: demo test setup check fuzz sanitize bench heal clean
+.PHONY: demo test setup check fuzz sanitize soak oracle bench heal clean
 
 demo: setup
 	tailgate run scenarios/quickstart
@@ -26,6 +26,16 @@ sanitize: setup
 FUZZ_SECONDS ?= 60
 fuzz: setup
 	ci/fuzz $(FUZZ_SECONDS)
+
+# A hundred million messages with faults through the feed, in one process: about two minutes.
+soak: setup
+	@[ -f build/soak/build.ninja ] || meson setup build/soak -Dbuildtype=release >/dev/null
+	ninja -C build/soak --quiet tests/soak/feed_soak
+	build/soak/tests/soak/feed_soak
+
+# Thousands of seeded worlds against the independent oracle of feed recovery.
+oracle: setup
+	python -m tests.feed_oracle --cases 5000 --seed 1
 
 bench: setup
 	tailgate bench wires
