@@ -41,6 +41,12 @@ bench: setup
 	tailgate bench wires
 	tailgate bench tap
 
+# Decoder and book over five million messages of 500 symbols, beside PyPI's itchcpp and itch-book.
+bench-book: setup
+	@[ -f build/bench/build.ninja ] || meson setup build/bench -Dbuildtype=release >/dev/null
+	@ninja -C build/bench --quiet tests/bench/book_bench
+	python tests/bench/book_bench.py build/bench/tests/bench/book_bench
+
 heal: setup
 	tailgate heal
 

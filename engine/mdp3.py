@@ -158,9 +158,8 @@ class Mdp3Channel:
 
     def tradable(self, security: int) -> bool:
         """The gate's answer; False for a security that was never named."""
-        return bool(
-            lib.mdp3_instrument_tradable(self._channel, lib.mdp3_channel_find(self._channel, security))
-        )
+        index = int(lib.mdp3_channel_find(self._channel, security))
+        return index >= 0 and bool(lib.mdp3_instrument_tradable(self._channel, index))
 
     def instrument(self, security: int) -> dict[str, int]:
         """Numbers of one instrument: next RptSeq, trading status (255 not known), halt reason, ..."""

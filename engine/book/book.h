@@ -14,8 +14,8 @@
  * Thread: one writer, the engine's; no locks. The caller gives one memory block (huge pages welcome) and nothing
  * is allocated later. Invariants: top equals the best level of each side; a level has at least one order, an order
  * at least one share; an event changes one symbol only, that of the order it names.
- * Cost: 20 to 30 ns an event of mixed flow over 500 symbols (tests/bench); a level far from the touch costs a step
- * per 3 to 12 levels on the way.
+ * Cost: 15 to 25 ns an event of mixed flow over 2 to 500 symbols (make bench-book). A level far from the touch costs a
+ * step per 3 to 12 levels on the way: 0.4 us behind a thousand better prices of its side, 0.8 ms behind 260000.
  *
  * What is not entered, and why (each counted under its outcome):
  *   shares 0     displays nothing: not entered; `complete` stays

@@ -16,6 +16,7 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
+#define UNLIKELY(condition) __builtin_expect((condition) != 0, 0)
 
 /* Known bytes of each message, head included (specification 4.1 to 4.8). */
 static const uint8_t lengths[256] = {
@@ -103,34 +104,45 @@ ALWAYS_INLINE uint32_t opaque(uint32_t value)
     return value;
 }
 
-/* Order messages of exactly the known length; false: something else, and *event is untouched. */
-ALWAYS_INLINE bool decode_everyday(const uint8_t *message, uint16_t length, struct event *event)
+/* Order messages of exactly the known length: their type; 0 = something else, and *event is untouched. */
+ALWAYS_INLINE uint8_t decode_everyday(const uint8_t *message, uint16_t length, struct event *event)
 {
-    if (__builtin_expect(length == 0, 0))
-        return false;
+    if (UNLIKELY(length == 0))
+        return 0;
 
     const uint8_t type = message[0];
 
     if ((opaque(type) | ('A' ^ 'D')) == 'E') { /* A, D or E: nearly nine of ten */
-        if (type == 'A' && length == 36)
+        if (type == 'A') {
+            if (UNLIKELY(length != 36))
+                return 0;
             decode_add(message, event, 'A');
-        else if (type == 'D' && length == 19)
+            return 'A';
+        }
+        if (type == 'D') {
+            if (UNLIKELY(length != 19))
+                return 0;
             decode_delete(message, event);
-        else if (type == 'E' && length == 31)
-            decode_execute(message, event);
-        else
-            return false;
-        return true;
+            return 'D';
+        }
+        if (UNLIKELY(type != 'E' || length != 31))
+            return 0;
+        decode_execute(message, event);
+        return 'E';
     }
-    if (type == 'U' && length == 35)
+    if (type == 'U' && length == 35) {
         decode_replace(message, event);
-    else if (type == 'F' && length == 40)
+        return 'U';
+    }
+    if (type == 'F' && length == 40) {
         decode_add(message, event, 'F');
-    else if (type == 'X' && length == 23)
+        return 'F';
+    }
+    if (type == 'X' && length == 23) {
         decode_cancel(message, event);
-    else
-        return false;
-    return true;
+        return 'X';
+    }
+    return 0;
 }
 
 /* Order messages of any length that is enough; false: another type, and *event is untouched. */
@@ -228,7 +240,7 @@ static NOINLINE enum itch_outcome decode_any(const uint8_t *message, uint16_t le
 
 enum itch_outcome itch50_decode(const uint8_t *message, uint16_t length, struct event *event)
 {
-    return decode_everyday(message, length, event) ? ITCH_DECODED : decode_any(message, length, event);
+    return decode_everyday(message, length, event) != 0 ? ITCH_DECODED : decode_any(message, length, event);
 }
 
 static NOINLINE bool take_any(struct itch50 *itch, const uint8_t *message, uint16_t length, struct event *event)
@@ -249,8 +261,10 @@ static NOINLINE bool take_any(struct itch50 *itch, const uint8_t *message, uint1
 
 bool itch50_take(struct itch50 *itch, const uint8_t *message, uint16_t length, struct event *event)
 {
-    if (!decode_everyday(message, length, event))
+    uint8_t type = decode_everyday(message, length, event);
+
+    if (UNLIKELY(type == 0))
         return take_any(itch, message, length, event);
-    itch->statistics.types[(uint8_t)event->venue_type]++;
+    itch->statistics.types[type]++;
     return true;
 }

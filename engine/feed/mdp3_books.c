@@ -69,6 +69,7 @@ void mdp3_books_lose(struct mdp3_channel *channel, struct mdp3_instrument *instr
         channel->cause = MDP3_CAUSE_REPORT_GAP;
     }
     instrument->right = false;
+    instrument->epoch = 0; /* of no epoch: a snapshot may make it right without proving it */
     instrument->expected_report = expected_report;
     level_book_forget(&instrument->book);
     mdp3_kept_drop(channel, &instrument->kept);
@@ -101,12 +102,28 @@ void mdp3_books_reset(struct mdp3_channel *channel, uint64_t position)
 
         empty_book(channel, instrument);
         instrument->expected_report = 1;
-        instrument->heard = false;
+        instrument->heard_position = 0;
         instrument->covered_position = position - 1; /* entries behind the reset may be in the same packet */
         instrument->order_covered_position = position - 1;
     }
     channel->floor_position = position;
     channel->whole = channel->synced = true;
+}
+
+void mdp3_books_missed_reset(struct mdp3_channel *channel, uint64_t position)
+{
+    for (uint32_t index = 0; index < channel->instrument_count; index++) {
+        struct mdp3_instrument *instrument = &channel->instruments[index];
+
+        mdp3_books_lose(channel, instrument, instrument->expected_report);
+    }
+    channel->order_epoch++;
+    channel->orders_right_count = 0;
+    channel->order_contiguous_position = position;
+    channel->floor_position = position;
+    channel->cause = MDP3_CAUSE_CHANNEL_RESET;
+    channel->resending = true;
+    channel->statistics.resets_missed++;
 }
 
 /* ---- table ---- */
@@ -169,7 +186,7 @@ static bool track(struct mdp3_channel *channel, struct mdp3_instrument *instrume
 
     const int32_t distance = (int32_t)(event->report_sequence - instrument->expected_report);
 
-    instrument->heard = true;
+    instrument->heard_position = event->sequence;
     if (__builtin_expect(distance == 0, 1)) {
         instrument->expected_report++;
         if (instrument->right && instrument->epoch != channel->epoch) {
@@ -275,6 +292,7 @@ static void apply_order(struct mdp3_channel *channel, const struct event *event)
     channel->orders_right_count--;
     channel->cause = MDP3_CAUSE_REPORT_GAP;
     instrument->orders_right = false;
+    instrument->order_epoch = 0;
     instrument->order_kept_epoch = channel->order_epoch;
     instrument->order_kept_from = event->sequence + 1;
     mdp3_kept_drop(channel, &instrument->kept_orders);
@@ -363,5 +381,7 @@ void mdp3_books_define(struct mdp3_channel *channel, const struct mdp3_definitio
     memcpy(instrument->symbol, definition->symbol, sizeof(instrument->symbol));
     if (definition->depth != 0)
         level_book_set_depth(&instrument->book, definition->depth, definition->implied_depth);
+    if (instrument->right && !level_book_known(&instrument->book)) /* deeper than it was thought to be */
+        mdp3_books_lose(channel, instrument, instrument->expected_report);
     mdp3_books_set_status(instrument, definition->action == 'D' ? 18 : definition->status, position);
 }

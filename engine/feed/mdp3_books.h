@@ -17,6 +17,9 @@ void mdp3_books_apply(struct mdp3_channel *channel, const struct event *event);
 /* Every book is empty and right, from the packet at `position` on; report sequences begin at 1. */
 void mdp3_books_reset(struct mdp3_channel *channel, uint64_t position);
 
+/* Books are being sent again from the packet at `position` on, and the reset before was lost: every book is wrong. */
+void mdp3_books_missed_reset(struct mdp3_channel *channel, uint64_t position);
+
 /* Packets were lost: no book is proven any more. */
 void mdp3_books_suspect(struct mdp3_channel *channel, uint64_t contiguous_position);
 

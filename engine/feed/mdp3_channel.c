@@ -158,6 +158,18 @@ static bool is_snapshot(const struct mdp3_message *message)
     return message->layout->kind == MDP3_KIND_SNAPSHOT || message->layout->kind == MDP3_KIND_ORDER_SNAPSHOT;
 }
 
+/* After a channel reset books come again in messages with the recovery bit, until the first one without. */
+static void hear_resend(struct mdp3_channel *channel, bool recovery, uint64_t position)
+{
+    if (__builtin_expect(recovery == channel->resending, 1))
+        return;
+    if (recovery) {
+        commit(channel, false);
+        mdp3_books_missed_reset(channel, position);
+    }
+    channel->resending = recovery;
+}
+
 static void take_message(struct mdp3_channel *channel, const struct mdp3_message *message, uint64_t position)
 {
     const uint8_t kind = message->layout->kind;
@@ -165,9 +177,8 @@ static void take_message(struct mdp3_channel *channel, const struct mdp3_message
     struct mdp3_cursor cursor;
     struct event event;
 
-    if (channel->resending && kind >= MDP3_KIND_BOOK && kind <= MDP3_KIND_LIMIT &&
-        (indicator & EVENT_INDICATOR_RECOVERY) == 0)
-        channel->resending = false;
+    if (kind >= MDP3_KIND_BOOK && kind <= MDP3_KIND_LIMIT)
+        hear_resend(channel, (indicator & EVENT_INDICATOR_RECOVERY) != 0, position);
     apply_reference(channel, message, position);
     mdp3_decode_begin(&cursor, message);
     while (mdp3_decode_next(&cursor, &event)) {
@@ -235,6 +246,10 @@ static void on_session(struct mdp3_channel *channel)
     channel->session = channel->arbiter.session;
     mdp3_books_suspect(channel, first);
     mdp3_books_reset(channel, first);
+    for (uint32_t index = 0; index < channel->instrument_count; index++) {
+        channel->instruments[index].status = MDP3_STATUS_NONE; /* last week's says nothing */
+        channel->instruments[index].status_position = 0;
+    }
     channel->cause = MDP3_CAUSE_NEW_SESSION;
     settle(channel);
 }
@@ -245,8 +260,9 @@ static void take_packet(struct mdp3_channel *channel, const struct mdp3_delivery
         on_session(channel);
     if (channel->contiguous_position == 0) { /* the very first */
         channel->contiguous_position = channel->order_contiguous_position = delivery->position;
-        channel->whole = channel->synced = delivery->sequence == 1;
         channel->cause = MDP3_CAUSE_STARTED;
+        if (delivery->sequence == 1) /* the week's first: what was defined so far is empty */
+            mdp3_books_reset(channel, delivery->position);
     }
     if (delivery->lost != 0)
         on_gap(channel, delivery->position);

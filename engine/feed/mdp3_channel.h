@@ -13,13 +13,13 @@
  *             a lost packet every book is suspect, and stops being so when the instrument's next entry has the
  *             expected number. A number that is not the expected one means that the book is wrong.
  *   snapshot  tells packet number L and RptSeq R. Entries of an instrument whose book is wrong are kept; a snapshot
- *             joins when those behind R follow without a hole and no entry is missing between it and now. A suspect
- *             book whose RptSeq is R is right if no packet was lost after L.
+ *             joins when those behind R follow without a hole and no entry is missing between it and now. One that
+ *             holds up to the very packet where the stream is must be the book, or the book is wrong.
  *   by order  there is no RptSeq: books by order are right only from a complete T53 (all chunks of one L) with every
  *             packet behind L applied, and wrong after any lost packet
  *   resets    a book reset entry, a channel reset and a new week tell that books are empty: then they are right.
  *             After a channel reset the venue sends books again with the recovery bit set; until the first message
- *             without it nothing is LIVE
+ *             without it nothing is LIVE. A recovery bit without a reset means that the reset was lost: all are wrong
  *   natural refresh  the book by price rebuilds itself level by level while it waits (level_book.h); only with
  *             options.natural_refresh does a fully rebuilt one count as right
  *   contradiction    an instruction that cannot be meant for the book as it is makes it wrong
@@ -135,6 +135,7 @@ struct mdp3_channel_statistics {
     uint64_t loops_completed;
     uint64_t join_overflows;
     uint64_t channel_resets;
+    uint64_t resets_missed;     /* books sent again after a channel reset that was lost */
     uint64_t instruments_lost;  /* messages of instruments without room in the table */
     uint64_t transitions, transitions_lost;
 };
@@ -156,6 +157,7 @@ struct mdp3_instrument {
     uint32_t expected_report;  /* next RptSeq */
     uint64_t epoch;            /* of the channel when the book was last proven right */
     uint64_t covered_position; /* entries up to this packet are in the book by a snapshot */
+    uint64_t heard_position;   /* packet of the latest entry with a RptSeq; 0: none since the last reset */
     uint64_t status_position;  /* packet of the latest status */
     uint64_t order_epoch;      /* the same for the book by order */
     uint64_t order_covered_position;
@@ -166,7 +168,6 @@ struct mdp3_instrument {
     uint32_t chunk_sequence, chunk_count, chunks_seen; /* book by order being put together: its L */
     bool right;                /* as of `epoch` */
     bool ever_right;
-    bool heard;                /* had an entry with RptSeq */
     bool orders_right;
     bool orders_ever_right;
     bool defined;

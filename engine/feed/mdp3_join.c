@@ -36,25 +36,45 @@ static bool read_levels(const struct mdp3_message *message, struct level_book *b
     return true;
 }
 
-/* What was kept behind the snapshot, onto its book; false: it does not continue it. */
+/* What was kept behind the snapshot, onto its book; false: it does not continue it. *known becomes the last packet
+ * whose entries the book has then. */
 static bool replay_levels(const struct mdp3_channel *channel, const struct mdp3_instrument *instrument,
-                          uint64_t position, struct level_book *book, uint32_t *expected_report, uint64_t *known)
+                          struct level_book *book, uint32_t *expected_report, uint64_t *known)
 {
+    const uint64_t position = *known;
+
     for (uint32_t at = instrument->kept.first; at != 0; at = channel->kept[at].next) {
         const struct event *event = &channel->kept[at].event;
 
-        if (event->sequence <= position || (int32_t)(event->report_sequence - *expected_report) < 0)
+        if (event->sequence <= position)
+            continue;
+        *known = event->sequence;
+        if ((int32_t)(event->report_sequence - *expected_report) < 0)
             continue;
         if (event->report_sequence != *expected_report)
             return false;
         (*expected_report)++;
-        *known = event->sequence;
         if (event->kind == EVENT_LEVEL &&
             level_book_apply(book, level_book_side_of(event->flag), event->action, event->level, event->wide_price,
                              event->wide_shares, event->order_count) != LEVEL_BOOK_APPLIED)
             return false;
     }
-    return !instrument->heard || (int32_t)(instrument->expected_report - *expected_report) <= 0;
+    return instrument->heard_position <= *known;
+}
+
+/* The same prices and quantities on every side. */
+static bool same_levels(const struct level_book *left, const struct level_book *right)
+{
+    for (unsigned side = 0; side < LEVEL_BOOK_SIDE_COUNT; side++) {
+        if (left->sides[side].filled != right->sides[side].filled)
+            return false;
+        for (unsigned level = 0; level < left->sides[side].depth; level++) {
+            if (left->sides[side].levels[level].price != right->sides[side].levels[level].price ||
+                left->sides[side].levels[level].quantity != right->sides[side].levels[level].quantity)
+                return false;
+        }
+    }
+    return true;
 }
 
 static void publish_snapshot(struct mdp3_channel *channel, uint32_t index, const struct mdp3_message *message,
@@ -67,10 +87,20 @@ static void publish_snapshot(struct mdp3_channel *channel, uint32_t index, const
     if (!mdp3_decode_next(&cursor, &event))
         return;
     event.symbol = (uint16_t)(index + 1);
-    event.sequence = mdp3_arbiter_position(&channel->arbiter, channel->arbiter.next_sequence) - 1;
+    /* published before what is pending, so not numbered behind it */
+    event.sequence = channel->pending_count != 0
+                         ? channel->pending[0].sequence
+                         : mdp3_arbiter_position(&channel->arbiter, channel->arbiter.next_sequence) - 1;
     event.match = position;
     event.indicator = EVENT_INDICATOR_END;
     mdp3_channel_publish(channel, &event);
+}
+
+/* The instrument's book has everything that the snapshot can have, and all of it is in the book. */
+static bool is_level_with(const struct mdp3_channel *channel, uint64_t position)
+{
+    return channel->pending_count == 0 &&
+           position == mdp3_arbiter_position(&channel->arbiter, channel->arbiter.next_sequence) - 1;
 }
 
 /* `position` is that of the last packet in the snapshot; it is not ahead of the stream. */
@@ -78,21 +108,15 @@ static void join_book(struct mdp3_channel *channel, uint32_t index, const struct
                       const struct mdp3_message *message, uint64_t position)
 {
     struct mdp3_instrument *instrument = &channel->instruments[index];
-    const bool unbroken = position + 1 >= channel->contiguous_position;
-    const int32_t newer = (int32_t)(snapshot->report_sequence + 1 - instrument->expected_report);
+    const bool was_right = mdp3_is_right(channel, instrument);
 
-    if (mdp3_is_right(channel, instrument)) {
-        /* as far as the stream has come, nothing but this number can be right */
-        if (position != mdp3_arbiter_position(&channel->arbiter, channel->arbiter.next_sequence) - 1 || newer <= 0 ||
-            channel->pending_count != 0)
-            return;
-        channel->statistics.report_gaps++;
+    /* nothing to learn: right, and the stream is past it; or suspect, and older than what is there */
+    if (was_right ? !is_level_with(channel, position) : instrument->right && position < instrument->heard_position)
+        return;
+
+    if (was_right && (int32_t)(snapshot->report_sequence + 1 - instrument->expected_report) < 0) {
+        channel->statistics.contradictions++; /* one of the two is wrong: the next loop will tell */
         mdp3_books_lose(channel, instrument, instrument->expected_report);
-    } else if (instrument->right && instrument->ever_right && newer <= 0) {
-        if (newer == 0 && unbroken) {
-            channel->statistics.snapshots_confirmed++;
-            mdp3_books_prove(channel, instrument);
-        }
         return;
     }
 
@@ -100,10 +124,19 @@ static void join_book(struct mdp3_channel *channel, uint32_t index, const struct
     uint32_t expected_report = snapshot->report_sequence + 1;
     uint64_t known = position;
 
-    if (!read_levels(message, &book) ||
-        !replay_levels(channel, instrument, position, &book, &expected_report, &known)) {
+    if (!read_levels(message, &book) || !replay_levels(channel, instrument, &book, &expected_report, &known)) {
         channel->statistics.snapshots_failed++;
         return;
+    }
+
+    const bool same = instrument->right && instrument->ever_right &&
+                      instrument->expected_report == expected_report && same_levels(&book, &instrument->book);
+
+    if (was_right && same)
+        return;
+    if (was_right) {
+        channel->statistics.contradictions++;
+        mdp3_books_lose(channel, instrument, expected_report);
     }
     book.implied_seen |= instrument->book.implied_seen;
     instrument->book = book;
@@ -115,8 +148,10 @@ static void join_book(struct mdp3_channel *channel, uint32_t index, const struct
     else /* suspect: packets behind what is known were lost */
         mdp3_kept_drop(channel, &instrument->kept);
     instrument->ever_right = true;
-    channel->statistics.snapshots_joined++;
-    publish_snapshot(channel, index, message, position);
+    channel->statistics.snapshots_confirmed += same;
+    channel->statistics.snapshots_joined += !same;
+    if (!same)
+        publish_snapshot(channel, index, message, position);
 }
 
 /* ---- books by order ---- */
@@ -238,9 +273,12 @@ static void finish_loop(struct mdp3_channel *channel, unsigned source, bool by_p
         if (instrument->loop_marks[source] == loop->identity)
             continue;
         if (by_price) {
-            if (!instrument->heard && !instrument->ever_right &&
-                loop->lowest_position + 1 >= channel->contiguous_position)
-                mdp3_books_prove(channel, instrument);
+            if (instrument->heard_position != 0 || instrument->ever_right ||
+                loop->lowest_position + 1 < channel->contiguous_position)
+                continue;
+            level_book_reset(&instrument->book);
+            instrument->expected_report = 1;
+            mdp3_books_prove(channel, instrument);
         } else if (!mdp3_is_orders_right(channel, instrument) &&
                    orders_kept(channel, instrument, loop->lowest_position)) {
             abandon_orders(channel, index);

@@ -9,6 +9,7 @@ from engine._engine import ffi, lib
 __all__ = [
     "BEST_EFFORT",
     "END",
+    "RECOVERY",
     "SESSION",
     "EngineFeed",
     "Message",
@@ -21,6 +22,7 @@ __all__ = [
 
 SESSION = b"SESSION001"
 BEST_EFFORT = lib.FEED_DELIVERY_BEST_EFFORT
+RECOVERY = 2  # the source of replies
 END = 0xFFFF  # the count of an end-of-session datagram
 
 
@@ -45,6 +47,8 @@ class Message:
     data: bytes
     line: int
     arrival_ns: int
+    position: int
+    state: str  # of the feed when it was handed out
 
 
 class EngineFeed:
@@ -111,6 +115,22 @@ class EngineFeed:
     def snapshot_running(self) -> bool:
         return bool(lib.feed_snapshot_running(self.feed))
 
+    @property
+    def numbers(self) -> list[int]:
+        """Sequence numbers delivered so far."""
+        return [message.sequence for message in self.delivered]
+
+    def episodes(self) -> list[Any]:
+        """Remembered blind episodes, oldest first."""
+        rows = ffi.new("struct feed_episode[]", lib.FEED_EPISODE_COUNT)
+        return list(rows[0 : lib.feed_episodes(self.feed, rows, lib.FEED_EPISODE_COUNT)])
+
+    def positions(self) -> list[int]:
+        """Where every remembered transition happened."""
+        rows = ffi.new("struct feed_transition[]", lib.FEED_TRANSITION_COUNT)
+        count = lib.feed_transitions(self.feed, rows, lib.FEED_TRANSITION_COUNT)
+        return [int(row.sequence) for row in rows[0:count]]
+
     def transitions(self) -> list[tuple[str, str, str]]:
         """(from, to, cause) of every remembered transition."""
         rows = ffi.new("struct feed_transition[]", lib.FEED_TRANSITION_COUNT)
@@ -133,6 +153,8 @@ class EngineFeed:
                     data=ffi.buffer(message.data, message.length)[:],
                     line=message.line,
                     arrival_ns=message.arrival_ns,
+                    position=message.position,
+                    state=self.state,
                 )
             )
 
