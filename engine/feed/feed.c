@@ -1,8 +1,6 @@
 /* A/B arbitration, in-order delivery and the feed's state machine; the contract and the diagram are in feed.h. */
 #include "engine/feed/feed.h"
 
-#include <string.h>
-
 #include "engine/feed/bytes.h"
 #include "engine/feed/feed_inside.h"
 
@@ -18,7 +16,7 @@ static void become_live(struct feed *feed)
         return;
     if (feed->state == FEED_STARTUP || feed->state == FEED_DOWN)
         cause = FEED_CAUSE_IN_SEQUENCE;
-    else if (feed->state == FEED_SYNC || feed->state == FEED_RESYNC)
+    else if ((feed->state == FEED_SYNC || feed->state == FEED_RESYNC) && feed->snapshot == FEED_SNAPSHOT_NONE)
         cause = FEED_CAUSE_SNAPSHOT_JOINED;
     feed_recover_done(feed);
     feed_change_state(feed, FEED_LIVE, cause);
@@ -76,11 +74,11 @@ void feed_settle(struct feed *feed)
     }
     if (feed->hole_since_ns == FEED_NO_HOLE)
         find_next_hole(feed);
+    if (feed->hole_since_ns == FEED_NO_HOLE)
+        become_live(feed);
     if (feed->end_known && feed->next_sequence >= feed->end_sequence) {
         feed_recover_done(feed);
         feed_change_state(feed, FEED_ENDED, FEED_CAUSE_END_OF_SESSION);
-    } else if (feed->hole_since_ns == FEED_NO_HOLE) {
-        become_live(feed);
     }
 }
 
@@ -122,7 +120,23 @@ static bool hole_overdue(const struct feed *feed)
            feed->now_ns - feed->hole_since_ns >= feed->options.hold_back_ns;
 }
 
+/* What time does to a feed that misses something. */
+static void check_time(struct feed *feed)
+{
+    if (hole_overdue(feed))
+        declare_hole(feed, FEED_CAUSE_HOLD_BACK_EXPIRED);
+    if (!feed->pending)
+        feed_recover_timer(feed);
+}
+
 /* ---- datagrams ---- */
+
+/* LIVE, and neither hole nor end in sight: nothing to settle. */
+static inline bool nothing_missing(const struct feed *feed)
+{
+    return feed->state == FEED_LIVE && feed->hole_since_ns == FEED_NO_HOLE && feed->entry_count == 0 &&
+           feed->announced_sequence <= feed->next_sequence && !feed->end_known;
+}
 
 static void note_heard(struct feed *feed, unsigned line)
 {
@@ -181,16 +195,17 @@ static void note_fresh(struct feed *feed, unsigned line, const struct moldudp64_
         feed->highest_sequence = packet->next_sequence;
 }
 
-static enum feed_outcome accept_early(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+enum feed_outcome feed_accept_early(struct feed *feed, unsigned line, const struct moldudp64_packet *packet,
+                                    uint64_t arrival_ns)
 {
     uint64_t fresh_count;
     uint64_t behind = feed->entry_count != 0 ? feed_reorder_at(feed, feed->entry_count - 1)->next_sequence : 0;
 
-    switch (feed_reorder_store(feed, packet, (uint8_t)line, feed->now_ns, &fresh_count)) {
+    switch (feed_reorder_store(feed, packet, (uint8_t)line, arrival_ns, &fresh_count)) {
     case FEED_REORDER_STORED:
         note_fresh(feed, line, packet, fresh_count);
         feed->scan = feed->scan || packet->sequence != behind;
-        note_hole(feed, feed->now_ns);
+        note_hole(feed, arrival_ns);
         return FEED_ACCEPT_BUFFERED;
     case FEED_REORDER_COVERED:
         feed->statistics.lines[line].duplicates++;
@@ -210,77 +225,50 @@ static enum feed_outcome accept_early(struct feed *feed, unsigned line, const st
     }
 }
 
-/* ---- suspects ---- */
-
-static void set_aside(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+/* False: a duplicate. */
+static inline bool note_data(struct feed_line_statistics *statistics, const struct moldudp64_packet *packet,
+                             uint64_t next)
 {
-    bool kept = packet->count != 0 && packet->length <= feed->options.reorder_packet_bytes;
-
-    feed->suspect = (struct feed_suspect){
-        .sequence = packet->sequence,
-        .next_sequence = packet->next_sequence,
-        .arrival_ns = feed->now_ns,
-        .length = kept ? packet->length : 0,
-        .line = (uint8_t)line,
-    };
-    if (kept)
-        memcpy(feed->suspect_slot, packet->session, packet->length);
-    feed->statistics.lines[line].suspects++;
-}
-
-/* Two datagrams show the same: the first one counts after all. */
-static void take_suspect(struct feed *feed)
-{
-    struct feed_suspect suspect = feed->suspect;
-    struct moldudp64_packet packet;
-
-    feed->suspect.sequence = 0;
-    if (suspect.length != 0 && suspect.next_sequence > feed->next_sequence &&
-        moldudp64_parse(feed->suspect_slot, suspect.length, &packet) == MOLDUDP64_VALID) {
-        accept_early(feed, suspect.line, &packet);
-        feed->pending = true; /* delivery may have come as far as its first messages by now */
-    }
-}
-
-/* True when the datagram has to wait for another one that agrees with it. */
-static bool suspicious(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
-{
-    const struct feed_suspect *suspect = &feed->suspect;
-    uint64_t highest = feed->highest_sequence > feed->next_sequence ? feed->highest_sequence : feed->next_sequence;
-
-    if (packet->sequence <= highest || packet->sequence - highest <= feed->options.unconfirmed_jump_messages)
-        return false;
-    if (suspect->sequence != 0 && packet->sequence >= suspect->sequence &&
-        packet->sequence - suspect->sequence <= suspect->next_sequence - suspect->sequence + FEED_AGREE_MESSAGES) {
-        take_suspect(feed);
-        return false;
-    }
-    set_aside(feed, line, packet);
-    return true;
-}
-
-/* ---- arbitration ---- */
-
-static enum feed_outcome accept_data(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
-{
-    struct feed_line_statistics *statistics = &feed->statistics.lines[line];
-    uint64_t next = feed->next_sequence;
-
     statistics->messages += packet->count;
     statistics->behind_messages = next > packet->sequence ? next - packet->sequence : 0;
     if (statistics->behind_messages > statistics->behind_messages_max)
         statistics->behind_messages_max = statistics->behind_messages;
+    if (packet->next_sequence > next)
+        return true;
+    statistics->duplicates++;
+    return false;
+}
 
-    if (packet->next_sequence <= next) {
-        statistics->duplicates++;
+/* Nothing is missing and this is no exception: what nearly every datagram is. */
+static inline enum feed_outcome accept_expected(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+{
+    struct feed_line_statistics *statistics = &feed->statistics.lines[line];
+    uint64_t next = feed->next_sequence;
+
+    feed->lines[line].heard_ns = feed->now_ns;
+    feed->lines[line].down = false;
+    track_line(&feed->lines[line], statistics, packet);
+    if (!note_data(statistics, packet, next))
         return FEED_ACCEPT_DUPLICATE;
-    }
+    statistics->wins++;
+    statistics->win_messages += packet->next_sequence - next;
+    set_cursor(feed, packet->session, packet->sequence, packet->count, (uint8_t)line, feed->now_ns);
+    feed->pending = true;
+    return FEED_ACCEPT_DELIVERABLE;
+}
+
+static enum feed_outcome accept_data(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+{
+    uint64_t next = feed->next_sequence;
+
+    if (!note_data(&feed->statistics.lines[line], packet, next))
+        return FEED_ACCEPT_DUPLICATE;
     if (feed->state == FEED_ENDED) {
         feed->statistics.after_end_drops++;
         return FEED_ACCEPT_AFTER_END;
     }
     if (packet->sequence > next || feed->book_lost)
-        return accept_early(feed, line, packet);
+        return feed_accept_early(feed, line, packet, feed->now_ns);
 
     note_fresh(feed, line, packet,
                feed->entry_count == 0 ? packet->next_sequence - next
@@ -303,7 +291,8 @@ static enum feed_outcome accept_control(struct feed *feed, unsigned line, const 
     else
         feed->statistics.lines[line].heartbeats++;
 
-    if (packet->sequence >= feed->next_sequence && feed->state != FEED_ENDED) { /* else: a slower line's stale copy */
+    if (packet->sequence >= feed->next_sequence && feed->state != FEED_ENDED &&
+        line != FEED_LINE_RECOVERY) { /* else: a slower line's stale copy, or no line's word at all */
         if (end) {
             feed->end_sequence = feed->end_known && feed->end_sequence > packet->sequence ? feed->end_sequence
                                                                                           : packet->sequence;
@@ -324,6 +313,7 @@ static void begin_in_session(struct feed *feed, const struct moldudp64_packet *p
     feed->sequence_known = true;
     if (!feed->options.snapshots || packet->sequence <= 1)
         return;
+    feed->next_sequence = 1; /* nothing is a duplicate before the join */
     feed->book_lost = true; /* what came before it is in no book */
     feed->lost_position = feed->position_base | 1;
     feed_want_snapshot(feed, FEED_CAUSE_LATE_START);
@@ -354,10 +344,15 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
     }
     if (!feed_session_take(feed, line, &packet))
         return FEED_ACCEPT_SESSION_MISMATCH;
-    if (!feed->sequence_known)
-        begin_in_session(feed, &packet);
-    note_heard(feed, line);
-    if (suspicious(feed, line, &packet))
+    if (__builtin_expect(nothing_missing(feed) && packet.sequence <= feed->next_sequence && packet.count != 0 &&
+                             line != FEED_LINE_RECOVERY, 1))
+        return accept_expected(feed, line, &packet);
+    if (line != FEED_LINE_RECOVERY) {
+        if (!feed->sequence_known)
+            begin_in_session(feed, &packet);
+        note_heard(feed, line);
+    }
+    if (feed_suspicious(feed, line, &packet))
         return FEED_ACCEPT_SUSPECT;
     if (line == FEED_LINE_RECOVERY)
         feed_recover_note_reply(feed, packet.sequence, packet.next_sequence);
@@ -367,21 +362,37 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
     enum feed_outcome outcome =
         packet.count != 0 ? accept_data(feed, line, &packet) : accept_control(feed, line, &packet);
 
-    if (hole_overdue(feed)) /* a busy line has no idle poll to do it */
-        declare_hole(feed, FEED_CAUSE_HOLD_BACK_EXPIRED);
+    if (!nothing_missing(feed))
+        check_time(feed); /* a busy line has no idle poll to do it */
     return outcome;
 }
 
 /* ---- messages ---- */
 
-/* Point the cursor at the first buffered packet if it is contiguous. */
+/* Delivery has got to what was set aside: it is no suspect any more. False when nothing of it is new. */
+static __attribute__((noinline, cold)) bool resume_from_suspect(struct feed *feed)
+{
+    const struct feed_suspect suspect = feed->suspect;
+    struct moldudp64_packet packet;
+
+    feed->suspect.sequence = 0;
+    if (suspect.next_sequence <= feed->next_sequence || suspect.length == 0 ||
+        moldudp64_parse(feed->suspect_slot, suspect.length, &packet) != MOLDUDP64_VALID)
+        return false;
+    note_fresh(feed, suspect.line, &packet, feed_reorder_fresh(feed, feed->next_sequence, packet.next_sequence));
+    set_cursor(feed, feed->suspect_slot, packet.sequence, packet.count, suspect.line, suspect.arrival_ns);
+    feed->pending = true;
+    return true;
+}
+
+/* Point the cursor at the first buffered packet if it is contiguous, or at what was set aside. */
 static bool resume_from_reorder(struct feed *feed)
 {
     while (feed->entry_count != 0) {
         const struct feed_reorder_entry *entry = feed_reorder_at(feed, 0);
 
         if (entry->sequence > feed->next_sequence)
-            return false;
+            break;
         feed_reorder_pop(feed); /* the slot's bytes stay until something is stored again */
         if (entry->next_sequence > feed->next_sequence) {
             set_cursor(feed, feed_reorder_bytes(feed, entry), entry->sequence, entry->count, entry->line,
@@ -389,7 +400,7 @@ static bool resume_from_reorder(struct feed *feed)
             return true;
         }
     }
-    return false;
+    return feed->suspect.sequence != 0 && feed->suspect.sequence <= feed->next_sequence && resume_from_suspect(feed);
 }
 
 bool feed_next(struct feed *feed, struct feed_message *message)
@@ -397,7 +408,8 @@ bool feed_next(struct feed *feed, struct feed_message *message)
     if (feed->block_count == 0 && (feed->book_lost || !resume_from_reorder(feed))) {
         if (feed->pending) {
             feed->pending = false;
-            feed_settle(feed);
+            if (!nothing_missing(feed))
+                feed_settle(feed);
         }
         return false;
     }
@@ -441,8 +453,6 @@ void feed_timer(struct feed *feed, uint64_t now_ns)
 {
     if (now_ns > feed->now_ns)
         feed->now_ns = now_ns;
-    if (hole_overdue(feed))
-        declare_hole(feed, FEED_CAUSE_HOLD_BACK_EXPIRED);
-    feed_recover_timer(feed);
+    check_time(feed);
     check_silence(feed);
 }

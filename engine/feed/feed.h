@@ -29,8 +29,8 @@
  * Only LIVE lets orders pass. Without a service its step is left out; with none, a strict feed waits in GAP for a line
  * to bring what is missing, a best-effort feed skips the hole and stays GAP for good.
  *
- * A datagram further ahead than everything heard of, by more than unconfirmed_jump_messages, is a suspect: set aside until
- * a second one, of either line, comes with numbers like its own. So a broken sequence number opens no hole that nobody
+ * A datagram further ahead than everything heard of, by more than unconfirmed_jump_messages, is a suspect: set aside
+ * until a second one, of either line, comes with numbers like its own, or delivery gets to it. So a broken sequence number opens no hole that nobody
  * can fill, and its messages are not delivered in the place of others.
  *
  * Thread: the engine's. No allocation; the caller gives the memory. Invariants: between two snapshots and within a
@@ -40,8 +40,9 @@
  *   reorder_packet_count packets wait        the newcomer is dropped, counted, known to exist and asked for later
  *   request_outstanding_max requests         the next waits for a reply or a time-out
  *   request_attempts time-outs in a row      the hole is given up to the snapshot
- *   snapshot_attempts failures in a row      GAP, and all over again every retry_ns
- *   one suspect                              the next one takes its place
+ *   snapshot_attempts without LIVE           GAP, and all over again every retry_ns
+ *   one suspect                              the next one takes its place; a reply that is ahead of everything is none:
+ *                                            nobody asked for it, it is dropped
  *   FEED_TRANSITION_COUNT transitions        the oldest is overwritten and counted
  *   FEED_EPISODE_COUNT episodes              later ones are only counted
  * Cost: about 12 ns a datagram and 6 ns a message in sequence, checks included; a copy of the packet and a sorted
@@ -99,8 +100,9 @@ struct feed_options {
     uint64_t retry_ns;                       /* 0: never */
 };
 
-/* any session, from 1, strict, every hole confirmed, hold back 1 ms, silence 3 s, 16384 packets of 1536 bytes, no services; requests of
- * 1024 messages, 4 at a time, 2 ms, 5 attempts, give up above 100,000; snapshots 2 s, 5 attempts; retry 100 ms */
+/* any session, from 1, strict, every hole confirmed, hold back 1 ms, silence 3 s, 16384 packets of 1536 bytes, no
+ * services; requests of 1024 messages, 4 at a time, 2 ms, 5 attempts, give up above 100,000; snapshots 2 s, 5 attempts;
+ * retry 100 ms */
 void feed_options_default(struct feed_options *options);
 
 /* What became of a datagram. Call feed_next() until false whatever the outcome is. */
@@ -141,7 +143,7 @@ enum feed_cause {
 
 struct feed_transition {
     uint64_t at_ns;
-    uint64_t sequence; /* next expected message number at that moment */
+    uint64_t sequence; /* position of the next expected message at that moment */
     uint8_t from;      /* enum feed_state */
     uint8_t to;        /* enum feed_state */
     uint8_t cause;     /* enum feed_cause */
@@ -316,7 +318,7 @@ struct feed {
     bool snapshots_exhausted;
     uint8_t request_count;
     uint8_t request_attempts;  /* time-outs of the foremost request in a row */
-    uint8_t snapshot_attempts; /* failures in a row */
+    uint8_t snapshot_attempts; /* snapshots in a row that did not lead to LIVE */
     uint8_t episode_way;       /* enum feed_way so far */
     bool episode_open;
     uint64_t scan_at_ns;       /* a hole too young to be asked for will be old enough */
@@ -370,14 +372,15 @@ bool feed_next_request(struct feed *feed, uint8_t request[MOLDUDP64_REQUEST_SIZE
 /* True while the feed waits for someone to fetch a snapshot. */
 bool feed_wants_snapshot(const struct feed *feed);
 
-/* The caller has emptied the book and asks the service. */
+/* The caller has emptied the book and asks the service. Not LIVE from then on, even if no snapshot was wanted. */
 void feed_snapshot_started(struct feed *feed, uint64_t now_ns);
 
 /* True from feed_snapshot_started() on, until it is joined, failed, timed out, or overtaken by a new session: then the
  * caller drops what it has. */
 bool feed_snapshot_running(const struct feed *feed);
 
-/* The whole snapshot is in the book; `sequence` is the first live message to apply. False: it is of no use any more. */
+/* The whole snapshot is in the book; `sequence` is the first live message to apply. False: it is of no use any more, or
+ * more than FEED_STRAY_MESSAGES beyond everything heard of. */
 bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_ns);
 
 /* Connection lost, log-in rejected, undecodable. */

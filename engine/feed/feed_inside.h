@@ -2,6 +2,8 @@
 #ifndef ENGINE_FEED_FEED_INSIDE_H
 #define ENGINE_FEED_FEED_INSIDE_H
 
+#include <string.h>
+
 #include "engine/feed/feed.h"
 #include "engine/feed/feed_reorder.h"
 
@@ -14,6 +16,13 @@ void feed_announce(struct feed *feed, uint64_t sequence);
 /* feed.c: delivery or knowledge has moved: holes close and open, the session may be over, the feed may be LIVE. */
 void feed_settle(struct feed *feed);
 
+/* feed.c: a packet that cannot be handed out now waits, if there is room; known since arrival_ns. */
+enum feed_outcome feed_accept_early(struct feed *feed, unsigned line, const struct moldudp64_packet *packet,
+                                    uint64_t arrival_ns);
+
+/* feed_suspect.c: true when the datagram has to wait for another one that agrees with it, or is not wanted at all. */
+bool feed_suspicious(struct feed *feed, unsigned line, const struct moldudp64_packet *packet);
+
 /* First message known to exist at or after next_sequence that something was heard of. */
 static inline uint64_t feed_known_sequence(const struct feed *feed)
 {
@@ -24,10 +33,18 @@ static inline uint64_t feed_known_sequence(const struct feed *feed)
 void feed_recover_hole(struct feed *feed, enum feed_cause cause);             /* it has outlived its hold-back */
 void feed_recover_note_reply(struct feed *feed, uint64_t sequence, uint64_t next_sequence);
 void feed_recover_done(struct feed *feed);                                    /* nothing is missing */
-void feed_recover_timer(struct feed *feed);
+void feed_recover_timer(struct feed *feed);                                   /* cold: whenever something is missing */
 void feed_want_snapshot(struct feed *feed, enum feed_cause cause);
 
 /* feed_session.c: false when the datagram is not of the session that the feed follows now. */
-bool feed_session_take(struct feed *feed, unsigned line, const struct moldudp64_packet *packet);
+bool feed_session_change(struct feed *feed, unsigned line, const struct moldudp64_packet *packet);
+
+static inline bool feed_session_take(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+{
+    if (__builtin_expect(feed->session_known && !feed->session_suspect && !feed->session_unheard &&
+                         memcmp(feed->session, packet->session, sizeof(feed->session)) == 0, 1))
+        return true;
+    return feed_session_change(feed, line, packet);
+}
 
 #endif

@@ -54,6 +54,8 @@ static void note_blindness(struct feed *feed, enum feed_state to)
         begin_episode(feed);
     else if (to == FEED_LIVE && feed->episode_open)
         end_episode(feed);
+    else if (to == FEED_ENDED)
+        feed->episode_open = false; /* not recovered; the next session has episodes of its own */
 }
 
 void feed_change_state(struct feed *feed, enum feed_state to, enum feed_cause cause)
@@ -68,7 +70,7 @@ void feed_change_state(struct feed *feed, enum feed_state to, enum feed_cause ca
         statistics->transitions_lost++;
     feed->transitions[statistics->transitions++ % FEED_TRANSITION_COUNT] = (struct feed_transition){
         .at_ns = feed->now_ns,
-        .sequence = feed->next_sequence,
+        .sequence = feed->position_base | feed->next_sequence,
         .from = (uint8_t)feed->state,
         .to = (uint8_t)to,
         .cause = (uint8_t)cause,

@@ -14,25 +14,38 @@ static void rest(struct feed *feed, enum feed_cause cause)
 
 void feed_want_snapshot(struct feed *feed, enum feed_cause cause)
 {
-    feed->asking = false;
+    feed->asking = feed->resting = false;
     feed->request_count = 0;
     feed->snapshot = FEED_SNAPSHOT_WANTED;
     feed_change_state(feed, feed->was_live ? FEED_RESYNC : FEED_SYNC, cause);
 }
 
-void feed_recover_hole(struct feed *feed, enum feed_cause cause)
+static bool snapshots_left(const struct feed *feed)
+{
+    return feed->options.snapshots && !feed->snapshots_exhausted &&
+           feed->snapshot_attempts < feed->options.snapshot_attempts;
+}
+
+/* More is missing than requests are worth, and there is something better. */
+static bool too_large(const struct feed *feed)
 {
     uint64_t known = feed_known_sequence(feed);
-    uint64_t missing = known > feed->next_sequence ? known - feed->next_sequence : 0;
-    bool snapshots = feed->options.snapshots && !feed->snapshots_exhausted;
-    bool large = snapshots && missing > feed->options.give_up_messages;
+
+    return known > feed->next_sequence && known - feed->next_sequence > feed->options.give_up_messages &&
+           snapshots_left(feed);
+}
+
+void feed_recover_hole(struct feed *feed, enum feed_cause cause)
+{
+    bool large = too_large(feed);
 
     if (feed->options.requests && !feed->requests_exhausted && !feed->book_lost && !large) {
         feed->asking = feed->scan = true;
+        feed->resting = false;
         if (feed->episode_way < FEED_WAY_LINES)
             feed->episode_way = FEED_WAY_LINES;
         feed_change_state(feed, FEED_RECOVERING, cause);
-    } else if (snapshots) {
+    } else if (snapshots_left(feed)) {
         feed_want_snapshot(feed, large ? FEED_CAUSE_HOLE_TOO_LARGE : cause);
     } else {
         rest(feed, cause);
@@ -70,6 +83,14 @@ void feed_recover_note_reply(struct feed *feed, uint64_t sequence, uint64_t next
     }
 }
 
+/* Nothing of it is missing any more. */
+static bool satisfied(const struct feed *feed, const struct feed_request *request)
+{
+    uint64_t first = request->sequence > feed->next_sequence ? request->sequence : feed->next_sequence;
+
+    return first >= request->next_sequence || feed_reorder_fresh(feed, first, request->next_sequence) == 0;
+}
+
 /* Time-outs, and requests for what has come meanwhile by other ways. */
 static void review_requests(struct feed *feed)
 {
@@ -77,13 +98,13 @@ static void review_requests(struct feed *feed)
 
     for (uint8_t index = 0; index < feed->request_count;) {
         const struct feed_request *request = &feed->requests[index];
-        bool timed_out = feed->now_ns >= request->due_ns;
+        bool done = satisfied(feed, request);
 
-        if (request->next_sequence > feed->next_sequence && !timed_out) {
+        if (!done && feed->now_ns < request->due_ns) {
             index++;
             continue;
         }
-        if (request->next_sequence > feed->next_sequence) {
+        if (!done) {
             feed->statistics.request_timeouts++;
             foremost_timed_out = foremost_timed_out || request->sequence <= feed->next_sequence;
         }
@@ -127,10 +148,12 @@ static uint64_t hole_since_ns(const struct feed *feed, uint32_t index)
     return entry->line == FEED_LINE_RECOVERY ? 0 : entry->arrival_ns;
 }
 
-/* The first missing messages that are old enough and not asked for. A step per buffered packet, only after changes. */
+/* The first missing messages that are old enough and not asked for. A step per buffered packet, only after changes.
+ * With a full buffer only what can be handed out at once: any other reply would have to be dropped. */
 static bool find_missing(struct feed *feed, uint64_t *first, uint64_t *end)
 {
     uint64_t cursor = feed->next_sequence;
+    bool full = feed->entry_count == feed->options.reorder_packet_count;
 
     feed->scan = false;
     feed->scan_at_ns = UINT64_MAX;
@@ -151,7 +174,7 @@ static bool find_missing(struct feed *feed, uint64_t *first, uint64_t *end)
             } else {
                 while (*first < hole_end) { /* at most one turn more than there are requests */
                     if (uncovered(feed, first, end))
-                        return true;
+                        return !full || *first == feed->next_sequence;
                     *first = *end > *first ? *end : hole_end;
                     *end = hole_end;
                 }
@@ -204,8 +227,10 @@ static void tell_time(struct feed *feed, uint64_t now_ns)
 void feed_snapshot_started(struct feed *feed, uint64_t now_ns)
 {
     tell_time(feed, now_ns);
-    if (feed->snapshot != FEED_SNAPSHOT_WANTED)
+    if (feed->snapshot == FEED_SNAPSHOT_RUNNING)
         return;
+    if (feed->snapshot == FEED_SNAPSHOT_NONE) /* nobody wanted it, and the book is empty all the same */
+        feed_want_snapshot(feed, FEED_CAUSE_RETRY);
     feed->snapshot = FEED_SNAPSHOT_RUNNING;
     if (!feed->book_lost)
         feed->lost_position = feed->position_base | feed->next_sequence;
@@ -231,8 +256,9 @@ void feed_snapshot_failed(struct feed *feed, uint64_t now_ns)
     rest(feed, FEED_CAUSE_SNAPSHOT_FAILED);
 }
 
-/* What lies behind the snapshot is of use; what lies implausibly far behind it was a broken number. */
-static void trim_buffer(struct feed *feed)
+/* What lies behind the snapshot is of use; what lay implausibly far behind it before it was asked for was a broken
+ * number. */
+static void trim_buffer(struct feed *feed, uint64_t started_ns)
 {
     uint64_t cursor = feed->next_sequence;
     uint32_t kept = 0;
@@ -242,7 +268,8 @@ static void trim_buffer(struct feed *feed)
     for (; kept < feed->entry_count; kept++) {
         const struct feed_reorder_entry *entry = feed_reorder_at(feed, kept);
 
-        if (entry->sequence > cursor && entry->sequence - cursor > FEED_STRAY_MESSAGES)
+        if (entry->sequence > cursor && entry->sequence - cursor > FEED_STRAY_MESSAGES &&
+            entry->arrival_ns < started_ns)
             break;
         cursor = entry->next_sequence;
     }
@@ -251,12 +278,19 @@ static void trim_buffer(struct feed *feed)
 
 bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_ns)
 {
+    uint64_t started_ns = feed->snapshot_due_ns - feed->options.snapshot_timeout_ns;
+    uint64_t heard = feed->highest_sequence > feed->next_sequence ? feed->highest_sequence : feed->next_sequence;
+    uint8_t attempts = feed->snapshot_attempts;
+
     tell_time(feed, now_ns);
-    if (feed->snapshot != FEED_SNAPSHOT_RUNNING || sequence == 0)
+    if (feed->snapshot != FEED_SNAPSHOT_RUNNING || sequence == 0 ||
+        (sequence > heard && sequence - heard > FEED_STRAY_MESSAGES))
         return false;
     if (sequence > feed->next_sequence)
         feed->statistics.recovered_messages_snapshot += sequence - feed->next_sequence;
     feed->statistics.snapshots_completed++;
+    if (sequence < feed->next_sequence)
+        feed_announce(feed, feed->next_sequence); /* older than what was delivered: that is missing again */
     feed->snapshot = FEED_SNAPSHOT_NONE;
     feed->book_lost = feed->skipped = feed->hole_declared = false;
     feed->next_sequence = sequence;
@@ -264,11 +298,12 @@ bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_n
     feed->hole_since_ns = FEED_NO_HOLE;
     if (feed->suspect.next_sequence <= sequence)
         feed->suspect.sequence = 0;
-    trim_buffer(feed);
+    trim_buffer(feed, started_ns);
     feed->highest_sequence = feed->announced_sequence > sequence ? feed->announced_sequence : sequence;
     if (feed->entry_count != 0 && feed_reorder_at(feed, feed->entry_count - 1)->next_sequence > feed->highest_sequence)
         feed->highest_sequence = feed_reorder_at(feed, feed->entry_count - 1)->next_sequence;
     feed_recover_done(feed);
+    feed->snapshot_attempts = attempts == UINT8_MAX ? attempts : attempts + 1; /* forgotten with LIVE */
     feed->pending = true;
     return true;
 }
@@ -279,6 +314,8 @@ void feed_recover_timer(struct feed *feed)
 {
     if (feed->asking)
         review_requests(feed);
+    if (feed->asking && feed->hole_declared && too_large(feed))
+        feed_want_snapshot(feed, FEED_CAUSE_HOLE_TOO_LARGE);
     if (feed->snapshot == FEED_SNAPSHOT_RUNNING && feed->now_ns >= feed->snapshot_due_ns)
         feed_snapshot_failed(feed, feed->now_ns);
     if (!feed->resting || feed->options.retry_ns == 0 || feed->now_ns < feed->retry_at_ns ||

@@ -24,6 +24,7 @@ static void adopt(struct feed *feed, const struct moldudp64_packet *packet)
     feed_recover_done(feed);
     feed->snapshot = FEED_SNAPSHOT_NONE;
     feed->next_sequence = 1;
+    feed->sequence_known = true;
     feed->highest_sequence = 1;
     feed->announced_sequence = 0;
     feed->suspect.sequence = 0;
@@ -47,14 +48,14 @@ static bool confirmed(struct feed *feed, const struct moldudp64_packet *packet)
     if (memcmp(feed->candidate_session, packet->session, sizeof(feed->session)) != 0)
         feed->candidate_packets = 0;
     memcpy(feed->candidate_session, packet->session, sizeof(feed->session));
-    feed->candidate_packets++;
+    feed->candidate_packets += feed->candidate_packets != UINT8_MAX;
     return feed->candidate_packets >= feed->options.session_confirm_packets ||
            (feed->state == FEED_ENDED && packet->sequence == 1 && packet->count != 0);
 }
 
-bool feed_session_take(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
+bool feed_session_change(struct feed *feed, unsigned line, const struct moldudp64_packet *packet)
 {
-    if (!feed->session_known) {
+    if (!feed->session_known && line != FEED_LINE_RECOVERY) {
         memcpy(feed->session, packet->session, sizeof(feed->session));
         feed->session_known = true;
         return true;
