@@ -10,7 +10,9 @@ KINDS = {
     int(getattr(lib, name)): name.removeprefix("EVENT_")
     for name in dir(lib)
     if name.startswith("EVENT_")
-    and not name.startswith(("EVENT_VENUE", "EVENT_ACTION", "EVENT_INDICATOR", "EVENT_PRICE", "EVENT_QUANTITY"))
+    and not name.startswith(
+        ("EVENT_VENUE", "EVENT_ACTION", "EVENT_INDICATOR", "EVENT_PRICE", "EVENT_QUANTITY")
+    )
     and name not in ("EVENT_SCHEMA_VERSION", "EVENT_KIND_COUNT")
 }
 
@@ -36,7 +38,10 @@ def values(event: Any) -> dict[str, Any]:
 
 def expected_values(event: dict[str, Any]) -> dict[str, Any]:
     """An expected event in the form of values()."""
-    found = event | {"stock": event.get("stock", b"")[:8].ljust(8, b"\0"), "side": event.get("side", "\0").encode()}
+    found = event | {
+        "stock": event.get("stock", b"")[:8].ljust(8, b"\0"),
+        "side": event.get("side", "\0").encode(),
+    }
     return {name: value for name, value in found.items() if value not in (0, b"\0", b"\0" * 8)}
 
 

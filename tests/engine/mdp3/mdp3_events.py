@@ -82,7 +82,8 @@ def _order(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _order_book(message: Message) -> list[dict[str, Any]]:
     return [
-        _order(entry) | {"security": entry["security"], "action": entry["action"]} for entry in message.groups[0]
+        _order(entry) | {"security": entry["security"], "action": entry["action"]}
+        for entry in message.groups[0]
     ]
 
 
@@ -100,9 +101,7 @@ def _trade(message: Message) -> list[dict[str, Any]]:
         for entry in entries
     ]  # fmt: skip
     owners = [
-        (entry, place)
-        for entry in entries
-        for place in range(min(orders(entry["orders"]), len(fills)))
+        (entry, place) for entry in entries for place in range(min(orders(entry["orders"]), len(fills)))
     ]
     for index, fill in enumerate(fills):
         event = {"kind": "TRADE_ORDER", "order_reference": fill["order"], "wide_price": PRICE_NULL}

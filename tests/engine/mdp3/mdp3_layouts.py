@@ -7,7 +7,17 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LAYOUTS", "PRICE_NULL", "Fault", "Group", "Layout", "Message", "decode_packet", "encode", "packet"]
+__all__ = [
+    "LAYOUTS",
+    "PRICE_NULL",
+    "Fault",
+    "Group",
+    "Layout",
+    "Message",
+    "decode_packet",
+    "encode",
+    "packet",
+]
 
 PRICE_NULL = 2**63 - 1
 INT_NULL, UINT_NULL, UINT64_NULL = 2**31 - 1, 2**32 - 1, 2**64 - 1
@@ -122,7 +132,8 @@ def definition(size: int, exponent: int) -> Layout:
 
 
 LAYOUTS: dict[int, Layout] = {
-    46: book("book", -9, 0), 32: book("book", -7, 7), 47: order_book("order_book", -9), 43: order_book("order_book", -7),
+    46: book("book", -9, 0), 32: book("book", -7, 7), 47: order_book("order_book", -9),
+    43: order_book("order_book", -7),
     48: trade("trade", -9), 42: trade("trade", -7), 51: session_statistic("statistic", -9),
     35: session_statistic("statistic", -7), 49: daily_statistic("daily", -9), 33: daily_statistic("daily", -7),
     50: limits("limits", -9), 34: limits("limits", -7), 52: snapshot("snapshot", -9), 38: snapshot("snapshot", -7),
@@ -202,7 +213,9 @@ def encode(
 
 def packet(sequence: int, *messages: bytes, sending_ns: int | None = None) -> bytes:
     """A datagram; SendingTime grows with the number unless it is given."""
-    return struct.pack("<IQ", sequence, 10**18 + sequence if sending_ns is None else sending_ns) + b"".join(messages)
+    return struct.pack("<IQ", sequence, 10**18 + sequence if sending_ns is None else sending_ns) + b"".join(
+        messages
+    )
 
 
 def decode_message(data: bytes) -> Message:

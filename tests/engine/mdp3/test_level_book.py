@@ -89,7 +89,8 @@ def test_delete_thru_and_from_take_out_both_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "level", "price"), [(1, 1, 11), (1, 2, 10), (2, 1, 11), (2, 2, 10), (0, 3, 9), (5, 3, 9), (3, 2, 0), (4, 2, 0)]
+    ("action", "level", "price"),
+    [(1, 1, 11), (1, 2, 10), (2, 1, 11), (2, 2, 10), (0, 3, 9), (5, 3, 9), (3, 2, 0), (4, 2, 0)]
 )  # fmt: skip
 def test_what_does_not_fit_the_book_is_a_contradiction(action: int, level: int, price: int) -> None:
     book = EngineBook()
@@ -101,7 +102,9 @@ def test_bad_arguments_change_nothing() -> None:
     book = EngineBook()
     book.apply("bid", 0, 1, 10)
     before = bytes(ffi.buffer(book.book))
-    assert book.apply("bid", 0, 0) == book.apply("bid", 0, 11) == book.apply("implied_bid", 0, 3) == "bad_level"
+    assert (
+        book.apply("bid", 0, 0) == book.apply("bid", 0, 11) == book.apply("implied_bid", 0, 3) == "bad_level"
+    )
     assert book.apply("bid", 6, 1) == book.apply("bid", 255, 1) == "bad_action"
     assert book.apply("bid", 0, 1, 2**63 - 1) == book.apply("bid", 1, 1, 10, 2**64 - 1) == "no_price"
     assert lib.level_book_apply(book.book, 4, 0, 1, 1, 1, 1) == lib.LEVEL_BOOK_BAD_SIDE

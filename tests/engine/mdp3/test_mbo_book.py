@@ -78,7 +78,11 @@ def check_sides(engine: EngineOrders, orders: dict[tuple[int, int], Any]) -> Non
                 assert best == ffi.NULL
                 continue
             at_best = [row[3] for row in expected if row[2] == expected[0][2]]
-            assert (best.price, best.quantity, best.order_count) == (expected[0][2], sum(at_best), len(at_best))
+            assert (best.price, best.quantity, best.order_count) == (
+                expected[0][2],
+                sum(at_best),
+                len(at_best),
+            )
 
 
 def test_queue_is_by_priority_and_not_by_arrival() -> None:

@@ -3,10 +3,11 @@
 from random import Random
 
 import pytest
-from engine.mdp3 import Mdp3Channel, Mdp3Error, Mdp3Options
 from hypothesis import given
 from hypothesis import strategies as st
 from mdp3_layouts import encode, packet
+
+from engine.mdp3 import Mdp3Channel, Mdp3Error, Mdp3Options
 
 MS = 10**6
 A, B = 0, 1
@@ -49,7 +50,10 @@ def test_first_copy_wins_and_the_second_is_a_duplicate() -> None:
     assert lines.give(B, 6) == "deliverable"
     assert lines.give(A, 6, after_ns=7) == "duplicate"
     assert lines.heard == [5, 6]
-    rows = [(int(row["position"]), int(row["line"]), int(row["second_ns"] - row["first_ns"])) for row in lines.channel.arrivals()]
+    rows = [
+        (int(row["position"]), int(row["line"]), int(row["second_ns"] - row["first_ns"]))
+        for row in lines.channel.arrivals()
+    ]
     assert rows == [(5, A, 40), (6, B, 7)]
     counters = lines.channel.line_counters(A)
     assert (counters["wins"], counters["duplicates"], counters["margin_ns_sum"]) == (1, 1, 40)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from captures import datagrams
-from engine.mdp3 import Mdp3Channel, Mdp3Options
 from engine_mdp3 import KINDS
 from mdp3_layouts import LAYOUTS, encode, packet
 from reference_replay import ReferenceChannel
+
+from engine.mdp3 import Mdp3Channel, Mdp3Options
 
 pytestmark = pytest.mark.real
 
@@ -78,7 +79,11 @@ def books(channel: Mdp3Channel) -> dict[int, Any]:
 def test_the_capture_is_what_its_readme_says_but_for_the_winners(stamps: dict[int, list[int]]) -> None:
     assert (min(stamps), len(stamps), max(stamps)) == (FIRST, COUNT, FIRST + COUNT - 1)
     skews = [a - b for a, b in stamps.values()]
-    assert (sum(skew < 0 for skew in skews), sum(skew > 0 for skew in skews), skews.count(0)) == (711, 4289, 0)
+    assert (sum(skew < 0 for skew in skews), sum(skew > 0 for skew in skews), skews.count(0)) == (
+        711,
+        4289,
+        0,
+    )
     assert (min(skews), max(skews), sorted(skews)[COUNT // 2]) == (-5_030, 14_350, 589)
     # in seconds as floating point, whose step is 238 ns here, the winners are those of the README
     rounded = [(a / 1e9, b / 1e9) for a, b in stamps.values()]
@@ -113,7 +118,9 @@ def test_every_message_is_decoded_without_a_byte_left(steps: list[Step], referen
     templates = {int(name[9:]): count for name, count in counters.items() if name.startswith("template_")}
     assert templates == {12: 6, 30: 99, 32: 4898, 35: 179, 37: 57, 42: 60}
     assert counters["unknown_templates"] == counters["unknown_schemas"] == counters["events_lost"] == 0
-    assert not [name for line in (0, 1) for name in channel.line_counters(line) if name.startswith("malformed")]
+    assert not [
+        name for line in (0, 1) for name in channel.line_counters(line) if name.startswith("malformed")
+    ]
     events = np.concatenate(parts)
     expected = reference.events[: reference.ended]
     assert len(events) == len(expected)
@@ -165,7 +172,9 @@ def test_lines_that_lose_different_packets_give_the_same_books(steps: list[Step]
     both, events = replay(steps)
     random = Random(seed)
     rate = random.choice([0.02, 0.3, 0.5])
-    victims = {sequence: random.randrange(2) for sequence in range(FIRST, FIRST + COUNT) if random.random() < rate}
+    victims = {
+        sequence: random.randrange(2) for sequence in range(FIRST, FIRST + COUNT) if random.random() < rate
+    }
     thinned = [step for step in steps if victims.get(sequence_of(step[2])) != step[1]]
     channel, parts = replay(thinned)
     assert books(channel) == books(both)
@@ -187,7 +196,12 @@ def snapshot_packets(reference: ReferenceChannel, last: int, loop: int) -> list[
             for level, values in enumerate(levels, 1)
             if isinstance(values, tuple)
         ]
-        fields = {"last": last, "reports": len(securities), "security": security, "report": reference.reports[security]}
+        fields = {
+            "last": last,
+            "reports": len(securities),
+            "security": security,
+            "report": reference.reports[security],
+        }
         message = encode(38, fields | {"status": 17}, entries, version=8)
         found.append(packet(number, message, sending_ns=10**18 * 2 + loop))
     return found
@@ -198,7 +212,9 @@ def test_snapshot_layout_of_the_test_is_the_schema_of_the_capture() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_what_both_lines_lost_is_not_live_until_proven_by_report_or_snapshot(steps: list[Step], seed: int) -> None:
+def test_what_both_lines_lost_is_not_live_until_proven_by_report_or_snapshot(
+    steps: list[Step], seed: int
+) -> None:
     random = Random(seed)
     joined_at, resynced_at = FIRST + 2_500, FIRST + 4_900
     starts = random.sample(range(joined_at + 50, resynced_at - 60), 4)

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from engine.mdp3 import Mdp3Channel, Mdp3Options
 from engine_mdp3 import KINDS
 from mdp3_layouts import INT_NULL, encode, packet
+
+from engine.mdp3 import Mdp3Channel, Mdp3Options
 
 END, RECOVERY = 0x80, 0x20
 FREE = Mdp3Options(status_required=False)
@@ -36,7 +37,9 @@ class Feed:
         return self.channel.step(source, data, self.now_ns)
 
 
-def level(report: int, place: int = 1, price: int = 100, *, action: int = 0, size: int = 5, kind: bytes = b"0") -> dict[str, Any]:
+def level(
+    report: int, place: int = 1, price: int = 100, *, action: int = 0, size: int = 5, kind: bytes = b"0"
+) -> dict[str, Any]:
     return {
         "security": 7, "report": report, "level": place, "price": price, "size": size, "orders": 1,
         "action": action, "type": kind,
@@ -95,7 +98,9 @@ def test_an_event_longer_than_the_capacity_is_not_tradable_until_it_is_over() ->
     feed = Feed(Mdp3Options(status_required=False, event_capacity=64))
     report = 0
     for _ in range(5):
-        entries = [level(report + place, 1, 100, action=0 if report + place == 1 else 1) for place in range(1, 21)]
+        entries = [
+            level(report + place, 1, 100, action=0 if report + place == 1 else 1) for place in range(1, 21)
+        ]
         report += 20
         feed.send(book(*entries, indicator=0))
     assert feed.channel.counters()["events_split"] == 1
@@ -128,7 +133,14 @@ def test_report_going_back_makes_the_book_wrong() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    [level(2, 1, 99, action=1), level(2, 2, action=2), level(2, 3), level(2, 11), level(2, 0), level(2, action=9)]
+    [
+        level(2, 1, 99, action=1),
+        level(2, 2, action=2),
+        level(2, 3),
+        level(2, 11),
+        level(2, 0),
+        level(2, action=9),
+    ]
     + [level(2, 2, 2**63 - 1), level(2, 2, 90, size=INT_NULL), level(2, 3, kind=b"E")],
 )
 def test_what_does_not_fit_the_book_makes_it_wrong(entry: dict[str, Any]) -> None:
@@ -173,13 +185,29 @@ def test_books_sent_again_without_a_reset_mean_that_it_was_lost() -> None:
 
 
 def status(code: int, *, security: int = 2**31 - 1, group: bytes = b"ES", asset: bytes = b"") -> bytes:
-    fields = {"security": security, "group": group, "asset": asset, "status": code, "reason": 2, "indicator": 0}
+    fields = {
+        "security": security,
+        "group": group,
+        "asset": asset,
+        "status": code,
+        "reason": 2,
+        "indicator": 0,
+    }
     return encode(30, fields)
 
 
-def definition(security: int, group: bytes = b"ES", asset: bytes = b"ES", *, depth: int = 10, action: bytes = b"A") -> bytes:
+def definition(
+    security: int, group: bytes = b"ES", asset: bytes = b"ES", *, depth: int = 10, action: bytes = b"A"
+) -> bytes:
     feeds = [{"feed": b"GBX", "depth": depth}, {"feed": b"GBI", "depth": 2}]
-    fields = {"security": security, "group": group, "asset": asset, "status": 255, "action": action, "symbol": b"ESZ6"}
+    fields = {
+        "security": security,
+        "group": group,
+        "asset": asset,
+        "status": 255,
+        "action": action,
+        "symbol": b"ESZ6",
+    }
     return encode(54, fields, [], feeds)
 
 
@@ -200,7 +228,9 @@ def test_the_gate_opens_only_when_the_venue_says_ready_to_trade() -> None:
 
 def test_status_is_for_one_instrument_one_asset_or_a_whole_group() -> None:
     feed = Feed(Mdp3Options())
-    feed.send(definition(1), definition(2, b"ES    ", b"NQ"), definition(3, b"GE", b"GE"), book(indicator=END))
+    feed.send(
+        definition(1), definition(2, b"ES    ", b"NQ"), definition(3, b"GE", b"GE"), book(indicator=END)
+    )
     codes = lambda: [feed.channel.instrument(security)["status"] for security in (1, 2, 3)]  # noqa: E731
     feed.send(status(17))
     assert codes() == [17, 17, 255]
@@ -249,7 +279,9 @@ def order(identity: int, *, reference: int = 1, action: int = 0, size: int = 5) 
 
 def test_orders_take_price_and_side_from_the_entry_they_refer_to() -> None:
     feed = Feed(BOTH)
-    feed.send(book(level(1), level(2, kind=b"1", price=110), orders=[order(1), order(2, reference=2), order(3)]))
+    feed.send(
+        book(level(1), level(2, kind=b"1", price=110), orders=[order(1), order(2, reference=2), order(3)])
+    )
     orders = feed.channel.orders(7)
     assert orders["bid"].tolist() == [(1, 1, 100, 5), (3, 3, 100, 5)]
     assert orders["ask"].tolist() == [(2, 2, 110, 5)]
@@ -315,7 +347,9 @@ def test_chunks_that_make_no_sense_are_refused(number: int, count: int) -> None:
     assert feed.channel.orders_state(7) == "SYNC"
 
 
-def snapshot(last: int, report: int, *entries: dict[str, Any], reports: int = 1, security: int = 7, code: int = 17) -> bytes:
+def snapshot(
+    last: int, report: int, *entries: dict[str, Any], reports: int = 1, security: int = 7, code: int = 17
+) -> bytes:
     fields = {"last": last, "reports": reports, "security": security, "report": report, "status": code}
     return encode(52, fields, list(entries))
 

@@ -63,7 +63,9 @@ def test_every_field_of_every_template_is_decoded(template: int) -> None:
 
 
 def test_every_template_is_found_by_its_number_and_no_other() -> None:
-    known = {number for number in range(70_000) if number < 65_536 and lib.mdp3_template_find(number) != ffi.NULL}
+    known = {
+        number for number in range(70_000) if number < 65_536 and lib.mdp3_template_find(number) != ffi.NULL
+    }
     assert known == set(LAYOUTS) | DEFINITIONS
     for number in known:
         layout = lib.mdp3_template_find(number)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from captures import datagrams
-from engine.mdp3 import Mdp3Channel
 from engine_mdp3 import KINDS, check, decode
+
+from engine.mdp3 import Mdp3Channel
 
 pytestmark = pytest.mark.real
 
@@ -34,7 +35,9 @@ def messages_of(payload: bytes, expected: dict[str, Any]) -> list[bytes]:
     return [payload[m["offset"] :][: m["msg_size"]] for m in expected["messages"]]
 
 
-def test_every_packet_is_valid_and_has_the_expected_header(packets: list[tuple[bytes, dict[str, Any]]]) -> None:
+def test_every_packet_is_valid_and_has_the_expected_header(
+    packets: list[tuple[bytes, dict[str, Any]]],
+) -> None:
     for payload, expected in packets:
         outcome, parsed = check(payload)
         assert outcome == "valid"
@@ -73,7 +76,9 @@ def check_entry(event: dict[str, Any], entry: dict[str, Any]) -> None:
         assert event[NAMES[name]] == value, name
 
 
-def test_a_channel_takes_a_real_packet_once_from_two_lines(packets: list[tuple[bytes, dict[str, Any]]]) -> None:
+def test_a_channel_takes_a_real_packet_once_from_two_lines(
+    packets: list[tuple[bytes, dict[str, Any]]],
+) -> None:
     for payload, expected in packets:
         channel = Mdp3Channel()
         events = channel.step(0, payload, 1)
@@ -85,7 +90,12 @@ def test_a_channel_takes_a_real_packet_once_from_two_lines(packets: list[tuple[b
         assert {int(number) for number in events["sequence"]} == {expected["MsgSeqNum"]}
         assert events["indicator"].tolist()[-1] & 0x80
         (row,) = channel.arrivals()
-        assert (row["position"], row["first_ns"], row["second_ns"], row["line"]) == (expected["MsgSeqNum"], 1, 5, 0)
+        assert (row["position"], row["first_ns"], row["second_ns"], row["line"]) == (
+            expected["MsgSeqNum"],
+            1,
+            5,
+            0,
+        )
 
 
 def test_the_real_book_packet_fills_the_levels_it_tells(packets: list[tuple[bytes, dict[str, Any]]]) -> None:

@@ -4,8 +4,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from engine.mdp3 import Mdp3Channel, Mdp3Options
 from venue import Truth, Venue
+
+from engine.mdp3 import Mdp3Channel, Mdp3Options
 
 MS = 10**6
 ORDERS = Mdp3Options(order_capacity=4096, status_required=False, hold_back_ns=MS)
@@ -61,7 +62,10 @@ class Receiver:
         return self.channel.book(security)
 
     def orders(self, security: int) -> dict[str, list[Any]]:
-        return {side: [tuple(row) for row in rows.tolist()] for side, rows in self.channel.orders(security).items()}
+        return {
+            side: [tuple(row) for row in rows.tolist()]
+            for side, rows in self.channel.orders(security).items()
+        }
 
     def all_live(self) -> bool:
         states = {self.channel.instrument_state(security) for security in self.channel.securities}
@@ -81,7 +85,9 @@ def run(venue: Venue, events: int) -> list[bytes]:
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("long_quantities", [False, True])
-def test_a_channel_heard_from_its_first_packet_is_live_without_any_snapshot(seed: int, long_quantities: bool) -> None:
+def test_a_channel_heard_from_its_first_packet_is_live_without_any_snapshot(
+    seed: int, long_quantities: bool
+) -> None:
     venue = Venue(seed, long_quantities=long_quantities)
     receiver = Receiver(venue)
     for data in run(venue, 120):
@@ -150,7 +156,10 @@ def test_whatever_is_lost_doubled_or_late_what_is_live_is_right(seed: int, optio
         if random.random() < 0.15:
             venue.channel_reset()
         packets = run(venue, random.randint(1, 12))
-        lines = [[(index, line, data) for index, data in enumerate(packets) if random.random() > loss] for line in (0, 1)]
+        lines = [
+            [(index, line, data) for index, data in enumerate(packets) if random.random() > loss]
+            for line in (0, 1)
+        ]
         merged = sorted(
             (index + (random.random() * 4 if random.random() < swap else 0.3 * random.random()), line, data)
             for rows in lines

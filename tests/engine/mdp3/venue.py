@@ -100,7 +100,9 @@ class Venue:
             if not last and self.random.random() < 0.4:
                 self.flush(over=False)
         if self.open and not self.open[-1][18] & END:  # closed by an empty message
-            self.open.append(encode(self.book_template, {"time": self.clock_ns, "indicator": END}, version=13))
+            self.open.append(
+                encode(self.book_template, {"time": self.clock_ns, "indicator": END}, version=13)
+            )
         self.commit()
         if self.random.random() < 0.7:
             self.flush(over=True)
@@ -121,7 +123,12 @@ class Venue:
                     break
             self.tell_orders(root, entries, orders)
         elif kind < 0.84:
-            entry = {"security": instrument.security, "report": instrument.next_report(), "price": 5, "size": 1}
+            entry = {
+                "security": instrument.security,
+                "report": instrument.next_report(),
+                "price": 5,
+                "size": 1,
+            }
             fills = [{"order": 7, "size": 1}, {"order": 8, "size": 1}]
             entry |= {"orders": 2, "aggressor": self.random.randint(0, 2)}
             self.open.append(encode(self.trade_template, root, [entry], fills, version=13))
@@ -152,7 +159,9 @@ class Venue:
         elif draw < 0.10 and not entries and not orders and self.book_resets:
             instrument.orders.clear()
             instrument.implied = {"implied_bid": [], "implied_ask": []}
-            entries.append({"type": b"J", "security": instrument.security, "report": instrument.next_report()})
+            entries.append(
+                {"type": b"J", "security": instrument.security, "report": instrument.next_report()}
+            )
         elif draw < 0.55 or not instrument.orders:
             self.identity += 1
             self.priority += 1
@@ -162,7 +171,7 @@ class Venue:
             self.change(instrument, self.identity, order, 0, entries, orders)
         else:
             identity = self.random.choice(list(instrument.orders))
-            side, price, priority, quantity = instrument.orders[identity]
+            side, price, priority, _quantity = instrument.orders[identity]
             if draw < 0.75:
                 self.change(instrument, identity, None, 2, entries, orders)
             else:
@@ -173,7 +182,13 @@ class Venue:
                 self.change(instrument, identity, after, 1, entries, orders)
 
     def change(
-        self, instrument: Instrument, identity: int, order: Any, action: int, entries: list[Entry], orders: list[Entry]
+        self,
+        instrument: Instrument,
+        identity: int,
+        order: Any,
+        action: int,
+        entries: list[Entry],
+        orders: list[Entry],
     ) -> None:
         old = instrument.orders.get(identity)
         side, price, _, _ = order or old
@@ -237,7 +252,9 @@ class Venue:
             del levels[IMPLIED_DEPTH:]
             self.tell(instrument, side, 0, 1, level, entries)
 
-    def mass_cancel(self, instrument: Instrument, side: str, entries: list[Entry], orders: list[Entry]) -> None:
+    def mass_cancel(
+        self, instrument: Instrument, side: str, entries: list[Entry], orders: list[Entry]
+    ) -> None:
         """DeleteThru or DeleteFrom; with DeleteFrom all that is deeper goes too, seen or not."""
         levels = instrument.levels(side)
         seen = min(len(levels), instrument.depth)
