@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "traffic/exchange/clock.h"
@@ -221,6 +222,14 @@ static int64_t next_due_ns(struct exchange *exchange) {
     return exchange->start_ns + exchange->options.packets[exchange->next_packet].intended_ns - exchange->options.lead_ns;
 }
 
+/* Before the start the core belongs to whoever prepares the run; orders and services are answered a little later. */
+static void rest(struct exchange *exchange, int64_t now_ns) {
+    if (exchange->start_ns && exchange->start_ns - now_ns < EXCHANGE_AWAKE_NS)
+        return;
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = EXCHANGE_REST_NS}, NULL);
+    exchange->looked_ns = clock_ns();
+}
+
 static void run(struct exchange *exchange) {
     int64_t due_ns = next_due_ns(exchange);
     while (!atomic_load_explicit(&exchange->command_stop, memory_order_relaxed)) {
@@ -243,6 +252,8 @@ static void run(struct exchange *exchange) {
         }
         if (now_ns >= exchange->held_due_ns)
             release_held(exchange, now_ns);
+        if (__builtin_expect(exchange->next_packet == 0, 0))
+            rest(exchange, now_ns);
     }
 }
 
