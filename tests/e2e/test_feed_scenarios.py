@@ -19,26 +19,29 @@ PREFIX = "tgfeed"
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    results = tmp_path_factory.mktemp("results")
-    answer = tailgate(
-        "run", *(f"scenarios/feed/{name}" for name in SCENARIOS), "--results", results, "--prefix", PREFIX
-    )
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def run(request: pytest.FixtureRequest, results: Path) -> Run:
+    """The scenario named by the parameter, played once for all tests that look at it."""
+    name = request.param
+    answer = tailgate("run", f"scenarios/feed/{name}", "--results", results, "--prefix", PREFIX)
     assert not answer.err
     assert answer.code in (0, 1, 2)
     assert not left_behind(PREFIX)
-    return runs_in(results)
+    return runs_in(results)[name]
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_every_check_but_the_timed_ones_passes(played: dict[str, Run], name: str) -> None:
-    run = played[name]
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_every_check_but_the_timed_ones_passes(run: Run) -> None:
     assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_the_result_says_how_good_the_feed_was(played: dict[str, Run], name: str) -> None:
-    quality = played[name].summary["feed_quality"]
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_the_result_says_how_good_the_feed_was(run: Run) -> None:
+    quality = run.summary["feed_quality"]
     assert set(quality["lines"]) == {"A", "B"}
     for line in quality["lines"].values():
         assert line["packets_published"] == line["packets_seen"] + line["lost"]
