@@ -92,6 +92,7 @@ def engine_options(config: EngineConfig) -> Any:
     if snapshots:
         options.recovery.snapshot_address = snapshots.address.encode()
         options.recovery.snapshot_port = snapshots.port
+        options.recovery.snapshot_names_session = snapshots.names_session
     lib.book_options_default(ffi.addressof(options, "book"))
     options.book.order_capacity = config.book.orders
     options.book.level_capacity = config.book.levels

@@ -73,10 +73,14 @@ class ServerConfig(Frozen):
 
 
 class SnapshotConfig(ServerConfig):
-    """The snapshot service: GLIMPSE over SoupBinTCP."""
+    """The snapshot service: GLIMPSE over SoupBinTCP.
+
+    ``names_session``: its Login Accepted names the feed's session, and a snapshot of another one is refused.
+    """
 
     username: Annotated[str, Field(min_length=1, max_length=6, pattern=PRINTABLE)]
     password: Annotated[str, Field(min_length=1, max_length=10, pattern=PRINTABLE)]
+    names_session: bool = False
 
 
 class RecoveryConfig(Frozen):

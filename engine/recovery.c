@@ -135,6 +135,17 @@ static bool take_snapshot(struct engine *engine, const struct soupbin_message *m
     return outcome == BOOK_APPLIED || outcome == BOOK_IGNORED;
 }
 
+/* False: the service is in another session than the feed, ahead of it or behind. */
+static bool in_our_session(struct engine *engine)
+{
+    struct recovery *recovery = &engine->recovery;
+    if (!recovery->options.snapshot_names_session || recovery->soupbin.state != SOUPBIN_UP ||
+        soupbin_same_session(recovery->soupbin.session, (const char *)engine->feed.session))
+        return true;
+    recovery->statistics.foreign_sessions++;
+    return false;
+}
+
 void recovery_snapshot_receive(struct engine *engine, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
 {
     struct recovery *recovery = &engine->recovery;
@@ -143,6 +154,10 @@ void recovery_snapshot_receive(struct engine *engine, const uint8_t *bytes, uint
         return;
     soupbin_receive(&recovery->soupbin, bytes, length, now_ns);
     while (recovery->snapshot_open && soupbin_next(&recovery->soupbin, &message)) {
+        if (!in_our_session(engine)) {
+            discard_snapshot(engine, now_ns);
+            return;
+        }
         recovery->statistics.messages++;
         if (message.length == RECOVERY_END_BYTES && message.payload[0] == 'G') {
             join(engine, end_sequence(message.payload + 1), now_ns);

@@ -11,6 +11,8 @@
  *
  * A snapshot empties the book first, and every symbol's strategy state with it: the engine begins anew at the join.
  * While it streams in, the lines are still read, RECOVERY_SNAPSHOT_BYTES of the snapshot per poll.
+ * 'G' names no session. Where the service's Login Accepted does (snapshot_names_session), it has to be the feed's; where
+ * not, a snapshot of the next session can be joined in this one when a late packet of this one arrives behind it.
  * Owner: the engine thread. Specification: MoldUDP64 1.00 request packet; GLIMPSE 5.0; SoupBinTCP 3.00.
  */
 #ifndef ENGINE_RECOVERY_H
@@ -33,6 +35,7 @@ enum {
 struct recovery_options {
     char snapshot_address[RECOVERY_ADDRESS_BYTES]; /* terminated IPv4; empty: bytes come through engine_step calls */
     uint16_t snapshot_port;
+    bool snapshot_names_session; /* Login Accepted names the feed's session: a snapshot of another one is refused */
     struct soupbin_options soupbin;
 };
 
@@ -49,6 +52,7 @@ struct recovery_statistics {
     uint64_t connect_failures;
     uint64_t disconnects;        /* before the end of the snapshot */
     uint64_t logins_rejected;
+    uint64_t foreign_sessions;   /* log-ins accepted in another session than the feed's */
     uint64_t messages;           /* sequenced payloads */
     uint64_t undecodable;        /* of them: unknown to ITCH 5.0, or refused by the book: the snapshot is discarded */
     uint64_t joins;

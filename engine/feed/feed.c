@@ -1,133 +1,8 @@
-/* A/B arbitration, in-order delivery and the feed's state machine; the contract and the diagram are in feed.h. */
+/* A/B arbitration and in-order delivery; the contract and the diagram of states are in feed.h. */
 #include "engine/feed/feed.h"
 
 #include "engine/feed/bytes.h"
 #include "engine/feed/feed_inside.h"
-
-/* ---- state ---- */
-
-/* Nothing is missing: LIVE, unless something else stands against it. */
-static void become_live(struct feed *feed)
-{
-    enum feed_cause cause = FEED_CAUSE_RECOVERED;
-
-    if (feed->state == FEED_LIVE || feed->state == FEED_ENDED || feed->book_lost || feed->skipped ||
-        feed->session_unheard || feed->session_suspect || feed->session_closed)
-        return;
-    if (feed->state == FEED_STARTUP || feed->state == FEED_DOWN)
-        cause = FEED_CAUSE_IN_SEQUENCE;
-    else if ((feed->state == FEED_SYNC || feed->state == FEED_RESYNC) && feed->snapshot == FEED_SNAPSHOT_NONE)
-        cause = FEED_CAUSE_SNAPSHOT_JOINED;
-    feed_recover_done(feed);
-    feed_change_state(feed, FEED_LIVE, cause);
-}
-
-/* ---- holes ---- */
-
-void feed_announce(struct feed *feed, uint64_t sequence)
-{
-    if (sequence > feed->announced_sequence) {
-        if (feed->announced_sequence <= feed->next_sequence)
-            feed->announced_ns = feed->now_ns; /* later ones extend the same hole */
-        feed->announced_sequence = sequence;
-        if (sequence > feed->highest_sequence)
-            feed->highest_sequence = sequence;
-        feed->scan = true;
-    }
-}
-
-static void note_hole(struct feed *feed, uint64_t since_ns)
-{
-    uint64_t known = feed_known_sequence(feed);
-
-    if (feed->hole_since_ns != FEED_NO_HOLE || known <= feed->next_sequence || feed->book_lost)
-        return;
-    feed->hole_since_ns = since_ns;
-    feed->hole_end_sequence = known;
-    feed->hole_declared = false;
-    feed->scan = true;
-    feed->statistics.holes++;
-    if (known - feed->next_sequence > feed->statistics.hole_messages_max)
-        feed->statistics.hole_messages_max = known - feed->next_sequence;
-}
-
-static void find_next_hole(struct feed *feed)
-{
-    uint64_t since_ns;
-
-    if (feed_known_sequence(feed) <= feed->next_sequence)
-        return;
-    since_ns = feed_reorder_earliest_ns(feed);
-    if (feed->announced_sequence > feed->next_sequence && feed->announced_ns < since_ns)
-        since_ns = feed->announced_ns;
-    note_hole(feed, since_ns);
-}
-
-void feed_settle(struct feed *feed)
-{
-    if (feed->book_lost)
-        return;
-    if (feed->hole_since_ns != FEED_NO_HOLE && feed->next_sequence >= feed->hole_end_sequence) {
-        feed->statistics.holes_filled += !feed->hole_declared;
-        feed->hole_since_ns = FEED_NO_HOLE;
-        feed->hole_declared = false;
-    }
-    if (feed->hole_since_ns == FEED_NO_HOLE)
-        find_next_hole(feed);
-    if (feed->hole_since_ns == FEED_NO_HOLE)
-        become_live(feed);
-    if (feed->end_known && feed->next_sequence >= feed->end_sequence) {
-        feed_recover_done(feed);
-        feed_change_state(feed, FEED_ENDED, FEED_CAUSE_END_OF_SESSION);
-    }
-}
-
-/* Best effort: what nobody can bring is passed over, and the feed never LIVE again. */
-static void skip_hole(struct feed *feed)
-{
-    uint64_t known = feed_known_sequence(feed);
-
-    feed->skipped = true;
-    feed->statistics.skipped_messages += known - feed->next_sequence;
-    feed->next_sequence = known;
-    feed->pending = true;
-    if (feed->entry_count == 0) { /* lost at the tail: nothing to hand out */
-        feed->pending = false;
-        feed_settle(feed);
-    }
-}
-
-static void declare_hole(struct feed *feed, enum feed_cause cause)
-{
-    uint64_t known = feed_known_sequence(feed);
-
-    if (!feed->hole_declared) {
-        feed->hole_declared = feed->scan = true;
-        feed->statistics.gaps++;
-        feed->statistics.gap_messages += known - feed->next_sequence;
-        feed->statistics.gap_first_sequence = feed->next_sequence;
-        feed->statistics.gap_last_sequence = known - 1;
-    }
-    if (!feed->asking && feed->snapshot == FEED_SNAPSHOT_NONE && !feed->resting)
-        feed_recover_hole(feed, cause);
-    if (feed->resting && feed->options.delivery == FEED_DELIVERY_BEST_EFFORT && !feed->book_lost)
-        skip_hole(feed);
-}
-
-static bool hole_overdue(const struct feed *feed)
-{
-    return !feed->pending && feed->state != FEED_ENDED && feed->hole_since_ns != FEED_NO_HOLE &&
-           feed->now_ns - feed->hole_since_ns >= feed->options.hold_back_ns;
-}
-
-/* What time does to a feed that misses something. */
-static void check_time(struct feed *feed)
-{
-    if (hole_overdue(feed))
-        declare_hole(feed, FEED_CAUSE_HOLD_BACK_EXPIRED);
-    if (!feed->pending)
-        feed_recover_timer(feed);
-}
 
 /* ---- datagrams ---- */
 
@@ -205,7 +80,7 @@ enum feed_outcome feed_accept_early(struct feed *feed, unsigned line, const stru
     case FEED_REORDER_STORED:
         note_fresh(feed, line, packet, fresh_count);
         feed->scan = feed->scan || packet->sequence != behind;
-        note_hole(feed, arrival_ns);
+        feed_note_hole(feed, arrival_ns);
         return FEED_ACCEPT_BUFFERED;
     case FEED_REORDER_COVERED:
         feed->statistics.lines[line].duplicates++;
@@ -213,14 +88,14 @@ enum feed_outcome feed_accept_early(struct feed *feed, unsigned line, const stru
     case FEED_REORDER_OVERSIZE:
         feed->statistics.reorder_oversize_drops++;
         feed_announce(feed, packet->next_sequence);
-        note_hole(feed, feed->now_ns);
+        feed_note_hole(feed, feed->now_ns);
         return FEED_ACCEPT_OVERSIZE;
     default: /* FEED_REORDER_FULL: waiting longer can only lose more */
         feed->statistics.reorder_full_drops++;
         feed_announce(feed, packet->next_sequence);
-        note_hole(feed, feed->now_ns);
+        feed_note_hole(feed, feed->now_ns);
         if (!feed->pending && !feed->book_lost)
-            declare_hole(feed, FEED_CAUSE_REORDER_FULL);
+            feed_declare_hole(feed, FEED_CAUSE_REORDER_FULL);
         return FEED_ACCEPT_REORDER_FULL;
     }
 }
@@ -278,7 +153,7 @@ static enum feed_outcome accept_data(struct feed *feed, unsigned line, const str
     feed->pending = true;
     if ((feed->state == FEED_STARTUP || feed->state == FEED_DOWN) && feed->entry_count == 0 &&
         feed->announced_sequence <= packet->next_sequence)
-        become_live(feed); /* nothing was missed; a feed that catches up is LIVE once all is handed out */
+        feed_become_live(feed); /* nothing was missed; a feed that catches up is LIVE once all is handed out */
     return FEED_ACCEPT_DELIVERABLE;
 }
 
@@ -299,7 +174,7 @@ static enum feed_outcome accept_control(struct feed *feed, unsigned line, const 
             feed->end_known = true;
         }
         feed_announce(feed, packet->sequence);
-        note_hole(feed, feed->now_ns);
+        feed_note_hole(feed, feed->now_ns);
         if (packet->sequence == feed->next_sequence && !feed->pending)
             feed_settle(feed);
     }
@@ -363,32 +238,19 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
         packet.count != 0 ? accept_data(feed, line, &packet) : accept_control(feed, line, &packet);
 
     if (!nothing_missing(feed))
-        check_time(feed); /* a busy line has no idle poll to do it */
+        feed_check_time(feed); /* a busy line has no idle poll to do it */
     return outcome;
 }
 
 /* ---- messages ---- */
 
-/* Delivery has got to what was set aside: it is no suspect any more. False when nothing of it is new. */
-static __attribute__((noinline, cold)) bool resume_from_suspect(struct feed *feed)
-{
-    const struct feed_suspect suspect = feed->suspect;
-    struct moldudp64_packet packet;
-
-    feed->suspect.sequence = 0;
-    if (suspect.next_sequence <= feed->next_sequence || suspect.length == 0 ||
-        moldudp64_parse(feed->suspect_slot, suspect.length, &packet) != MOLDUDP64_VALID)
-        return false;
-    note_fresh(feed, suspect.line, &packet, feed_reorder_fresh(feed, feed->next_sequence, packet.next_sequence));
-    set_cursor(feed, feed->suspect_slot, packet.sequence, packet.count, suspect.line, suspect.arrival_ns);
-    feed->pending = true;
-    return true;
-}
-
-/* Point the cursor at the first buffered packet if it is contiguous, or at what was set aside. */
+/* Point the cursor at the first buffered packet if it is contiguous. */
 static bool resume_from_reorder(struct feed *feed)
 {
-    while (feed->entry_count != 0) {
+    while (feed->entry_count != 0 || feed->next_sequence >= feed->suspect_reach) {
+        if (__builtin_expect(feed->next_sequence >= feed->suspect_reach, 0) && !feed_suspects_reached(feed))
+            break;
+
         const struct feed_reorder_entry *entry = feed_reorder_at(feed, 0);
 
         if (entry->sequence > feed->next_sequence)
@@ -400,7 +262,7 @@ static bool resume_from_reorder(struct feed *feed)
             return true;
         }
     }
-    return feed->suspect.sequence != 0 && feed->suspect.sequence <= feed->next_sequence && resume_from_suspect(feed);
+    return false;
 }
 
 bool feed_next(struct feed *feed, struct feed_message *message)
@@ -453,6 +315,6 @@ void feed_timer(struct feed *feed, uint64_t now_ns)
 {
     if (now_ns > feed->now_ns)
         feed->now_ns = now_ns;
-    check_time(feed);
+    feed_check_time(feed);
     check_silence(feed);
 }

@@ -30,8 +30,8 @@
  * to bring what is missing, a best-effort feed skips the hole and stays GAP for good.
  *
  * A datagram further ahead than everything heard of, by more than unconfirmed_jump_messages, is a suspect: set aside
- * until a second one, of either line, comes with numbers like its own, or delivery gets to it. So a broken sequence number opens no hole that nobody
- * can fill, and its messages are not delivered in the place of others.
+ * until a second one, of either line, comes with numbers like its own, or delivery gets to it. So a broken sequence
+ * number opens no hole that nobody can fill.
  *
  * Thread: the engine's. No allocation; the caller gives the memory. Invariants: between two snapshots and within a
  * session, delivered numbers strictly increase, without a hole when strict; a datagram is used whole or not at all;
@@ -41,8 +41,9 @@
  *   request_outstanding_max requests         the next waits for a reply or a time-out
  *   request_attempts time-outs in a row      the hole is given up to the snapshot
  *   snapshot_attempts without LIVE           GAP, and all over again every retry_ns
- *   one suspect                              the next one takes its place; a reply that is ahead of everything is none:
- *                                            nobody asked for it, it is dropped
+ *   FEED_SUSPECT_COUNT suspects              the oldest gives way; a reply that is ahead of everything is none: nobody
+ *                                            asked for it, it is dropped
+ *   FEED_PAST_SESSION_COUNT past sessions    late packets of an older one look like a new session's
  *   FEED_TRANSITION_COUNT transitions        the oldest is overwritten and counted
  *   FEED_EPISODE_COUNT episodes              later ones are only counted
  * Cost: about 12 ns a datagram and 6 ns a message in sequence, checks included; a copy of the packet and a sorted
@@ -67,7 +68,9 @@
 #define FEED_REQUESTS_MAX 8u
 #define FEED_REORDER_PACKET_COUNT_MAX (1u << 20)
 #define FEED_REORDER_PACKET_BYTES_MAX 65536u
-#define FEED_AGREE_MESSAGES 64u /* numbers like a suspect's: from its first to so many behind its last */
+#define FEED_AGREE_MESSAGES 64u /* numbers like a suspect's: from its first to so many behind its last, or vice versa */
+#define FEED_SUSPECT_COUNT 4u
+#define FEED_PAST_SESSION_COUNT 8u
 #define FEED_STRAY_MESSAGES 65536u /* so far behind a snapshot, buffered packets are not believed */
 #define FEED_SESSION_ORDINAL_MAX 255u
 #define FEED_POSITION_SESSION_SHIFT 40u /* position = session ordinal << 40 | sequence */
@@ -250,7 +253,7 @@ struct feed_line {
     bool down;              /* alarm: silent for longer than line_silence_ns */
 };
 
-/* The datagram that is ahead of all others and that nothing agrees with yet; its bytes are in a slot of its own. */
+/* A datagram that is ahead of all others and that nothing agrees with yet; its bytes are in a slot of its own. */
 struct feed_suspect {
     uint64_t sequence;      /* 0 = none */
     uint64_t next_sequence;
@@ -305,10 +308,9 @@ struct feed {
     uint64_t end_sequence;       /* number after the session's last message, once end_known */
 
     /* sessions */
-    uint8_t previous_session[MOLDUDP64_SESSION_SIZE];
+    uint8_t past_sessions[FEED_PAST_SESSION_COUNT][MOLDUDP64_SESSION_SIZE]; /* a ring */
     uint8_t candidate_session[MOLDUDP64_SESSION_SIZE];
     uint8_t candidate_packets;
-    bool previous_known;
 
     /* recovery */
     bool asking;               /* requests are made for what is missing */
@@ -335,8 +337,9 @@ struct feed {
     uint32_t entry_head;
     uint32_t entry_count;
     uint32_t slot_stride;
-    uint8_t *suspect_slot;
-    struct feed_suspect suspect;
+    uint8_t *suspect_slots;
+    uint64_t suspect_reach; /* lowest number set aside, UINT64_MAX = none */
+    struct feed_suspect suspects[FEED_SUSPECT_COUNT];
 
     struct feed_line lines[FEED_SOURCE_COUNT];
     struct feed_options options;

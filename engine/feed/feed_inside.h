@@ -10,10 +10,14 @@
 /* feed_log.c: the state and its history. */
 void feed_change_state(struct feed *feed, enum feed_state to, enum feed_cause cause);
 
-/* feed.c: messages below `sequence` exist. */
-void feed_announce(struct feed *feed, uint64_t sequence);
+/* feed_hole.c */
+void feed_announce(struct feed *feed, uint64_t sequence);       /* messages below it exist */
+void feed_note_hole(struct feed *feed, uint64_t since_ns);       /* if there is one now, it is so old */
+void feed_declare_hole(struct feed *feed, enum feed_cause cause); /* it has outlived its hold-back */
+void feed_become_live(struct feed *feed);                        /* nothing is missing: unless something else is amiss */
+void feed_check_time(struct feed *feed);                         /* what time does to a feed that misses something */
 
-/* feed.c: delivery or knowledge has moved: holes close and open, the session may be over, the feed may be LIVE. */
+/* feed_hole.c: delivery or knowledge has moved: holes close and open, the session may be over, the feed may be LIVE. */
 void feed_settle(struct feed *feed);
 
 /* feed.c: a packet that cannot be handed out now waits, if there is room; known since arrival_ns. */
@@ -22,6 +26,11 @@ enum feed_outcome feed_accept_early(struct feed *feed, unsigned line, const stru
 
 /* feed_suspect.c: true when the datagram has to wait for another one that agrees with it, or is not wanted at all. */
 bool feed_suspicious(struct feed *feed, unsigned line, const struct moldudp64_packet *packet);
+
+/* feed_suspect.c: delivery has got to suspect_reach. What lies there continues what is known and is believed like any
+ * datagram that does; true when some of it is to be handed out now. */
+bool feed_suspects_reached(struct feed *feed);
+void feed_suspects_forget(struct feed *feed);
 
 /* First message known to exist at or after next_sequence that something was heard of. */
 static inline uint64_t feed_known_sequence(const struct feed *feed)

@@ -2,8 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/feed/feed.h"
-#include "engine/feed/feed_reorder.h"
+#include "engine/feed/feed_inside.h"
 
 static size_t round_up(size_t bytes)
 {
@@ -49,7 +48,7 @@ size_t feed_memory_size(const struct feed_options *options)
         options->reorder_packet_bytes > FEED_REORDER_PACKET_BYTES_MAX || !policy_valid(options))
         return 0;
     return round_up(count * sizeof(struct feed_reorder_entry)) + round_up(count * sizeof(uint32_t)) +
-           (count + 1) * round_up(options->reorder_packet_bytes); /* and the suspect's */
+           (count + FEED_SUSPECT_COUNT) * round_up(options->reorder_packet_bytes);
 }
 
 int feed_init(struct feed *feed, const struct feed_options *options, void *memory, size_t size)
@@ -78,7 +77,8 @@ int feed_init(struct feed *feed, const struct feed_options *options, void *memor
     base += round_up(count * sizeof(uint32_t));
     feed->slots = base;
     feed->slot_stride = (uint32_t)round_up(options->reorder_packet_bytes);
-    feed->suspect_slot = feed->slots + count * feed->slot_stride;
+    feed->suspect_slots = feed->slots + count * feed->slot_stride;
     feed_reorder_reset(feed);
+    feed_suspects_forget(feed);
     return 0;
 }

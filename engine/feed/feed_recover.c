@@ -296,8 +296,6 @@ bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_n
     feed->next_sequence = sequence;
     feed->sequence_known = true;
     feed->hole_since_ns = FEED_NO_HOLE;
-    if (feed->suspect.next_sequence <= sequence)
-        feed->suspect.sequence = 0;
     trim_buffer(feed, started_ns);
     feed->highest_sequence = feed->announced_sequence > sequence ? feed->announced_sequence : sequence;
     if (feed->entry_count != 0 && feed_reorder_at(feed, feed->entry_count - 1)->next_sequence > feed->highest_sequence)

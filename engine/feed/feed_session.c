@@ -3,7 +3,7 @@
  * A single datagram with another session id may be a broken one: it makes the feed blind, but throws nothing away.
  * `session_confirm_packets` of the same new session on the lines, none of the old one between them, make it real; after
  * the end of a session, its successor's message 1 does so alone. What was dropped until then is recovered like any
- * other loss. Stragglers of the session before, from a slower line, are counted and change nothing.
+ * other loss. Stragglers of sessions before, from a slower line, are counted and change nothing.
  */
 #include <string.h>
 
@@ -13,8 +13,7 @@ static void adopt(struct feed *feed, const struct moldudp64_packet *packet)
 {
     if (!feed->book_lost)
         feed->lost_position = feed->position_base | feed->next_sequence;
-    memcpy(feed->previous_session, feed->session, sizeof(feed->session));
-    feed->previous_known = true;
+    memcpy(feed->past_sessions[feed->session_ordinal % FEED_PAST_SESSION_COUNT], feed->session, sizeof(feed->session));
     memcpy(feed->session, packet->session, sizeof(feed->session));
     feed->session_ordinal++;
     feed->position_base = (uint64_t)feed->session_ordinal << FEED_POSITION_SESSION_SHIFT;
@@ -27,7 +26,7 @@ static void adopt(struct feed *feed, const struct moldudp64_packet *packet)
     feed->sequence_known = true;
     feed->highest_sequence = 1;
     feed->announced_sequence = 0;
-    feed->suspect.sequence = 0;
+    feed_suspects_forget(feed);
     feed->hole_since_ns = FEED_NO_HOLE;
     feed->hole_declared = feed->end_known = feed->pending = false;
     feed->skipped = feed->session_suspect = feed->session_unheard = false;
@@ -40,6 +39,17 @@ static void adopt(struct feed *feed, const struct moldudp64_packet *packet)
         feed_want_snapshot(feed, FEED_CAUSE_NEW_SESSION);
     else
         feed_change_state(feed, FEED_GAP, FEED_CAUSE_NEW_SESSION);
+}
+
+/* One that the feed has left; of them the last FEED_PAST_SESSION_COUNT are remembered. */
+static bool past(const struct feed *feed, const uint8_t session[MOLDUDP64_SESSION_SIZE])
+{
+    unsigned count = feed->session_ordinal < FEED_PAST_SESSION_COUNT ? feed->session_ordinal : FEED_PAST_SESSION_COUNT;
+
+    for (unsigned index = 0; index < count; index++)
+        if (memcmp(feed->past_sessions[index], session, MOLDUDP64_SESSION_SIZE) == 0)
+            return true;
+    return false;
 }
 
 /* True when this datagram makes the new session real. */
@@ -70,8 +80,7 @@ bool feed_session_change(struct feed *feed, unsigned line, const struct moldudp6
     }
 
     feed->statistics.lines[line].session_mismatches++;
-    if (line == FEED_LINE_RECOVERY ||
-        (feed->previous_known && memcmp(feed->previous_session, packet->session, sizeof(feed->session)) == 0))
+    if (line == FEED_LINE_RECOVERY || past(feed, packet->session))
         return false;
     if (confirmed(feed, packet)) {
         feed->session_closed = !feed->options.follow_sessions || feed->session_ordinal == FEED_SESSION_ORDINAL_MAX;

@@ -224,7 +224,7 @@ static const char *trimmed(const char *field, size_t *length)
     return field + begin;
 }
 
-static bool same_session(const char *left, const char *right)
+bool soupbin_same_session(const char *left, const char *right)
 {
     size_t left_length, right_length;
     left = trimmed(left, &left_length);
@@ -240,7 +240,7 @@ static void login_accepted(struct soupbin *soupbin, const uint8_t *packet)
         fault(soupbin, SOUPBIN_CAUSE_PROTOCOL);
         return;
     }
-    if (!blank(soupbin->session) && !same_session(soupbin->session, session)) {
+    if (!blank(soupbin->session) && !soupbin_same_session(soupbin->session, session)) {
         fault(soupbin, SOUPBIN_CAUSE_SESSION_MISMATCH);
         return;
     }

@@ -167,6 +167,8 @@ void soupbin_forget_session(struct soupbin *soupbin);
 
 /* The table itself: next state, or SOUPBIN_REFUSED. */
 uint8_t soupbin_transition(uint8_t state, uint8_t event);
+/* Two session fields name the same session, however each is padded. */
+bool soupbin_same_session(const char *left, const char *right);
 const char *soupbin_state_name(uint8_t state);
 const char *soupbin_cause_name(uint8_t cause);
 

@@ -162,7 +162,7 @@ def recovery_services(engine: Engine) -> dict[str, Any]:
     address = RECOVERY_WIRE.exchange_address
     offered = {
         "requests": {"address": address, "port": REQUEST_PORT},
-        "snapshots": {"address": address, "port": SNAPSHOT_PORT, **ACCOUNT},
+        "snapshots": {"address": address, "port": SNAPSHOT_PORT, "names_session": True, **ACCOUNT},
     }
     return {name: offered[name] for name in engine.recovery}
 

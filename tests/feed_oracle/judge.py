@@ -26,11 +26,18 @@ from tests.feed_oracle.receiver import POSITION_SHIFT, Receiver, Sent
 __all__ = ["Judge", "Violation"]
 
 AGREE = 64  # messages; a datagram this far behind another one agrees with it
+SUSPECTS = 4  # that a receiver remembers
 CHECK_ONE_IN = 16
 
 
 class Violation(AssertionError):
     """The receiver did what it must not."""
+
+
+def agree(left: tuple[int, int], right: tuple[int, int]) -> bool:
+    """Two datagrams, of numbers first and following, show the same; one and the same data again does not."""
+    (first, following), (other, _) = sorted((left, right))
+    return (left != right or first == following) and first <= other <= following + AGREE
 
 
 def number_of(position: int) -> int:
@@ -49,7 +56,9 @@ class Judge:
         self.session = receiver.session
         self.known_next = 0  # numbers below it exist; two datagrams said so
         self.said_next = 0  # the same before the present step
-        self.ahead: tuple[int, int] | None = None
+        self.ahead: list[
+            tuple[int, int, bool]
+        ] = []  # the last ones; true: harmed, so nothing is to agree with it
         self.behind_since_ns: int | None = None
         self.behind_position = 0
         self.heard_ns = 0
@@ -76,26 +85,28 @@ class Judge:
         if not harm and session == self.session:
             self.waiting = [entry for entry in self.waiting if following <= entry[0] or entry[1] <= first]
         self.seen["foreign"] += harm == "session"
-        if harm in ("ahead", "session"):
-            self.ahead = None
-        if harm or session != self.session:
+        if (harm and harm != "ahead") or session != self.session:
             return
         here = max(self.known_next, number_of(self.receiver.position))
-        if self.ahead is not None and self.ahead[1] <= here:
-            self.ahead = None
-        if self.ahead is not None and self.ahead[0] <= first <= self.ahead[1] + AGREE:
-            # the hole before the earlier one is shown twice; a further one between the two only once
-            self.known_next = here = max(here, self.ahead[1])
-            self.ahead = None
-        if first <= here:
-            self.known_next = max(self.known_next, following)
-        else:
-            self.ahead = (first, following)
+        self.ahead = [entry for entry in self.ahead if entry[1] > here]
+        packet = (first, following, bool(harm))
+        others = [entry for entry in self.ahead if not entry[2] and not harm and agree(packet[:2], entry[:2])]
+        if first > here and not others:
+            self.ahead = [*self.ahead, packet][-SUSPECTS:]
+            return
+        # the hole before the first of two is shown twice; a further one between them only once
+        shown = sorted([*others, packet])
+        if others and first > here:
+            self.known_next = here = max(here, shown[-2][1])
+        for entry in shown:
+            if entry[0] <= here and not harm:
+                self.known_next = here = max(here, entry[1])
+        self.ahead = [entry for entry in self.ahead if entry not in others]
 
     def follow(self, session: bytes) -> None:
         if session != self.session:
             self.seen["rolled"] += self.session != bytes(10)
-            self.session, self.known_next, self.ahead, self.waiting = session, 0, None, []
+            self.session, self.known_next, self.ahead, self.waiting = session, 0, [], []
             self.said_next = 0
 
     def after(self, now_ns: int) -> None:
@@ -103,7 +114,7 @@ class Judge:
         position = receiver.position
         self.follow(receiver.session)
         if state == "LIVE" and self.state in ("SYNC", "RESYNC"):
-            self.ahead = None  # a snapshot may put an end to what only one datagram said
+            self.ahead = []  # a snapshot may put an end to what only one datagram said
         self.ordinals[position >> POSITION_SHIFT] = self.session
         orders = receiver.take_orders()
         if orders:

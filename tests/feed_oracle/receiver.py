@@ -102,7 +102,9 @@ def engine_config(case: Case) -> EngineConfig:
         ),
         recovery=RecoveryConfig(
             requests=ServerConfig(address="10.0.0.1", port=1) if case.requests else None,
-            snapshots=SnapshotConfig(address="10.0.0.1", port=2, username=USERNAME, password=PASSWORD)
+            snapshots=SnapshotConfig(
+                address="10.0.0.1", port=2, username=USERNAME, password=PASSWORD, names_session=True
+            )
             if case.snapshots
             else None,
         ),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from tests.engine.book.reference_book import ReferenceBook, Row
 from tests.engine.feed.itch_reference import decode
 from tests.feed_oracle.case import Case
+from tests.feed_oracle.judge import agree
 from tests.feed_oracle.lines import END, US
 from tests.feed_oracle.receiver import PASSWORD, POSITION_SHIFT, SESSIONS, USERNAME, Join, Sent
 
@@ -36,9 +37,9 @@ MUTANTS = (
     "asks again at once",
     "asks once only",
     "tries one snapshot only",
+    "joins another session's snapshot",
     "does not mind silence",
 )
-AGREE = 64
 WINDOW = 200  # messages ahead that are asked for
 
 
@@ -63,10 +64,10 @@ class ReferenceReceiver:
         assert not mutant or mutant in MUTANTS
         self.case, self.policy, self.mutant = case, case.policy, mutant
         self.session = SESSIONS[0] if case.policy.named else bytes(10)
-        self.previous: bytes | None = None
+        self.past: set[bytes] = set()
         self.ordinal, self.next = 0, 1
         self.known = 0  # numbers below it exist
-        self.suspect: tuple[int, int, list[bytes]] | None = None
+        self.suspects: list[tuple[int, int, list[bytes], str]] = []
         self.pending: dict[int, bytes] = {}
         self.end: int | None = None
         self.heard_ns = 0
@@ -148,28 +149,34 @@ class ReferenceReceiver:
         self.heard_ns = now_ns if line != "recovery" else self.heard_ns
         parsed = parse(data, in_part=self.mutant == "takes datagrams in part")
         if parsed is not None and not self.closed:
-            self.take(*parsed)
+            self.take(line, *parsed)
         self.settle()
 
     def timer(self, now_ns: int) -> None:
         self.now_ns = now_ns
         self.settle()
 
-    def take(self, session: bytes, first: int, count: int, messages: list[bytes]) -> None:
+    def take(self, line: str, session: bytes, first: int, count: int, messages: list[bytes]) -> None:
         if self.session == bytes(10):
             self.session = session
-        if session != self.session and (session == self.previous or not self.other_session(session)):
+        if session != self.session and (session in self.past or not self.other_session(session)):
             return
         self.foreign, self.candidate_count = False, 0
         following = first + len(messages)
         if self.mutant == "ignores heartbeats" and not messages:
             return
         if first > max(self.known, self.next) + self.policy.jump and self.mutant != "believes every number":
-            before = self.suspect
-            self.suspect = (first, following, messages)
-            if before is None or not before[0] <= first <= before[1] + AGREE:
+            alike = [
+                old
+                for old in self.suspects
+                if agree((first, following), old[:2]) or (old[:2] == (first, following) and old[3] != line)
+            ]
+            if not alike:
+                self.suspects = [*self.suspects[-3:], (first, following, messages, line)]
                 return
-            self.learn(*before)
+            self.suspects = [old for old in self.suspects if old not in alike]
+            for old in alike:
+                self.learn(*old[:3])
         self.heard = True
         if count == END and following >= max(self.known, self.next):
             self.end = following
@@ -201,9 +208,10 @@ class ReferenceReceiver:
             self.closed = True
             return False
         lost = self.position if self.lost is None else self.lost
-        self.previous, self.session = self.session, session
+        self.past.add(self.session)
+        self.session = session
         self.ordinal, self.next, self.known, self.end = self.ordinal + 1, 1, 0, None
-        self.pending, self.out, self.suspect, self.hole_since_ns = {}, [], None, None
+        self.pending, self.out, self.suspects, self.hole_since_ns = {}, [], [], None
         self.attempts, self.retry_ns, self.declared = 0, None, False
         self.lost, self.snapshot, self.snapshot_failures = None, "", 0
         if self.mutant == "keeps the book over a roll":
@@ -345,7 +353,8 @@ class ReferenceReceiver:
             if len(self.soup) < 2 + size:
                 break
             packet, self.soup = self.soup[2 : 2 + size], self.soup[2 + size :]
-            if packet[:1] in (b"J", b"Z"):
+            foreign = packet[:1] == b"A" and packet[1:11].strip() != self.session.strip()
+            if packet[:1] in (b"J", b"Z") or (foreign and self.mutant != "joins another session's snapshot"):
                 self.snapshot_close(now_ns)
             elif packet[:2] == b"SG":
                 self.join(int(packet[2:].strip()))

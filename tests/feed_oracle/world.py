@@ -101,7 +101,7 @@ class World:
         login = self.receiver.snapshot_open(self.now_ns)
         if login != LOGIN:
             raise Violation(f"the log-in to the snapshot service is {login!r}, not {LOGIN!r}")
-        self.connection = connection = self.snapshots.connect(self.receiver.session, self.now_ns)
+        self.connection = connection = self.snapshots.connect(self.now_ns)
         self.judge.snapshot_opened()
         self.seen[f"snapshot {connection.kind}"] += 1
         for when_ns, piece in connection.pieces:

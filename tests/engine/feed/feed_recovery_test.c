@@ -565,6 +565,62 @@ static void jump_is_believed_when_two_datagrams_show_it(void)
     check_asked(0, 4, 2);
 }
 
+static void witnesses_agree_in_either_order_and_a_repeat_is_none(void)
+{
+    setup();
+    options.unconfirmed_jump_messages = 0;
+    start(true, false);
+    give(0, 1, 1);
+    CHECK_EQUAL(give(0, 9, 1), FEED_ACCEPT_SUSPECT);
+    CHECK_EQUAL(give(0, 9, 1), FEED_ACCEPT_SUSPECT);
+    CHECK_EQUAL(feed.entry_count, 0);
+    CHECK_EQUAL(give(0, 8, 1), FEED_ACCEPT_BUFFERED);
+    CHECK_EQUAL(feed.entry_count, 2);
+    wait(HOLD_NS), ask();
+    check_asked(0, 2, 6);
+}
+
+static void heartbeats_of_one_line_show_a_lost_tail(void)
+{
+    setup();
+    options.unconfirmed_jump_messages = 0;
+    start(true, false);
+    give(0, 1, 1);
+    CHECK_EQUAL(give(0, 5, 0), FEED_ACCEPT_SUSPECT);
+    CHECK_EQUAL(give(0, 5, 0), FEED_ACCEPT_HEARTBEAT);
+    wait(HOLD_NS), ask();
+    check_asked(0, 2, 3);
+}
+
+static void several_suspects_wait_and_the_oldest_gives_way(void)
+{
+    setup();
+    options.unconfirmed_jump_messages = 0;
+    start(true, false);
+    give(0, 1, 1);
+    for (uint64_t index = 1; index <= FEED_SUSPECT_COUNT + 1; index++)
+        wait(1), CHECK_EQUAL(give(0, index * 1000, 1), FEED_ACCEPT_SUSPECT);
+    CHECK_EQUAL(give(1, 1001, 1), FEED_ACCEPT_SUSPECT); /* 1000 had to go, 2000 now */
+    CHECK_EQUAL(give(1, 3001, 1), FEED_ACCEPT_BUFFERED);
+    CHECK_EQUAL(feed.entry_count, 2);
+}
+
+static void late_packets_of_every_past_session_change_nothing(void)
+{
+    setup();
+    start(false, false);
+    give(0, 1, 1);
+    for (uint64_t sequence = 1; sequence <= 3; sequence++)
+        give_session("SESSION002", 0, sequence, 1);
+    for (uint64_t sequence = 1; sequence <= 3; sequence++)
+        give_session("SESSION003", 0, sequence, 1);
+    CHECK_EQUAL(feed.session_ordinal, 2);
+    for (uint64_t sequence = 2; sequence <= 9; sequence++)
+        CHECK_EQUAL(give(1, sequence, 1), FEED_ACCEPT_SESSION_MISMATCH);
+    CHECK_EQUAL(feed.session_ordinal, 2);
+    CHECK(!feed.session_suspect);
+}
+
 int main(void)
 {
     RUN(nothing_is_asked_for_within_the_hold_back);
@@ -598,5 +654,9 @@ int main(void)
     RUN(roll_with_a_snapshot_service_joins_one);
     RUN(roll_under_a_running_snapshot_makes_it_worthless);
     RUN(jump_is_believed_when_two_datagrams_show_it);
+    RUN(witnesses_agree_in_either_order_and_a_repeat_is_none);
+    RUN(heartbeats_of_one_line_show_a_lost_tail);
+    RUN(several_suspects_wait_and_the_oldest_gives_way);
+    RUN(late_packets_of_every_past_session_change_nothing);
     return check_result();
 }
