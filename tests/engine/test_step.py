@@ -27,7 +27,14 @@ from venue_bytes import (
 )
 
 from engine import Engine, EngineConfig
-from engine.config import BookConfig, FeedConfig, RiskConfig, StrategyConfig
+from engine.config import (
+    BookConfig,
+    FeedConfig,
+    RecoveryConfig,
+    RiskConfig,
+    SnapshotConfig,
+    StrategyConfig,
+)
 
 MS = 1_000_000
 KILL_OFFSET = 12  # of the kill switch in the control page
@@ -456,3 +463,28 @@ def test_a_foreign_session_is_not_believed_and_closes_the_gate() -> None:
         orders(engine, mold(1, *BOOK))
         assert orders(engine, mold(3, RAISE, session=b"SOMEOTHER1")) == []
         assert engine.feed_state == "GAP"
+
+
+def snapshot_of(session: str) -> bytes:
+    """Login Accepted in that session, one symbol's directory message, and 'G' before message 3."""
+    accepted = b"A" + session.rjust(10).encode() + b"1".rjust(20)
+    messages = [b"S" + add(1, "B", 100, 10_000), b"SG" + b"3".ljust(20)]
+    return b"".join(len(packet).to_bytes(2, "big") + packet for packet in (accepted, *messages))
+
+
+@pytest.mark.parametrize(("session", "joined"), [("TAILGATE01", True), ("TAILGATE02", False)])
+def test_a_snapshot_of_another_session_is_refused_where_the_service_names_it(
+    session: str, joined: bool
+) -> None:
+    service = SnapshotConfig(address="10.0.0.1", port=1, username="USER", password="WORD", names_session=True)
+    with Engine(EngineConfig(recovery=RecoveryConfig(snapshots=service), decisions=16)) as engine:
+        engine.step(mold(1, add(9, "S", 100, 20_000)), now_ns=1)
+        engine.step(mold(4, delete(5)), now_ns=2)
+        engine.step(mold(5, delete(6)), now_ns=3)
+        engine.timer(now_ns=10_000_000)
+        assert engine.wants_snapshot
+        engine.snapshot_open(10_000_001)
+        engine.snapshot_bytes(snapshot_of(session), 10_000_002)
+        assert not engine.snapshot_is_open
+        assert engine.wants_snapshot is not joined
+        assert len(engine.book()) == (1 if joined else 0)
