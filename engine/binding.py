@@ -29,6 +29,7 @@ OWN_ORDER_ROW = np.dtype(
     + [("canceled_shares", "<u4"), ("reason", "S1")]
 )
 KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL}
+TAKEN_BYTES = 1 << 20
 FEED_POLICY = (
     "first_sequence",
     "unconfirmed_jump_messages",
@@ -135,6 +136,7 @@ class Runner:
     def __init__(self, config: EngineConfig) -> None:
         options = ffi.new("struct runner_options *")
         self._keep: list[Any] = []  # C strings that must outlive the runner
+        self._buffer: Any = None
         options.cpu = -1 if config.cpu is None else config.cpu
         for index, line in enumerate(config.lines):
             target = options.lines[index]
@@ -208,11 +210,15 @@ class Runner:
         """Bytes from the gateway."""
         lib.order_session_receive(ffi.addressof(self._engine, "session"), data, len(data), now_ns)
 
+    def _taken(self, take: Any) -> bytes:
+        """What a taking function wrote; the buffer is made once, a step is too short for a new one."""
+        if self._buffer is None:
+            self._buffer = ffi.new("uint8_t[]", TAKEN_BYTES)
+        return bytes(ffi.buffer(self._buffer, take(self._runner, self._buffer, TAKEN_BYTES)))
+
     def take_sent(self) -> bytes:
         """Bytes for the gateway since the last call."""
-        buffer = ffi.new("uint8_t[]", 1 << 20)
-        count = lib.runner_take_sent(self._runner, buffer, 1 << 20)
-        return bytes(ffi.buffer(buffer, count))
+        return self._taken(lib.runner_take_sent)
 
     def take_requests(self) -> list[bytes]:
         """MoldUDP64 requests that the engine wants sent, 20 bytes each, since the last call."""
@@ -243,9 +249,7 @@ class Runner:
 
     def take_snapshot_sent(self) -> bytes:
         """Bytes for the snapshot service since the last call."""
-        buffer = ffi.new("uint8_t[]", 1 << 20)
-        count = lib.runner_take_snapshot_sent(self._runner, buffer, 1 << 20)
-        return bytes(ffi.buffer(buffer, count))
+        return self._taken(lib.runner_take_snapshot_sent)
 
     def top(self, symbol: int) -> tuple[int, int, int, int]:
         """(bid price, bid shares, ask price, ask shares); price 0 = empty side."""

@@ -37,7 +37,6 @@ ENGINE_SNAPSHOTS = {
     "started": "snapshots_started",
     "failed": "snapshots_failed",
     "completed": "snapshots_completed",
-    "restarts": "snapshot_restarts",
 }
 BY_SYMBOL = "symbols with a message that was published and not delivered in one stretch of blindness"
 ALL_SYMBOLS = (

@@ -30,7 +30,6 @@ SNAPSHOTS = (
     ("started", "asked for"),
     ("completed", "joined"),
     ("failed", "failed"),
-    ("restarts", "begun again"),
 )
 
 

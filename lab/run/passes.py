@@ -58,6 +58,7 @@ class PassResult:
     started_ns: int
     tap: TapCounts
     tap_capacity: int
+    tap_peak: int
     faults: Sequence[FaultRecord]
     events: Sequence[Event]
     engine_exit: int
@@ -138,6 +139,7 @@ class Pass:
                 started_ns=started_ns,
                 tap=tap.counts(),
                 tap_capacity=capacity,
+                tap_peak=tap.peak,
                 faults=nemesis.records(self._transitions(), self.directory / "exchange"),
                 events=tuple(self.events),
                 engine_exit=exit_code,

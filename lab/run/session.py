@@ -94,7 +94,7 @@ def load_rows(path: Path) -> Rows:
 
 
 def tap_report(result: PassResult) -> TapReport:
-    return TapReport(lost=result.tap.lost, capacity=result.tap_capacity, peak=result.tap.market_records)
+    return TapReport(lost=result.tap.lost, capacity=result.tap_capacity, peak=result.tap_peak)
 
 
 def floor_data(result: PassResult) -> FloorData:

@@ -27,7 +27,7 @@ feed_quality.<name>     how good the feed was, by the taps and by the engine's a
     join_ns                                        first packet on the wire to the first LIVE         duration
     stale_symbols.<max|now|known>                  symbols whose book was not current                 count
     requests.<sent|timeouts|partial>, requests.exchange.<counter>                                     count
-    snapshots.<started|failed|completed|restarts>, snapshots.exchange.<counter>                       count
+    snapshots.<started|failed|completed>, snapshots.exchange.<counter>                                count
 feed. host. order_flow. risk. exchange. stages. pacing. tap.
                         known only after the run; _ns is a duration, percent a percentage
 named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth)

@@ -152,10 +152,11 @@ class Tap:
         if self._tap == ffi.NULL:
             raise MissingError(
                 "the wire taps could not be loaded",
-                install="a kernel with BPF, XDP and veth (5.15 or newer), and root",
+                install="a kernel with BPF, XDP and veth (5.18 or newer), and root",
                 why=ffi.string(lib.tap_error()).decode(),
             )
         self._state = lib.tap_state(self._tap)
+        self.peak = 0  # market records that waited at once, at most
         try:
             self._market: IO[bytes] = self.market_path.open("wb", buffering=0)
             self._frames: IO[bytes] = self.frame_path.open("wb", buffering=0)
@@ -222,6 +223,7 @@ class Tap:
 
     def drain(self) -> None:
         """Moves what the rings hold into the raw files."""
+        self.peak = max(self.peak, self.counts().market_waiting)
         result = lib.tap_drain(self._tap, self._market.fileno(), self._frames.fileno())
         if result:
             raise OSError(-result, "writing tap records", str(self.market_path))

@@ -466,9 +466,9 @@ def test_a_foreign_session_is_not_believed_and_closes_the_gate() -> None:
 
 
 def snapshot_of(session: str) -> bytes:
-    """Login Accepted in that session, one symbol's directory message, and 'G' before message 3."""
+    """Login Accepted in that session, one symbol's directory message, and 'G' before message 4."""
     accepted = b"A" + session.rjust(10).encode() + b"1".rjust(20)
-    messages = [b"S" + add(1, "B", 100, 10_000), b"SG" + b"3".ljust(20)]
+    messages = [b"S" + add(1, "B", 100, 10_000), b"SG" + b"4".ljust(20)]
     return b"".join(len(packet).to_bytes(2, "big") + packet for packet in (accepted, *messages))
 
 

@@ -136,7 +136,6 @@ def lossy(data: RunData, losses: list[Loss], *, windows: bool = True) -> tuple[R
                 "snapshots_started": len(joins),
                 "snapshots_failed": 0,
                 "snapshots_completed": len(joins),
-                "snapshot_restarts": 0,
                 "recovered_messages_lines": 0,
                 "recovered_messages_requests": sum(int(rows["count"].sum()) for rows in extra),
                 "recovered_messages_snapshot": sum(join.sequence - join.skipped_from for join in joins),
