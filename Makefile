@@ -2,7 +2,7 @@
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH
 
-.PHONY: demo test setup check fuzz sanitize soak oracle bench heal clean
+.PHONY: demo test setup check fuzz sanitize soak oracle bench bench-book bench-tick heal clean
 
 demo: setup
 	tailgate run scenarios/quickstart
@@ -46,6 +46,10 @@ bench-book: setup
 	@[ -f build/bench/build.ninja ] || meson setup build/bench -Dbuildtype=release >/dev/null
 	@ninja -C build/bench --quiet tests/bench/book_bench
 	python tests/bench/book_bench.py build/bench/tests/bench/book_bench
+
+# Tick to order in process, stage by stage: percentiles of ns.
+bench-tick: setup
+	python tests/bench/tick_bench.py
 
 heal: setup
 	tailgate heal

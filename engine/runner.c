@@ -258,6 +258,22 @@ void runner_accept_login(struct runner *runner, uint64_t now_ns)
     order_session_receive(&runner->engine.session, (const uint8_t *)accepted, sizeof(accepted) - 1, now_ns);
 }
 
+uint64_t runner_step_all(struct runner *runner, uint32_t line, const uint8_t *datagrams, uint64_t bytes, uint64_t now_ns,
+                         uint64_t step_ns)
+{
+    uint64_t count = 0, offset = 0;
+    uint32_t length;
+    for (; offset + sizeof(length) <= bytes; offset += length, count++) {
+        memcpy(&length, datagrams + offset, sizeof(length));
+        offset += sizeof(length);
+        if (length > bytes - offset)
+            break;
+        engine_step(&runner->engine, line, datagrams + offset, length, now_ns + count * step_ns);
+        runner->engine.session.stream.memory_count = 0;
+    }
+    return count;
+}
+
 void runner_close(struct runner *runner)
 {
     if (!runner)
