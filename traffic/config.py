@@ -25,6 +25,8 @@ __all__ = [
     "RecoveryBehaviour",
     "RecoveryConfig",
     "SessionConfig",
+    "SwitchConfig",
+    "SwitchesConfig",
     "TwoLinesSource",
     "load_config",
 ]
@@ -240,6 +242,28 @@ class ImpairmentConfig(_Model):
         return self
 
 
+class SwitchConfig(_Model):
+    """One write to the page of another process: ``value`` at ``at_ns`` after the first packet's intended time."""
+
+    at_ns: Nanoseconds
+    value: U32
+
+
+class SwitchesConfig(_Model):
+    """A 32-bit word at ``offset`` of ``page``, a file that is there when the start is commanded."""
+
+    page: str
+    offset: Annotated[int, Field(ge=0, le=4092, multiple_of=4)]
+    commands: Annotated[tuple[SwitchConfig, ...], Field(min_length=1, max_length=200_000)]
+
+    @model_validator(mode="after")
+    def _times_rise(self) -> Self:
+        times = [command.at_ns for command in self.commands]
+        if sorted(times) != times:
+            raise ValueError("commands: at_ns has to rise from one to the next")
+        return self
+
+
 class Config(_Model):
     """One run of the exchange."""
 
@@ -264,6 +288,7 @@ class Config(_Model):
     sessions: Annotated[tuple[SessionConfig, ...], Field(max_length=3)] = ()
     impairments: Annotated[tuple[ImpairmentConfig, ...], Field(max_length=8)] = ()
     end: EndConfig = EndConfig()
+    switches: SwitchesConfig | None = None
 
     @model_validator(mode="after")
     def _sessions_follow_each_other(self) -> Self:

@@ -3,6 +3,7 @@
 Memory is Python's, and the `Exchange` keeps what it gave to C.
 """
 
+import mmap
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from traffic.bindings import (
     touched,
     zeroed,
 )
-from traffic.config import RECOVERY_LINE, ImpairmentConfig, RecoveryBehaviour
+from traffic.config import RECOVERY_LINE, ImpairmentConfig, RecoveryBehaviour, SwitchesConfig
 from traffic.errors import TrafficError
 from traffic.impairment_bindings import Impairer, impairment_rule, of_2_32
 from traffic.market.sessions import Session
@@ -105,6 +106,7 @@ class ExchangeOptions:
     ends: int = 3
     recovery: RecoveryOptions | None = None
     impairments: Sequence[ImpairmentConfig] = ()
+    switches: SwitchesConfig | None = None
     lead_ns: int = 0
     cpu: int | None = None
     notify_fd: int = -1
@@ -159,6 +161,9 @@ class Exchange:
         self._give_gateway(given.gateway)
         if options.recovery is not None:
             self._give_services(given.services, options.recovery)
+        self._commands: Any = ffi.NULL
+        if options.switches is not None:
+            self._give_switches(options.switches)
 
     def _array(self, kind: str, array: Any) -> Any:
         self._kept.append(array)
@@ -256,6 +261,20 @@ class Exchange:
         freeze_bytes = lib.published_freeze_bytes(self._book.book)
         snapshot.freeze_memory = self._array("void *", touched(zeroed(freeze_bytes)))
 
+    def _give_switches(self, switches: SwitchesConfig) -> None:
+        self._commands = ffi.new("struct switch_command[]", len(switches.commands))
+        for command, given in zip(switches.commands, self._commands, strict=True):
+            given.at_ns, given.value = command.at_ns, command.value
+        self._given.switch_commands = self._commands
+        self._given.switch_count = len(switches.commands)
+
+    def _map_switches(self, switches: SwitchesConfig) -> None:
+        with open(switches.page, "r+b") as file:
+            page = mmap.mmap(file.fileno(), 0)
+        word = ffi.from_buffer("char[]", page, require_writable=True) + switches.offset
+        self._kept += [page, word]
+        lib.exchange_switch_word(self._exchange, word)
+
     def _reference_data(self) -> Any:
         arena = self._options.arena
         types = scan_itch(arena, strict=False).types
@@ -296,7 +315,13 @@ class Exchange:
             raise OSError(-outcome, f"cannot start the exchange thread: {os.strerror(-outcome)}")
 
     def start(self, at_ns: int) -> None:
-        """Publish, the first packet at `at_ns` (CLOCK_MONOTONIC)."""
+        """Publish, the first packet at `at_ns` (CLOCK_MONOTONIC). TrafficError: the page of switches is not there."""
+        if self._options.switches is not None:
+            try:
+                self._map_switches(self._options.switches)
+            except OSError as error:
+                page = self._options.switches.page
+                raise TrafficError(f"switches.page {page}: cannot be mapped: {error.strerror}") from None
         lib.exchange_command_start(self._exchange, at_ns)
 
     def behave(self, behaviour: RecoveryBehaviour, *, given: frozenset[str]) -> None:
@@ -362,6 +387,11 @@ class Exchange:
                 rule
                 for name, impairer in self._impairers.items()
                 for rule in impairer.rules(line=name, start_ns=int(exchange.start_ns))
+            ]
+        if self._options.switches is not None:
+            counted["switches"] = [
+                {"value": int(command.value), "at_ns": int(command.at_ns), "done_ns": int(command.done_ns)}
+                for command in self._commands
             ]
         return counted
 

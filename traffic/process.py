@@ -175,6 +175,7 @@ def _make_exchange(
             ends=config.end.repeat,
             recovery=_recovery_options(config),
             impairments=config.impairments,
+            switches=config.switches,
             cpu=config.cpu,
             notify_fd=notify_fd,
             orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),

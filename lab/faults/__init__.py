@@ -36,6 +36,7 @@ from lab.faults.delay import Delay, DelayOptions
 from lab.faults.drop import Drop, DropOptions
 from lab.faults.duplicate import Duplicate, DuplicateOptions
 from lab.faults.impairment import ImpairmentOptions, SenderFault, WireFault
+from lab.faults.kill import Kill, KillOptions
 from lab.faults.link_down import LinkDown, LinkDownOptions
 from lab.faults.pause import Pause, PauseOptions
 from lab.faults.plan import exchange_settings_of, impairs_wire, sender_index_of, sessions_of, wire_places_of
@@ -62,6 +63,8 @@ __all__ = [
     "FaultContext",
     "FaultOptions",
     "ImpairmentOptions",
+    "Kill",
+    "KillOptions",
     "LinkDown",
     "LinkDownOptions",
     "Pause",

@@ -213,7 +213,8 @@ class HostReport:
 class FaultRecord:
     """One fault as it really happened; times are 0 when they did not happen (yet).
 
-    ``windows`` are the repetitions: the stamps of the first and the last packet that each one harmed.
+    ``windows`` are the repetitions: the stamps of the first and the last packet that each one harmed, or of injection
+    and healing where the lab itself did it.
     """
 
     name: str

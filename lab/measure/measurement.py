@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lab.measure.data import FloorData, RunData, empty_rows
 from lab.measure.feed_quality import FeedQuality, measure_feed
 from lab.measure.histogram import Histogram
+from lab.measure.kill import kill_samples
 from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
 from lab.measure.rows import LINE_NAMES, MISSING, Rows
 from lab.measure.wire import END_OF_SESSION, NEVER, PUBLISHED_LINES, WireArrivals, first_arrivals, locate
@@ -123,6 +124,7 @@ def measure_run(data: RunData, *, late_after_ns: int) -> Measurement:
     pacing = _pacing(series, packets, wire, started_ns)
     feed = measure_feed(data, packets, wire)
     _feed_series(series, feed, started_ns)
+    series["kill"] = _series("kill", *kill_samples(data.faults, data.order_arrivals), started_ns)
     floor = _floor(data.floor) if data.floor is not None else None
     if floor is not None:
         series["wire_floor"] = Series(name="wire_floor", histogram=floor.wire_to_wire)

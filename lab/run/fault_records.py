@@ -26,6 +26,7 @@ __all__ = [
     "Taken",
     "exchange_account",
     "record_of_injection",
+    "record_of_kill",
     "record_of_roll",
     "record_of_sender",
     "record_of_wire",
@@ -60,6 +61,7 @@ class ExchangeAccount:
 
     impairments: Sequence[Mapping[str, Any]] = ()
     packets: Rows = field(default_factory=lambda: np.empty(0, PACKETS))
+    switches: Sequence[Mapping[str, Any]] = ()
 
     def of_rule(self, number: int) -> list[Mapping[str, Any]]:
         return [row for row in self.impairments if row["rule"] == number]
@@ -91,7 +93,9 @@ def exchange_account(directory: Path | None) -> ExchangeAccount:
         return ExchangeAccount()
     raw = json.loads((directory / "exchange.json").read_text())
     packets = np.load(directory / "packets.npy", allow_pickle=False)
-    return ExchangeAccount(impairments=raw.get("impairments", ()), packets=packets)
+    return ExchangeAccount(
+        impairments=raw.get("impairments", ()), packets=packets, switches=raw.get("switches", ())
+    )
 
 
 def record_of_injection(
@@ -176,6 +180,32 @@ def record_of_roll(
         detected_ns=detected_ns,
         recovered_ns=recovered_ns,
         detail="" if at_ns else "its message was never published",
+    )
+
+
+def record_of_kill(
+    name: str,
+    times_ns: Sequence[int],
+    for_ns: int,
+    account: ExchangeAccount,
+    transitions: Sequence[Transition],
+) -> FaultRecord:
+    """Commands that the exchange has thrown and released, by the times that they were planned for."""
+    done = {(row["at_ns"], row["value"]): int(row["done_ns"]) for row in account.switches if row["done_ns"]}
+    spans = tuple(
+        (done[at_ns, 1], done[at_ns + for_ns, 0])
+        for at_ns in times_ns
+        if (at_ns, 1) in done and (at_ns + for_ns, 0) in done
+    )
+    detected_ns, recovered_ns, _ = followed_by(spans, transitions)
+    return FaultRecord(
+        name=name,
+        injected_ns=spans[0][0] if spans else 0,
+        healed_ns=spans[-1][1] if spans else 0,
+        detected_ns=detected_ns,
+        recovered_ns=recovered_ns,
+        detail=f"{len(spans)} of {len(times_ns)} commands",
+        windows=spans,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from lab.faults import (
     Fault,
     FaultOptions,
+    KillOptions,
     Place,
     Rule,
     SenderFault,
@@ -36,6 +37,7 @@ from lab.run.fault_records import (
     Taken,
     exchange_account,
     record_of_injection,
+    record_of_kill,
     record_of_roll,
     record_of_sender,
     record_of_wire,
@@ -238,6 +240,8 @@ class Nemesis:
         if isinstance(options, SessionRollOptions):
             ordinal = self._sessions.position(options.at.sequence) >> POSITION_SHIFT
             return record_of_roll(fault.name, ordinal, account, transitions)
+        if isinstance(options, KillOptions):
+            return record_of_kill(fault.name, options.times_ns(), options.for_ns, account, transitions)
         if fault.on_wire:
             taken = [
                 Taken(place=place, number=number, result=self._tap.rule_result(place, number))

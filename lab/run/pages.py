@@ -9,13 +9,14 @@ from pathlib import Path
 
 from lab.errors import UndecidedError
 
-__all__ = ["EnginePage", "EngineState", "ExchangePage", "ExchangeProgress"]
+__all__ = ["ENGINE_KILL_OFFSET", "EnginePage", "EngineState", "ExchangePage", "ExchangeProgress"]
 
 EXCHANGE_MAGIC = 0x7461696C67617465
 ENGINE_MAGIC = 0x656E67696E657431
 EXCHANGE_FIELDS = struct.Struct("<10Q")
 ENGINE_FIELDS = struct.Struct("<4Q2I2Q")
 ENGINE_STATE_OFFSET = 64
+ENGINE_KILL_OFFSET = 12  # a 32-bit word, not 0: no order leaves
 
 
 @dataclass(frozen=True, kw_only=True)

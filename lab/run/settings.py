@@ -9,6 +9,7 @@ from typing import Any
 from lab.faults import exchange_settings_of
 from lab.host import Cores
 from lab.quantities import FrozenModel
+from lab.run.pages import ENGINE_KILL_OFFSET
 from lab.scenario import Engine, Scenario
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE
 from lab.topology.wires import WIRES
@@ -154,7 +155,20 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
             **ACCOUNT,
             **plan.exchange.get("recovery", {}),
         },
+        "switches": switches(plan, scratch),
     }
+
+
+def control_page(plan: PassPlan, scratch: Path) -> Path:
+    return scratch / f"{plan.name}-engine.page"
+
+
+def switches(plan: PassPlan, scratch: Path) -> dict[str, Any] | None:
+    """The engine's kill switch, and when the exchange throws it; None: never."""
+    commands = sorted(plan.exchange.get("switches", []), key=lambda command: int(command["at_ns"]))
+    if not commands:
+        return None
+    return {"page": str(control_page(plan, scratch)), "offset": ENGINE_KILL_OFFSET, "commands": commands}
 
 
 def recovery_services(engine: Engine) -> dict[str, Any]:
@@ -183,7 +197,7 @@ def engine_settings(
     return {
         "cpu": cores.engine,
         "output": str(directory),
-        "control": str(scratch / f"{plan.name}-engine.page"),
+        "control": str(control_page(plan, scratch)),
         "lines": [
             {
                 "wire": engine.wire,

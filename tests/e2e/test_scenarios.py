@@ -15,8 +15,13 @@ from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
 
 pytestmark = pytest.mark.privileged
 
-SCENARIOS = ("quickstart", "wire_floor", "drop_both_lines", "link_down", "pause")
-TIMED = ("pacing", "wire_to_wire.p90", "wire_to_wire.p50_over_floor")  # the host has a say in these
+SCENARIOS = ("quickstart", "wire_floor", "drop_both_lines", "link_down", "pause", "kill_switch_200_times")
+TIMED = (
+    "pacing",
+    "wire_to_wire.p90",
+    "wire_to_wire.p50_over_floor",
+    "kill.p99",
+)  # the host has a say in these
 PREFIX = "tge2e"
 
 

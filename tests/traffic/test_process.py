@@ -140,6 +140,37 @@ def test_a_start_in_the_past_keeps_the_intended_times(wires: Wires, tmp_path: Pa
 
 
 @pytest.mark.privileged
+def test_switches_are_thrown_at_their_times_while_the_market_goes_on(wires: Wires, tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    page.write_bytes(bytes(4096))
+    commands = [{"at_ns": 0, "value": 1}, {"at_ns": 1_000_000, "value": 0}, {"at_ns": 2_000_000, "value": 7}]
+    switches = {"page": str(page), "offset": 12, "commands": commands}
+    with Process(configure(tmp_path, switches=switches), namespace=wires.namespace) as process:
+        process.event()
+        at_ns = time.monotonic_ns() + 20_000_000
+        process.command(do="start", at_ns=at_ns)
+        assert process.event()["event"] == "published"
+        process.command(do="stop")
+        assert process.event() == {"event": "stopped"}
+    done = json.loads((tmp_path / "out" / "exchange.json").read_text())["switches"]
+    assert [row["value"] for row in done] == [1, 0, 7]
+    assert all(row["done_ns"] >= at_ns + row["at_ns"] for row in done)
+    assert page.read_bytes() == bytes(12) + b"\x07" + bytes(4083)
+
+
+@pytest.mark.privileged
+def test_a_page_of_switches_that_is_not_there_is_one_line(wires: Wires, tmp_path: Path) -> None:
+    switches = {"page": str(tmp_path / "none"), "offset": 12, "commands": [{"at_ns": 0, "value": 1}]}
+    with Process(configure(tmp_path, switches=switches), namespace=wires.namespace) as process:
+        process.event()
+        process.command(do="start", at_ns=time.monotonic_ns())
+        code, said = process.end()
+    assert code != 0
+    assert said.count("\n") <= 1
+    assert "switches.page" in said
+
+
+@pytest.mark.privileged
 def test_a_capture_keeps_its_session_and_numbers_on_the_wire(wires: Wires, tmp_path: Path) -> None:
     message = b"S" + bytes(10) + b"Q"
     payload = struct.pack(">10sQH", b"000010059B", 41, 2) + frame(message, message)

@@ -216,6 +216,7 @@ static int64_t next_due_ns(struct exchange *exchange) {
             return INT64_MAX;
         exchange->start_ns = start_ns;
         exchange->progress->state = EXCHANGE_PUBLISHING;
+        switches_schedule(&exchange->switches, start_ns);
     }
     if (exchange->progress->state != EXCHANGE_PUBLISHING)
         return INT64_MAX;
@@ -252,6 +253,8 @@ static void run(struct exchange *exchange) {
         }
         if (now_ns >= exchange->held_due_ns)
             release_held(exchange, now_ns);
+        if (__builtin_expect(now_ns >= exchange->switches.due_ns, 0))
+            switches_throw(&exchange->switches, exchange->start_ns);
         if (__builtin_expect(exchange->next_packet == 0, 0))
             rest(exchange, now_ns);
     }
@@ -309,6 +312,8 @@ int exchange_open(struct exchange *exchange, const struct exchange_options *opti
     exchange->options = *options;
     exchange->progress = options->progress;
     exchange->held_due_ns = INT64_MAX;
+    exchange->switches = (struct switches){
+        .commands = options->switch_commands, .count = options->switch_count, .due_ns = INT64_MAX};
     memset(exchange->progress, 0, sizeof *exchange->progress);
     exchange->progress->magic = EXCHANGE_PROGRESS_MAGIC;
     exchange->gateway.port.listener = -1;
@@ -331,6 +336,10 @@ int exchange_open(struct exchange *exchange, const struct exchange_options *opti
 
 int exchange_start(struct exchange *exchange) {
     return -pthread_create(&exchange->thread, NULL, thread_main, exchange);
+}
+
+void exchange_switch_word(struct exchange *exchange, void *word) {
+    exchange->switches.word = word;
 }
 
 void exchange_command_start(struct exchange *exchange, int64_t at_ns) {

@@ -31,6 +31,7 @@
 #include "traffic/exchange/line.h"
 #include "traffic/exchange/published_book.h"
 #include "traffic/exchange/services.h"
+#include "traffic/exchange/switches.h"
 #include "traffic/market/schedule.h"
 
 enum {
@@ -91,6 +92,8 @@ struct exchange_options {
     struct gateway_options gateway;
     struct services_options services;  /* `history` is set here */
     struct published_book *book;
+    struct switch_command *switch_commands; /* thrown at their times once exchange_switch_word() has said where */
+    uint32_t switch_count;
     struct exchange_progress *progress;
 };
 
@@ -118,6 +121,7 @@ struct exchange {
     struct exchange_progress *progress;
     struct line lines[LINES_MAX];
     struct history history;
+    struct switches switches;
     pthread_t thread;
     int32_t pin_error;                 /* errno, 0: pinned as asked */
     /* Commands, written by another thread. */
@@ -134,6 +138,7 @@ int exchange_open(struct exchange *exchange, const struct exchange_options *opti
 /* Start the thread. 0 or -errno. */
 int exchange_start(struct exchange *exchange);
 
+void exchange_switch_word(struct exchange *exchange, void *word); /* before the start; stays mapped */
 void exchange_command_start(struct exchange *exchange, int64_t at_ns); /* time intended for the first packet */
 void exchange_command_stop(struct exchange *exchange);
 void exchange_join(struct exchange *exchange);

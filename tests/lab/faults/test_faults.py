@@ -73,8 +73,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "session_roll": {"do": "session_roll", "at": {"sequence": 5000}},
     "link_down": {"do": "link_down", "port": "B", "for": "200ms", "at": {"time": "1s"}},
     "pause": {"do": "pause", "for": "50ms", "at": {"sequence": "2k"}},
+    "kill": {"do": "kill", "for": "5ms", "at": {"time": "1s"}, "repeat": {"times": 3, "every": "20ms"}},
 }
-IN_THE_EXCHANGE = ("duplicate", "reorder", "delay", "session_roll")
+IN_THE_EXCHANGE = ("duplicate", "reorder", "delay", "session_roll", "kill")
 
 
 def options(**given: Any) -> Any:
@@ -116,7 +117,14 @@ def test_what_the_exchange_plays_is_told_before_the_start_and_touches_nothing(na
     assert fault.armed
     assert not fault.on_wire
     (key,) = exchange_settings_of([fault.options], 1)
-    assert key == ("sessions" if name == "session_roll" else "impairments")
+    assert key == {"session_roll": "sessions", "kill": "switches"}.get(name, "impairments")
+
+
+def test_a_kill_is_thrown_and_released_each_time() -> None:
+    told = exchange_settings_of([make("kill").options], 1)["switches"]
+    assert [(command["at_ns"] // 1_000_000, command["value"]) for command in told] == [
+        (1000, 1), (1005, 0), (1020, 1), (1025, 0), (1040, 1), (1045, 0),
+    ]  # fmt: skip
 
 
 def test_drop_arms_every_line_it_names_with_the_same_rule() -> None:
@@ -179,6 +187,11 @@ def test_a_fault_with_a_length_says_when_it_is_to_be_healed() -> None:
         ({"do": "pause", "for": "0s", "at": {"sequence": 1}}, "for"),
         ({"do": "pause", "for": "1s"}, "at"),
         ({"do": "pause", "for": "1s", "at": {"sequence": 1}, "line": "A"}, "line"),
+        ({"do": "kill", "for": "1ms", "at": AT}, "give time"),
+        (
+            {"do": "kill", "for": "2ms", "at": {"time": "1s"}, "repeat": {"times": 2, "every": "2ms"}},
+            "longer than for",
+        ),
         ({"do": "link_down", "port": "C", "for": "1s", "at": {"time": "1s"}}, "port"),
     ],
 )
