@@ -28,6 +28,7 @@ OWN_ORDER_ROW = np.dtype(
     + [("price", "<u4"), ("shares", "<u4"), ("open_shares", "<u4"), ("executed_shares", "<u4")]
     + [("canceled_shares", "<u4"), ("reason", "S1")]
 )
+ORDER_WIRES = {"kernel": lib.STREAM_TCP, "af_xdp": lib.STREAM_BYPASS}
 KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL}
 FEED_POLICY = (
     "first_sequence",
@@ -128,6 +129,39 @@ def engine_options(config: EngineConfig) -> Any:
     return options
 
 
+def changes(log: Any, count: int, capacity: int, names: dict[int, str]) -> list[dict[str, Any]]:
+    """Rows of a log of changed wires, with names for numbers."""
+    return [
+        {
+            **numbers(row, *(name for name, _ in ffi.typeof(row).fields if name not in ("from", "to", "cause"))),
+            "from": names.get(int(getattr(row, "from")), "none"),
+            "to": names.get(int(row.to), "none"),
+            "cause": text(lib.wire_cause_name(row.cause)),
+        }
+        for row in log[0 : min(count, capacity)]
+    ]
+
+
+def wires_report(runner: Any) -> dict[str, Any]:
+    """What carries the orders, and every change of a wire; counters are those of the bypass in use at the end."""
+    watch, orders = lib.runner_watch(runner), lib.runner_engine(runner).order_wire
+    counters = ffi.new("struct bypass_tcp_counters *")
+    lib.runner_order_wire_counters(runner, counters)
+    streams = {number: name for name, number in ORDER_WIRES.items()}
+    return {
+        "orders": streams.get(int(orders.in_use), "none"),
+        "bypass": {**fields(counters[0]), **fields(counters.frames)},
+        "order_changes": changes(orders.changes, orders.change_count, lib.ORDER_WIRE_LOG, streams),
+        "order_change_count": int(orders.change_count),
+        "line_changes": changes(
+            watch.changes, watch.change_count, lib.WIRE_WATCH_LOG, {number: name for name, number in KINDS.items()}
+        ),
+        "line_change_count": int(watch.change_count),
+        "looks": int(watch.looks),
+        "error": text(watch.error),
+    }
+
+
 class Runner:
     """One engine with its memory and wires. ``run()`` is the engine thread; the rest is for before and after."""
 
@@ -146,6 +180,12 @@ class Runner:
         if config.gateway:
             options.gateway_address = self._string(config.gateway.address)
             options.gateway_port = config.gateway.port
+        options.order_wire = ORDER_WIRES[config.orders.wire]
+        options.order_queue = config.orders.queue
+        options.watch_automatic = config.watchdog.automatic
+        options.watch_period_ns = config.watchdog.period_ns
+        options.watch_stall_ns = config.watchdog.stall_ns
+        options.watch_wire_down_ns = config.watchdog.wire_down_ns
         wired = config.gateway is not None
         if wired and config.recovery.requests:
             options.request_address = self._string(config.recovery.requests.address)
@@ -299,6 +339,7 @@ class Runner:
         types = {chr(letter): int(count) for letter, count in enumerate(statistics.types) if count}
         return {
             "wire": self._wire_report(),
+            "wires": wires_report(self._runner),
             "feed": self._feed_report(),
             "types": types,
             "decode": numbers(statistics, "unknown_types", "length_errors", "long_messages"),

@@ -463,6 +463,7 @@ void bypass_tcp_counters(const struct bypass_tcp *bypass, struct bypass_tcp_coun
 {
     *counters = bypass->counters;
     counters->frames = bypass->frames.counters;
+    counters->guarded = bypass->frames.guarded;
     counters->memory_used = lwip_memory_used();
     counters->memory_empty = lwip_memory_empty();
 }

@@ -14,6 +14,7 @@
 
 #include <xdp/xsk.h>
 
+#include "engine/io/guard.h"
 #include "engine/io/steer.h"
 
 enum {
@@ -54,6 +55,8 @@ struct frame_port {
     struct xsk_umem *umem;
     struct xsk_socket *socket;
     struct steer steer;
+    struct guard guard;
+    bool guarded; /* the kernel keeps quiet when the XDP program is gone */
 };
 
 /* 0 or -errno with a sentence in `error`. */
