@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
+from engine.wires import ORDER_WIRES, wires_report
 
 __all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
 
@@ -28,7 +29,6 @@ OWN_ORDER_ROW = np.dtype(
     + [("price", "<u4"), ("shares", "<u4"), ("open_shares", "<u4"), ("executed_shares", "<u4")]
     + [("canceled_shares", "<u4"), ("reason", "S1")]
 )
-ORDER_WIRES = {"kernel": lib.STREAM_TCP, "af_xdp": lib.STREAM_BYPASS}
 KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL}
 FEED_POLICY = (
     "first_sequence",
@@ -127,39 +127,6 @@ def engine_options(config: EngineConfig) -> Any:
     options.soupbin.requested_sequence = 1
     options.decision_capacity = config.decisions
     return options
-
-
-def changes(log: Any, count: int, capacity: int, names: dict[int, str]) -> list[dict[str, Any]]:
-    """Rows of a log of changed wires, with names for numbers."""
-    return [
-        {
-            **numbers(row, *(name for name, _ in ffi.typeof(row).fields if name not in ("from", "to", "cause"))),
-            "from": names.get(int(getattr(row, "from")), "none"),
-            "to": names.get(int(row.to), "none"),
-            "cause": text(lib.wire_cause_name(row.cause)),
-        }
-        for row in log[0 : min(count, capacity)]
-    ]
-
-
-def wires_report(runner: Any) -> dict[str, Any]:
-    """What carries the orders, and every change of a wire; counters are those of the bypass in use at the end."""
-    watch, orders = lib.runner_watch(runner), lib.runner_engine(runner).order_wire
-    counters = ffi.new("struct bypass_tcp_counters *")
-    lib.runner_order_wire_counters(runner, counters)
-    streams = {number: name for name, number in ORDER_WIRES.items()}
-    return {
-        "orders": streams.get(int(orders.in_use), "none"),
-        "bypass": {**fields(counters[0]), **fields(counters.frames)},
-        "order_changes": changes(orders.changes, orders.change_count, lib.ORDER_WIRE_LOG, streams),
-        "order_change_count": int(orders.change_count),
-        "line_changes": changes(
-            watch.changes, watch.change_count, lib.WIRE_WATCH_LOG, {number: name for name, number in KINDS.items()}
-        ),
-        "line_change_count": int(watch.change_count),
-        "looks": int(watch.looks),
-        "error": text(watch.error),
-    }
 
 
 class Runner:
