@@ -15,6 +15,7 @@
 
 #include "engine/io/bypass_route.h"
 #include "engine/io/lwip_memory.h"
+#include "engine/io/segment.h"
 
 enum {
     ETHERNET_BYTES = 14,
@@ -48,6 +49,10 @@ struct bypass_tcp {
     uint32_t received_tail;
     uint32_t connect_count;
     uint32_t port_offset;
+    bool ahead;             /* lwIP is writing down a segment that has left already: */
+    uint32_t ahead_sequence;
+    uint32_t ahead_bytes;
+    struct segment_template segment;
     struct bypass_route route;
     struct bypass_tcp_counters counters;
     struct netif netif;
@@ -74,13 +79,18 @@ bool bypass_tcp_built(void)
 
 /* Frames out */
 
+static void address_frame(const struct bypass_tcp *bypass, uint8_t *frame)
+{
+    memcpy(frame, bypass->route.peer_ethernet, BYPASS_ETHERNET_BYTES);
+    memcpy(frame + BYPASS_ETHERNET_BYTES, bypass->route.local_ethernet, BYPASS_ETHERNET_BYTES);
+}
+
 static bool put_frame(struct bypass_tcp *bypass, const uint8_t *packet, uint32_t length)
 {
     uint8_t *frame = frame_port_reserve(&bypass->frames);
     if (!frame)
         return false;
-    memcpy(frame, bypass->route.peer_ethernet, BYPASS_ETHERNET_BYTES);
-    memcpy(frame + BYPASS_ETHERNET_BYTES, bypass->route.local_ethernet, BYPASS_ETHERNET_BYTES);
+    address_frame(bypass, frame);
     frame[12] = 0x08;
     frame[13] = 0x00;
     memcpy(frame + ETHERNET_BYTES, packet, length);
@@ -121,6 +131,16 @@ static bool hold(struct bypass_tcp *bypass, const uint8_t *packet, uint32_t leng
     return false;
 }
 
+/* True for the very segment that send_ahead() has sent: its number, all of its bytes, and nothing but data. */
+static bool was_ahead(struct bypass_tcp *bypass, const uint8_t *packet, uint32_t length)
+{
+    const uint8_t *tcp = packet + IP_BYTES;
+    bool same = load16(tcp) == bypass->local_port && tcp[12] == 0x50 && tcp[13] == (TCP_PSH | TCP_ACK) &&
+                length == IP_BYTES + TCP_BYTES_MIN + bypass->ahead_bytes && load32(tcp + 4) == bypass->ahead_sequence;
+    bypass->ahead = false;
+    return same;
+}
+
 /* lwIP's way out: one whole IP packet in one piece (LWIP_NETIF_TX_SINGLE_PBUF), checksums in it. */
 static err_t send_packet(struct netif *netif, struct pbuf *packet, const ip4_addr_t *next)
 {
@@ -129,6 +149,8 @@ static err_t send_packet(struct netif *netif, struct pbuf *packet, const ip4_add
     (void)next;
     if (packet->len != packet->tot_len || packet->len < IP_BYTES + TCP_BYTES_MIN || packet->len > BYPASS_MTU)
         return ERR_IF;
+    if (bypass->ahead && was_ahead(bypass, bytes, packet->len))
+        return ERR_OK;
     if (hold(bypass, bytes, packet->len))
         return ERR_OK;
     if (!put_frame(bypass, bytes, packet->len))
@@ -263,6 +285,9 @@ int bypass_tcp_connect(struct bypass_tcp *bypass)
     bypass->acknowledged = 0;
     bypass->local_port = (uint16_t)(STEER_PORT_FIRST + (bypass->port_offset + bypass->connect_count++) % PORT_COUNT);
     bypass->counters.connects++;
+    const struct segment_ends ends = {bypass->route.local, bypass->route.peer, bypass->local_port, bypass->peer_port};
+    segment_template_init(&bypass->segment, &ends);
+    bypass->ahead = false;
     err_t error = tcp_bind(pcb, &local, bypass->local_port);
     if (error == ERR_OK) {
         tcp_bind_netif(pcb, &bypass->netif);
@@ -292,23 +317,49 @@ bool bypass_tcp_ready(const struct bypass_tcp *bypass)
     return flight + ROOM_BYTES <= window && pcb->snd_queuelen + 2 <= TCP_SND_QUEUELEN;
 }
 
+/* The segment that lwIP will make of these bytes, before it does: only when nothing can come between. */
+static void send_ahead(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length)
+{
+    const struct tcp_pcb *pcb = bypass->pcb;
+    uint8_t *frame;
+    if (length > ROOM_BYTES || !bypass_tcp_ready(bypass) || !lwip_memory_ready() ||
+        !(frame = frame_port_reserve(&bypass->frames)))
+        return;
+    uint16_t window = (uint16_t)TCPWND16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd));
+    uint32_t size = segment_write(&bypass->segment, frame, pcb->snd_lbb, pcb->rcv_nxt, window, bytes, length);
+    address_frame(bypass, frame);
+    frame_port_submit(&bypass->frames, size);
+    frame_port_kick(&bypass->frames);
+    bypass->ahead = true;
+    bypass->ahead_sequence = pcb->snd_lbb;
+    bypass->ahead_bytes = length;
+    if (bypass->held_bytes)
+        bypass->counters.acknowledgements_carried++;
+    bypass->held_bytes = 0;
+    bypass->acknowledged = pcb->rcv_nxt;
+    bypass->counters.sent_ahead++;
+}
+
 int64_t bypass_tcp_send(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length)
 {
     if (bypass->state != STATE_OPEN)
         return -1;
     if (length > tcp_sndbuf(bypass->pcb))
         return 0;
+    send_ahead(bypass, bytes, length);
+    bool ahead = bypass->ahead;
     err_t error = tcp_write(bypass->pcb, bytes, (u16_t)length, TCP_WRITE_FLAG_COPY);
-    if (error == ERR_MEM)
+    if (error == ERR_MEM && !ahead)
         return 0;
-    if (error == ERR_OK)
-        error = tcp_output(bypass->pcb);
-    if (bypass->frames.unkicked)
-        frame_port_kick(&bypass->frames);
-    if (error != ERR_OK && error != ERR_MEM) {
+    if (error != ERR_OK) { /* bytes on the wire that lwIP does not know of would be another's bytes soon */
         bypass->failure = ECONNABORTED;
+        bypass_tcp_hang_up(bypass, true);
         return -1;
     }
+    tcp_output(bypass->pcb); /* what it could not send stays queued: bypass_tcp_ready() says so */
+    bypass->ahead = false;
+    if (bypass->frames.unkicked)
+        frame_port_kick(&bypass->frames);
     return length;
 }
 

@@ -1,6 +1,6 @@
 /* TCP of our own on the bypass wire: lwIP's raw API over frames of AF_XDP, for the one order connection.
  *
- *     stream_send() -> tcp_write, tcp_output -> IP packet -> frame -> transmit ring -> one kick
+ *     stream_send() -> segment (segment.h) -> frame -> transmit ring -> one kick; then tcp_write, tcp_output for the books
  *     bypass_tcp_poll() -> receive ring -> ip4_input -> bytes for stream_receive()
  *
  * Owner: the thread that polls; lwIP's own thread is never started (tcpip_init() is not called), so that nothing but
@@ -17,6 +17,10 @@
  *
  * Acknowledgements: one that carries nothing else waits up to BYPASS_TCP_ACKNOWLEDGE_NS, and the next order takes it
  * along; a duplicate one, which tells the peer of a loss, never waits.
+ *
+ * Sent ahead: when nothing waits and the window is open, the next segment is known before lwIP has made it. It is written
+ * from a template and leaves first; then lwIP writes down the same segment, which is recognised on its way out and not
+ * sent twice. What is sent again after a loss is lwIP's. In every other case the segment takes the long way.
  *
  * Cost of a send: one system call. Of a poll without frames: two loads. Specification: RFC 9293.
  */
@@ -43,6 +47,7 @@ struct bypass_tcp_counters {
     uint64_t foreign_frames;    /* not of our connection, dropped */
     uint64_t acknowledgements;  /* sent alone */
     uint64_t acknowledgements_carried; /* left out because an order said the same */
+    uint64_t sent_ahead;        /* segments that left before lwIP's books were written */
     uint64_t connects;
     uint64_t resets;            /* connections that the peer reset or that timed out */
     uint64_t memory_empty;      /* lwIP found no block */

@@ -66,6 +66,12 @@ void lwip_memory_init(void)
     }
 }
 
+bool lwip_memory_ready(void)
+{
+    const struct block *largest = pools[LWIP_MEMORY_POOLS - 1].free;
+    return largest && largest->next;
+}
+
 uint64_t lwip_memory_used(void)
 {
     return used;

@@ -11,12 +11,16 @@
 #ifndef ENGINE_IO_LWIP_MEMORY_H
 #define ENGINE_IO_LWIP_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LWIP_MEMORY_POOLS = 4 };
 
 /* Makes every block free. Once, before lwIP is initialised. */
 void lwip_memory_init(void);
+
+/* True when the next two allocations of any size cannot fail. */
+bool lwip_memory_ready(void);
 
 /* Allocations so far, and those that found nothing. */
 uint64_t lwip_memory_used(void);
