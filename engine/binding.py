@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
+from engine.wires import ORDER_WIRES, wires_report
 
 __all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
 
@@ -149,6 +150,12 @@ class Runner:
         if config.gateway:
             options.gateway_address = self._string(config.gateway.address)
             options.gateway_port = config.gateway.port
+        options.order_wire = ORDER_WIRES[config.orders.wire]
+        options.order_queue = config.orders.queue
+        options.watch_automatic = config.watchdog.automatic
+        options.watch_period_ns = config.watchdog.period_ns
+        options.watch_stall_ns = config.watchdog.stall_ns
+        options.watch_wire_down_ns = config.watchdog.wire_down_ns
         wired = config.gateway is not None
         if wired and config.recovery.requests:
             options.request_address = self._string(config.recovery.requests.address)
@@ -309,6 +316,7 @@ class Runner:
         types = {chr(letter): int(count) for letter, count in enumerate(statistics.types) if count}
         return {
             "wire": self._wire_report(),
+            "wires": wires_report(self._runner),
             "feed": self._feed_report(),
             "types": types,
             "decode": numbers(statistics, "unknown_types", "length_errors", "long_messages"),

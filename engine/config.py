@@ -14,11 +14,13 @@ __all__ = [
     "FeedConfig",
     "GatewayConfig",
     "LineConfig",
+    "OrdersConfig",
     "RecoveryConfig",
     "RiskConfig",
     "ServerConfig",
     "SnapshotConfig",
     "StrategyConfig",
+    "WatchdogConfig",
 ]
 
 
@@ -63,6 +65,22 @@ class GatewayConfig(Frozen):
     username: Annotated[str, Field(min_length=1, max_length=6, pattern=PRINTABLE)]
     password: Annotated[str, Field(min_length=1, max_length=10, pattern=PRINTABLE)]
     session: Annotated[str, Field(max_length=10, pattern=PRINTABLE)] = ""
+
+
+class OrdersConfig(Frozen):
+    """What carries the order session: the kernel's TCP, or our own on the bypass wire that leads to the gateway."""
+
+    wire: Literal["kernel", "af_xdp"] = "kernel"
+    queue: Annotated[int, Field(ge=0, le=63)] = 0
+
+
+class WatchdogConfig(Frozen):
+    """When a port leaves the bypass by itself (engine/wire_watch.h). Not automatic: by command only."""
+
+    automatic: bool = True
+    period_ns: Annotated[int, Field(ge=1_000_000, le=10_000_000_000)] = 20_000_000
+    stall_ns: Annotated[int, Field(ge=1_000_000, lt=2**63)] = 1_000_000_000
+    wire_down_ns: Annotated[int, Field(ge=1_000_000, lt=2**63)] = 500_000_000
 
 
 class ServerConfig(Frozen):
@@ -156,6 +174,8 @@ class EngineConfig(Frozen):
     stages: bool = True
     lines: Annotated[tuple[LineConfig, ...], Field(max_length=2)] = ()
     gateway: GatewayConfig | None = None
+    orders: OrdersConfig = OrdersConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
     recovery: RecoveryConfig = RecoveryConfig()
     feed: FeedConfig = FeedConfig()
     book: BookConfig = BookConfig()

@@ -20,7 +20,8 @@ struct control {
     uint64_t magic;
     _Atomic uint32_t stop; /* 1: leave the loop */
     struct risk_kill_switch kill; /* 1: no new order leaves */
-    uint8_t commands_reserved[48];
+    uint8_t commands_reserved[44];
+    _Atomic uint32_t wire_command; /* control_wire_command(): looked at by the watchdog, not by the hot loop */
     /* written by the engine */
     _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of the last publication */
     _Atomic uint64_t delivered;    /* feed messages */
@@ -31,9 +32,28 @@ struct control {
     _Atomic uint64_t stalls;       /* polls that came later than the stall bound */
     _Atomic uint64_t stall_ns_max;
     uint8_t state_reserved[8];
+    /* written by the engine's watchdog (wire_watch.h) */
+    _Atomic uint32_t wire_handled;  /* the last wire_command carried out or refused */
+    _Atomic uint32_t wire_refused;  /* the last one refused: see wire_error in the engine's report */
+    _Atomic uint32_t wire_lines[2]; /* enum port_kind: what each line is read from */
+    _Atomic uint32_t wire_orders;   /* enum stream_kind: what carries the order session */
+    _Atomic uint32_t wire_switches;
+    _Atomic uint64_t wire_watch_ns; /* CLOCK_MONOTONIC of the watchdog's last look */
+    uint8_t wire_reserved[32];
 };
 
 _Static_assert(offsetof(struct control, heartbeat_ns) == 64, "one cache line per writer");
-_Static_assert(sizeof(struct control) == 128, "two cache lines");
+_Static_assert(offsetof(struct control, wire_handled) == 128, "one cache line per writer");
+_Static_assert(sizeof(struct control) == 192, "three cache lines");
+
+/* A command to change wires: any `number` that differs from the last command's, the ports (a sum of CONTROL_PORT_), and
+ * where to. 0 is no command. Done when wire_handled is equal to it. */
+enum { CONTROL_PORT_LINE_A = 1, CONTROL_PORT_LINE_B = 2, CONTROL_PORT_ORDERS = 4, CONTROL_PORT_ALL = 7 };
+enum { CONTROL_WIRE_KERNEL = 1, CONTROL_WIRE_BYPASS = 2 };
+
+static inline uint32_t control_wire_command(uint32_t number, uint32_t ports, uint32_t target)
+{
+    return number << 16 | (ports & 0xff) << 8 | (target & 0xff);
+}
 
 #endif

@@ -226,9 +226,10 @@ uint32_t engine_poll(struct engine *engine)
     }
 
     uint64_t since = now_ns - engine->last_order_poll_ns;
-    if (since > ORDER_POLL_BUSY_NS || (handled == 0 && since > ORDER_POLL_IDLE_NS)) {
+    if (since > ORDER_POLL_BUSY_NS || (handled == 0 && since > order_session_idle_ns(&engine->session))) {
         engine->last_order_poll_ns = now_ns;
         order_session_poll(&engine->session, now_ns);
+        order_wire_poll(&engine->order_wire, &engine->session, now_ns);
     }
     if (handled == 0) {
         engine->late = false;

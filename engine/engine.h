@@ -32,6 +32,7 @@
 #include "engine/feed/itch50.h"
 #include "engine/io/port.h"
 #include "engine/order_session.h"
+#include "engine/order_wire.h"
 #include "engine/recovery.h"
 #include "engine/risk/risk.h"
 #include "engine/strategy/reflector.h"
@@ -93,6 +94,7 @@ struct engine {
     struct engine_statistics statistics;
     char trading_states[STRATEGY_SYMBOL_COUNT]; /* 0 = never announced */
     struct order_session session;
+    struct order_wire order_wire; /* off in step-by-step runs */
     struct port lines[FEED_LINE_COUNT];
     struct recovery recovery;
     struct control own_control; /* used when nobody shares a page */

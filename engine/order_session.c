@@ -44,6 +44,7 @@ void order_session_poll(struct order_session *session, uint64_t now_ns)
     uint8_t bytes[SOUPBIN_HEARTBEAT_BYTES];
     if (!session->stream.open)
         return;
+    stream_tick(&session->stream, now_ns);
     uint32_t length = stream_receive(&session->stream, session->received, ORDER_RECEIVE_BYTES);
     if (length)
         order_session_receive(session, session->received, length, now_ns);

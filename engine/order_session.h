@@ -17,6 +17,7 @@
 
 enum {
     ORDER_POLL_IDLE_NS = 5 * 1000,
+    ORDER_POLL_BYPASS_NS = 1000, /* the same where looking costs no system call */
     ORDER_POLL_BUSY_NS = 50 * 1000,
     ORDER_RECEIVE_BYTES = 16384, /* taken from the stream per poll */
     ORDER_ANSWER_NS = 50 * 1000 * 1000, /* the gateway owes an answer by then */
@@ -44,6 +45,12 @@ void order_session_poll(struct order_session *session, uint64_t now_ns);
 void order_session_receive(struct order_session *session, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
 
 void order_session_logout(struct order_session *session, uint64_t now_ns);
+
+/* How long the stream may go unread while nothing else is to do. */
+static inline uint64_t order_session_idle_ns(const struct order_session *session)
+{
+    return session->stream.kind == STREAM_BYPASS ? ORDER_POLL_BYPASS_NS : ORDER_POLL_IDLE_NS;
+}
 
 /* True when an order would leave at once, every answer so far was understood, and none is overdue. */
 static inline bool order_session_ready(const struct order_session *session)

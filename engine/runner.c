@@ -26,6 +26,8 @@ struct runner {
     bool huge_pages;
     bool zero_copy[FEED_LINE_COUNT];
     struct af_xdp_statistics ports[FEED_LINE_COUNT];
+    struct wire_watch watch;
+    struct bypass_tcp_counters order_wire; /* of the last bypass wire */
     char error[RUNNER_ERROR_BYTES];
 };
 
@@ -123,57 +125,145 @@ static int pin(int cpu)
     return cpu < 0 ? 0 : -pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
+static struct af_xdp_options af_xdp_options(const struct runner_line *line, uint32_t key)
+{
+    return (struct af_xdp_options){.interface = line->interface,
+                                   .queue = line->queue,
+                                   .socket_map = line->socket_map,
+                                   .socket_key = key,
+                                   .port = line->port};
+}
+
 static int open_line(struct runner *runner, uint32_t line)
 {
     const struct runner_line *options = &runner->options.lines[line];
     struct port *port = &runner->engine.lines[line];
     int result = 0;
     if (options->kind == PORT_AF_XDP) {
-        const struct af_xdp_options af_xdp = {.interface = options->interface,
-                                              .queue = options->queue,
-                                              .socket_map = options->socket_map,
-                                              .socket_key = line,
-                                              .port = options->port};
+        const struct af_xdp_options af_xdp = af_xdp_options(options, line);
         result = af_xdp_open(&port->af_xdp, &af_xdp, runner->error, sizeof(runner->error));
         runner->zero_copy[line] = result == 0 && port->af_xdp.zero_copy;
     } else if (options->kind == PORT_KERNEL) {
         const struct kernel_udp_options kernel = {options->interface, options->group, options->port};
         result = kernel_udp_open(&port->kernel, &kernel, runner->error, sizeof(runner->error));
     }
-    port->kind = result ? PORT_NONE : options->kind;
+    port_set(port, result ? PORT_NONE : options->kind);
     return result;
 }
 
 static void close_line(struct runner *runner, uint32_t line)
 {
     struct port *port = &runner->engine.lines[line];
-    if (port->kind == PORT_AF_XDP) {
-        af_xdp_statistics(&port->af_xdp, &runner->ports[line]);
+    struct af_xdp_statistics *sum = &runner->ports[line], last = {0};
+    uint32_t kind = port->kind;
+    wire_watch_left(&runner->watch, line, sum);
+    if (kind == PORT_AF_XDP || kind == PORT_BOTH) {
+        af_xdp_statistics(&port->af_xdp, &last);
         af_xdp_close(&port->af_xdp);
-    } else if (port->kind == PORT_KERNEL) {
-        runner->ports[line] = (struct af_xdp_statistics){.dropped = kernel_udp_dropped(&port->kernel) +
-                                                                    port->kernel.truncated};
+    }
+    if (kind == PORT_KERNEL || kind == PORT_BOTH) {
+        last.dropped += kernel_udp_dropped(&port->kernel) + port->kernel.truncated;
         kernel_udp_close(&port->kernel);
     }
-    port->kind = PORT_NONE;
+    sum->dropped += last.dropped;
+    sum->ring_full += last.ring_full;
+    sum->fill_empty += last.fill_empty;
+    sum->other_frames += last.other_frames;
+    sum->bad_checksums += last.bad_checksums;
+    port_set(port, PORT_NONE);
+}
+
+static uint64_t now_ns(const struct runner *runner)
+{
+    return clock_ns(&runner->engine.clock, clock_ticks());
+}
+
+/* The bypass wire has no kernel to move its frames while we wait. */
+static int connect_bypass(struct runner *runner, struct bypass_tcp **bypass)
+{
+    struct stream *stream = &runner->engine.session.stream;
+    const struct runner_options *options = &runner->options;
+    *bypass = bypass_tcp_open(options->gateway_address, options->gateway_port, options->order_queue, runner->error,
+                              sizeof(runner->error));
+    if (!*bypass)
+        return -errno;
+    int result = stream_begin_bypass(stream, *bypass);
+    uint64_t until_ns = now_ns(runner) + RUNNER_CONNECT_MS * 1000000ull;
+    while (!result && !stream_connected(stream)) {
+        stream_tick(stream, now_ns(runner));
+        if (!stream->connecting)
+            result = -stream->failure;
+        else if (now_ns(runner) > until_ns)
+            result = -ETIMEDOUT;
+    }
+    if (result) {
+        snprintf(runner->error, sizeof(runner->error), "order gateway %s:%u over the bypass wire: connect: %s",
+                 options->gateway_address, options->gateway_port, strerror(-result));
+        stream_close(stream);
+        bypass_tcp_close(*bypass);
+        *bypass = NULL;
+    }
+    return result;
 }
 
 static int start_session(struct runner *runner)
 {
     struct order_session *session = &runner->engine.session;
-    int result = stream_connect(&session->stream, runner->options.gateway_address, runner->options.gateway_port,
-                                RUNNER_CONNECT_MS, runner->error, sizeof(runner->error));
+    struct bypass_tcp *bypass = NULL;
+    int result = runner->options.order_wire == STREAM_BYPASS
+                     ? connect_bypass(runner, &bypass)
+                     : stream_connect(&session->stream, runner->options.gateway_address, runner->options.gateway_port,
+                                      RUNNER_CONNECT_MS, runner->error, sizeof(runner->error));
     if (result)
         return result;
-    if (!order_session_login(session, clock_ns(&runner->engine.clock, clock_ticks()))) {
+    order_wire_start(&runner->engine.order_wire, session, runner->options.gateway_address, runner->options.gateway_port,
+                     bypass);
+    if (!order_session_login(session, now_ns(runner))) {
         snprintf(runner->error, sizeof(runner->error), "order session: the login could not be sent");
         return -EPROTO;
     }
     return 0;
 }
 
+static int start_watch(struct runner *runner)
+{
+    const struct runner_options *options = &runner->options;
+    struct wire_watch_options watch = {
+        .period_ns = options->watch_period_ns,
+        .stall_ns = options->watch_stall_ns,
+        .wire_down_ns = options->watch_wire_down_ns,
+        .automatic = options->watch_automatic,
+        .engine_cpu = options->cpu,
+        .queue = options->order_queue,
+    };
+    for (uint32_t line = 0; line < FEED_LINE_COUNT && options->lines[line].kind != PORT_NONE; line++) {
+        const struct runner_line *from = &options->lines[line];
+        watch.lines[watch.line_count++] = (struct wire_watch_line){
+            .af_xdp = af_xdp_options(from, line),
+            .kernel = {from->interface, from->group, from->port},
+            .bypass_possible = true,
+        };
+    }
+    int result = wire_watch_start(&runner->watch, &watch, runner->engine.control, &runner->engine.order_wire,
+                                  runner->engine.lines, runner->engine.order_wire.bypass);
+    if (result)
+        snprintf(runner->error, sizeof(runner->error), "starting the watchdog of the wires: %s", strerror(-result));
+    return result;
+}
+
+static void end_session(struct runner *runner)
+{
+    struct order_wire *wire = &runner->engine.order_wire;
+    order_session_logout(&runner->engine.session, now_ns(runner));
+    if (wire->bypass)
+        bypass_tcp_counters(wire->bypass, &runner->order_wire);
+    bypass_tcp_close(wire->bypass);
+    wire->bypass = NULL;
+}
+
 int runner_run(struct runner *runner)
 {
+    pthread_setname_np(pthread_self(), "engine-hot");
     int result = pin(runner->options.cpu);
     if (result)
         snprintf(runner->error, sizeof(runner->error), "pinning to CPU %d: %s", runner->options.cpu,
@@ -185,10 +275,12 @@ int runner_run(struct runner *runner)
                                    runner->options.request_port, runner->error, sizeof(runner->error));
     if (!result && runner->options.gateway_address)
         result = start_session(runner);
-    if (!result) {
+    if (!result)
+        result = start_watch(runner);
+    if (!result)
         engine_run(&runner->engine);
-        order_session_logout(&runner->engine.session, clock_ns(&runner->engine.clock, clock_ticks()));
-    }
+    wire_watch_stop(&runner->watch);
+    end_session(runner);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++)
         close_line(runner, line);
     recovery_close(&runner->engine.recovery);
@@ -208,6 +300,16 @@ struct engine *runner_engine(struct runner *runner)
 const char *runner_error(const struct runner *runner)
 {
     return runner->error;
+}
+
+const struct wire_watch *runner_watch(const struct runner *runner)
+{
+    return &runner->watch;
+}
+
+void runner_order_wire_counters(const struct runner *runner, struct bypass_tcp_counters *counters)
+{
+    *counters = runner->order_wire;
 }
 
 bool runner_huge_pages(const struct runner *runner)

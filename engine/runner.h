@@ -9,6 +9,7 @@
 #define ENGINE_RUNNER_H
 
 #include "engine/engine.h"
+#include "engine/wire_watch.h"
 
 enum { RUNNER_ERROR_BYTES = 512, RUNNER_CONNECT_MS = 5000 };
 
@@ -26,6 +27,12 @@ struct runner_options {
     struct runner_line lines[FEED_LINE_COUNT];
     const char *gateway_address;  /* NULL: no order session; orders are collected in memory */
     uint16_t gateway_port;
+    uint32_t order_wire;          /* enum stream_kind: STREAM_TCP or STREAM_BYPASS */
+    uint32_t order_queue;         /* STREAM_BYPASS: of the interface */
+    uint64_t watch_period_ns;     /* 0: wires stay as they are */
+    uint64_t watch_stall_ns;
+    uint64_t watch_wire_down_ns;
+    bool watch_automatic;
     const char *request_address;  /* NULL: no re-request server */
     uint16_t request_port;
     const char *control_path;     /* file to share the control page in, made here; NULL = private */
@@ -65,6 +72,10 @@ void runner_accept_login(struct runner *runner, uint64_t now_ns);
 
 /* Counters of the lines' ports, valid after runner_run() too. */
 void runner_port_statistics(const struct runner *runner, uint32_t line, struct af_xdp_statistics *statistics);
+
+/* What changed its wire in this run, valid after runner_run() too. */
+const struct wire_watch *runner_watch(const struct runner *runner);
+void runner_order_wire_counters(const struct runner *runner, struct bypass_tcp_counters *counters);
 
 /* This process gets SIGKILL when its parent dies; false when the parent is gone already. */
 bool runner_die_with_parent(void);

@@ -88,7 +88,31 @@ static int publish_socket(struct af_xdp *port, const struct af_xdp_options *opti
     int descriptor = xsk_socket__fd(port->socket);
     if (bpf_map_update_elem(own ? port->map : options->socket_map, &key, &descriptor, BPF_ANY))
         return -errno;
+    port->entered_map = own ? port->map : options->socket_map;
+    port->entered_key = key;
     return 0;
+}
+
+void af_xdp_withdraw(struct af_xdp *port)
+{
+    if (port->entered_map >= 0)
+        bpf_map_delete_elem(port->entered_map, &port->entered_key);
+}
+
+/* An XSKMAP cannot be read; but an entry that is ours can be written again, and one that is gone cannot. */
+bool af_xdp_redirected(const struct af_xdp *port)
+{
+    uint32_t program = 0;
+    int descriptor = xsk_socket__fd(port->socket);
+    if (bpf_xdp_query_id((int)port->ifindex, 0, &program) || program == 0)
+        return false;
+    return bpf_map_update_elem(port->entered_map, &port->entered_key, &descriptor, BPF_EXIST) == 0;
+}
+
+uint32_t af_xdp_waiting(const struct af_xdp *port)
+{
+    return __atomic_load_n(port->receive.producer, __ATOMIC_ACQUIRE) -
+           __atomic_load_n(port->receive.consumer, __ATOMIC_ACQUIRE);
 }
 
 int af_xdp_open(struct af_xdp *port, const struct af_xdp_options *options, char *error, uint32_t error_bytes)
@@ -96,12 +120,13 @@ int af_xdp_open(struct af_xdp *port, const struct af_xdp_options *options, char 
     const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     const char *step = "finding the interface";
     memset(port, 0, sizeof(*port));
-    port->program = port->map = port->link = -1;
+    port->program = port->map = port->link = port->entered_map = -1;
     port->port = options->port;
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
 
     uint32_t ifindex = if_nametoindex(options->interface);
     int result = ifindex ? 0 : -errno;
+    port->ifindex = ifindex;
     if (!result && options->socket_map < 0) {
         step = "attaching the XDP program";
         result = attach_own_program(port, ifindex);
@@ -155,5 +180,5 @@ void af_xdp_close(struct af_xdp *port)
         if (descriptors[i] >= 0)
             close(descriptors[i]);
     memset(port, 0, sizeof(*port));
-    port->program = port->map = port->link = -1;
+    port->program = port->map = port->link = port->entered_map = -1;
 }

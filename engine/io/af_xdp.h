@@ -55,11 +55,25 @@ struct af_xdp {
     int program; /* descriptors of our own program, its map and its link; -1 = none */
     int map;
     int link;
+    int entered_map; /* where our socket stands, and its key there */
+    uint32_t entered_key;
+    uint32_t ifindex;
 };
 
 /* Returns 0 or -errno with a sentence in `error`. */
 int af_xdp_open(struct af_xdp *port, const struct af_xdp_options *options, char *error, uint32_t error_bytes);
 void af_xdp_close(struct af_xdp *port);
+
+/* Takes the socket out of the program's map: from now on packets pass to the kernel; those that wait can be read. */
+void af_xdp_withdraw(struct af_xdp *port);
+
+/* True while packets are redirected to our socket: a program is on the interface and its map has our socket. The check
+ * costs some system calls: for the watchdog. */
+bool af_xdp_redirected(const struct af_xdp *port);
+
+/* Packets that wait in the ring. Any thread. */
+uint32_t af_xdp_waiting(const struct af_xdp *port);
+
 void af_xdp_statistics(const struct af_xdp *port, struct af_xdp_statistics *statistics);
 
 /* Takes what has arrived, at most PACKET_BATCH_MAX; returns the number of feed datagrams. */

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/io/bypass_tcp.h"
+
 static int wait_connected(int descriptor, int timeout_ms)
 {
     struct pollfd ready = {.fd = descriptor, .events = POLLOUT};
@@ -27,6 +29,8 @@ void stream_close(struct stream *stream)
 {
     if (stream->kind == STREAM_TCP && stream->socket >= 0)
         close(stream->socket);
+    if (stream->kind == STREAM_BYPASS && (stream->open || stream->connecting))
+        bypass_tcp_hang_up(stream->bypass, false);
     stream->socket = -1;
     stream->open = false;
     stream->connecting = false;
@@ -62,10 +66,36 @@ int stream_begin(struct stream *stream, const char *address, uint16_t port)
     return 0;
 }
 
+int stream_begin_bypass(struct stream *stream, struct bypass_tcp *bypass)
+{
+    memset(stream, 0, sizeof(*stream));
+    stream->kind = STREAM_BYPASS;
+    stream->socket = -1;
+    stream->bypass = bypass;
+    int result = bypass_tcp_connect(bypass);
+    stream->failure = -result;
+    stream->connecting = result == 0;
+    return result;
+}
+
+void stream_tick(struct stream *stream, uint64_t now_ns)
+{
+    if (stream->kind != STREAM_BYPASS)
+        return;
+    bypass_tcp_poll(stream->bypass, now_ns);
+    stream->waiting = !bypass_tcp_ready(stream->bypass);
+}
+
+static int wait_bypass(const struct stream *stream)
+{
+    int result = bypass_tcp_connected(stream->bypass);
+    return result == 0 ? -ETIMEDOUT : result > 0 ? 0 : result;
+}
+
 bool stream_connected(struct stream *stream)
 {
     if (stream->connecting) {
-        int result = wait_connected(stream->socket, 0);
+        int result = stream->kind == STREAM_BYPASS ? wait_bypass(stream) : wait_connected(stream->socket, 0);
         if (result == -ETIMEDOUT)
             return false;
         stream->connecting = false;
@@ -101,9 +131,23 @@ void stream_memory(struct stream *stream, uint8_t memory[STREAM_MEMORY_BYTES])
     stream->open = true;
 }
 
-/* Hands bytes to the kernel; returns how many it took, or -1 when the stream is dead. */
+static int64_t push_bypass(struct stream *stream, const uint8_t *bytes, uint32_t length)
+{
+    int64_t sent = bypass_tcp_send(stream->bypass, bytes, length);
+    if (sent < 0) {
+        fail(stream, bypass_tcp_failure(stream->bypass));
+        return -1;
+    }
+    stream->waiting = !bypass_tcp_ready(stream->bypass);
+    stream->sent_bytes += (uint64_t)sent;
+    return sent;
+}
+
+/* Hands bytes to the transport; returns how many it took, or -1 when the stream is dead. */
 static int64_t push(struct stream *stream, const uint8_t *bytes, uint32_t length)
 {
+    if (stream->kind == STREAM_BYPASS)
+        return push_bypass(stream, bytes, length);
     ssize_t sent = send(stream->socket, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         fail(stream, errno);
@@ -154,10 +198,22 @@ bool stream_send(struct stream *stream, const uint8_t *bytes, uint32_t length)
     return true;
 }
 
+static uint32_t receive_bypass(struct stream *stream, uint8_t *bytes, uint32_t capacity)
+{
+    int64_t count = bypass_tcp_receive(stream->bypass, bytes, capacity);
+    if (count < 0)
+        fail(stream, bypass_tcp_failure(stream->bypass));
+    count = count < 0 ? 0 : count;
+    stream->received_bytes += (uint64_t)count;
+    return (uint32_t)count;
+}
+
 uint32_t stream_receive(struct stream *stream, uint8_t *bytes, uint32_t capacity)
 {
-    if (!stream->open || stream->kind != STREAM_TCP || !flush_pending(stream))
+    if (!stream->open || stream->kind == STREAM_MEMORY || !flush_pending(stream))
         return 0;
+    if (stream->kind == STREAM_BYPASS)
+        return receive_bypass(stream, bytes, capacity);
     ssize_t count = recv(stream->socket, bytes, capacity, MSG_DONTWAIT);
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
         fail(stream, count == 0 ? 0 : errno);

@@ -209,6 +209,8 @@ def engine_settings(
             for name, group in GROUPS.items()
         ],
         "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+        "orders": {"wire": engine.orders.wire},
+        "watchdog": plain(engine.watchdog),
         "recovery": recovery_services(engine),
         "feed": {
             "session": session,

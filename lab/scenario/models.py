@@ -21,12 +21,14 @@ __all__ = [
     "Capacity",
     "Engine",
     "Measure",
+    "Orders",
     "Packing",
     "Parameter",
     "RiskLimits",
     "Scenario",
     "StrategyParameters",
     "Traffic",
+    "Watchdog",
     "traffic_conflicts",
 ]
 
@@ -213,12 +215,38 @@ class Capacity(FrozenModel):
     levels: Annotated[Count, Field(ge=1, description="Price levels the book can hold.")] = 200_000
 
 
+class Orders(FrozenModel):
+    """What carries the order session."""
+
+    wire: Annotated[
+        Literal["kernel", "af_xdp"],
+        Field(description="The kernel's TCP, or the engine's own TCP on the bypass wire."),
+    ] = "kernel"
+
+
+class Watchdog(FrozenModel):
+    """When the engine moves a port from the bypass to kernel sockets by itself."""
+
+    automatic: Annotated[bool, Field(description="false: by command only.")] = True
+    period_ns: Annotated[
+        Duration, Field(alias="period", ge=1_000_000, description="Time between two looks.")
+    ] = 20_000_000
+    stall_ns: Annotated[
+        Duration, Field(alias="stall", ge=1_000_000, description="The hot loop stood still for this long.")
+    ] = 1_000_000_000
+    wire_down_ns: Annotated[
+        Duration, Field(alias="wire_down", ge=1_000_000, description="A wire had no carrier for this long.")
+    ] = 500_000_000
+
+
 class Engine(FrozenModel):
     """The device under test."""
 
     wire: Annotated[Literal["af_xdp", "kernel"], Field(description="Kernel bypass, or plain sockets.")] = (
         "af_xdp"
     )
+    orders: Annotated[Orders, Field(description="What carries the order session.")] = Orders()
+    watchdog: Annotated[Watchdog, Field(description="When it leaves the bypass by itself.")] = Watchdog()
     strategy: Annotated[
         Literal["touch_taker", "reflector"],
         Field(description="touch_taker trades on the touch; reflector answers with the least possible work."),

@@ -109,9 +109,11 @@ class Topology:
             with self._inside(name):
                 for key in ("all", "default"):
                     Path(f"/proc/sys/net/ipv6/conf/{key}/disable_ipv6").write_text("1\n")
-        # Without it the kernel leaves the checksums of replies open, and never finds that one is wrong.
+        # Without it the kernel leaves the checksums of what it sends open: nobody could find that one is wrong, and a
+        # TCP that is not the kernel's could accept none.
         with self._inside(self.exchange):
             checksum_every_packet(RECOVERY_WIRE.interface)
+            checksum_every_packet(ORDER_WIRE.interface)
         for name in (self.exchange, self.engine):
             for wire in WIRES.values():
                 self.set_link(name, wire.interface, up=True)
