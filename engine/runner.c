@@ -165,7 +165,8 @@ static int start_session(struct runner *runner)
                                 RUNNER_CONNECT_MS, runner->error, sizeof(runner->error));
     if (result)
         return result;
-    if (!order_session_login(session, clock_ns(&runner->engine.clock, clock_ticks()))) {
+    if (!order_session_endpoint(session, runner->options.gateway_address, runner->options.gateway_port) ||
+        !order_session_login(session, clock_ns(&runner->engine.clock, clock_ticks()))) {
         snprintf(runner->error, sizeof(runner->error), "order session: the login could not be sent");
         return -EPROTO;
     }
