@@ -34,8 +34,8 @@ void order_resume_lost(struct order_session *session, uint64_t now_ns)
     session->counters.disconnects += was_in;
     if (session->lost_ns == 0)
         session->lost_ns = now_ns;
-    if (was_in && session->phase == ORDER_PHASE_LIVE)
-        session->back_off_ns = 0;
+    if (was_in) /* it is there: no need to be patient, but for one that cuts whoever comes back */
+        session->back_off_ns = session->phase == ORDER_PHASE_LIVE ? 0 : ORDER_RETRY_NS;
     session->retry_ns = now_ns + session->back_off_ns;
     session->back_off_ns = session->back_off_ns == 0 ? ORDER_RETRY_NS : session->back_off_ns * 2;
     if (session->back_off_ns > ORDER_RETRY_NS_MAX)

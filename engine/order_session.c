@@ -103,7 +103,7 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
             own_orders_note_undecodable(&session->own_orders);
     }
     if (session->tracking)
-        unanswered_settle(&session->ring, &session->own_orders);
+        unanswered_settle(&session->ring, &session->own_orders, 0);
     if (session->phase == ORDER_PHASE_LOGIN && soupbin_is_up(&session->soupbin))
         order_resume_logged_in(session, now_ns);
     if (session->soupbin.state == SOUPBIN_CLOSED && session->stream.open)
@@ -113,6 +113,8 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
 /* A dead order wire swallows orders into the transport's buffers: stop adding to them. */
 static void watch_answers(struct order_session *session, uint64_t now_ns)
 {
+    if (session->phase >= ORDER_PHASE_SETTLE)
+        unanswered_settle(&session->ring, &session->own_orders, now_ns);
     if (session->ring.head != session->answered || unanswered_empty(&session->ring)) {
         session->answered = session->ring.head;
         session->answered_ns = now_ns;

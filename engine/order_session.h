@@ -25,7 +25,7 @@
  *
  * A rejected login ends it all (OVER) unless the same account was accepted before: then the venue may still hold the old
  * connection, and it is tried again. Reconnecting never waits: connecting is non-blocking, and the pause between two
- * attempts doubles from ORDER_RETRY_NS to ORDER_RETRY_NS_MAX.
+ * attempts doubles from ORDER_RETRY_NS to ORDER_RETRY_NS_MAX; after a LIVE session there is none.
  *
  * Owner: the engine thread. order_session_poll() costs one system call on a kernel stream, so the
  * engine calls it when no market data is waiting, and at least every ORDER_POLL_BUSY_NS.

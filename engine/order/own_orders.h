@@ -198,9 +198,13 @@ enum own_orders_outcome own_orders_cancel_sent(struct own_orders *orders, uint64
  * total leaves nothing (cancel it then) or a term cannot be said. */
 enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const struct order_change *change);
 
-/* A modify, or a cancel of some shares: nothing changes before the venue says so. OK, REFUSED, UNKNOWN, or INVALID when
- * the side would turn (buy and sell; short and long sells may change into each other). side 0: as it is. */
+/* A modify, or (side 0) a cancel of some shares: nothing changes before the venue says so. One at a time. OK, REFUSED,
+ * UNKNOWN, or INVALID when nothing would be left (cancel it then), or nothing taken away, or the side would turn (buy
+ * and sell; short and long sells may change into each other). */
 enum own_orders_outcome own_orders_modify_sent(struct own_orders *orders, const struct order_change *change);
+
+/* The venue has passed over a modify or a cancel of some shares in silence: another one may be sent. */
+void own_orders_passed_over(struct own_orders *orders, uint64_t token_key);
 
 /* The order's number on the wire (OUCH 5.0). */
 void own_orders_number(struct own_orders *orders, uint64_t token_key, uint32_t wire_number);

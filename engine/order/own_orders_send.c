@@ -146,11 +146,21 @@ enum own_orders_outcome own_orders_modify_sent(struct own_orders *orders, const 
         return refused(orders, OWN_ORDERS_UNKNOWN);
     if (change->side != 0 && (!order_side_ok(change->side) || (change->side == 'B') != (order->side == 'B')))
         return refused(orders, OWN_ORDERS_INVALID);
-    if (!own_orders_step(orders, order, OWN_ON_MODIFY_SENT))
+    const uint32_t executed = order->chain_shares + order->executed_shares;
+    if (change->shares <= executed || (change->side == 0 && change->shares - executed >= order->open_shares))
+        return refused(orders, OWN_ORDERS_INVALID);
+    if ((order->flags & OWN_FLAG_CHANGING) || !own_orders_step(orders, order, OWN_ON_MODIFY_SENT))
         return refused(orders, OWN_ORDERS_REFUSED);
     order->flags |= OWN_FLAG_CHANGING;
     orders->counters.modifies_sent++;
     return OWN_ORDERS_OK;
+}
+
+void own_orders_passed_over(struct own_orders *orders, uint64_t token_key)
+{
+    struct own_order *order = own_orders_lookup(orders, token_key);
+    if (order != NULL)
+        order->flags &= (uint8_t)~OWN_FLAG_CHANGING;
 }
 
 void own_orders_number(struct own_orders *orders, uint64_t token_key, uint32_t wire_number)

@@ -35,11 +35,15 @@ bool unanswered_answered(const struct unanswered_entry *entry, const struct own_
     }
 }
 
-void unanswered_settle(struct unanswered *ring, const struct own_orders *orders)
+void unanswered_settle(struct unanswered *ring, struct own_orders *orders, uint64_t now_ns)
 {
     for (uint32_t count = 0; count < UNANSWERED_SETTLE_MAX && ring->head != ring->tail; count++) {
-        if (!unanswered_answered(unanswered_at(ring, ring->head), orders))
-            return;
+        const struct unanswered_entry *entry = unanswered_at(ring, ring->head);
+        if (!unanswered_answered(entry, orders)) {
+            if (entry->kind != UNANSWERED_MODIFY || now_ns == 0 || now_ns - entry->sent_ns < UNANSWERED_SILENCE_NS)
+                return;
+            own_orders_passed_over(orders, entry->token_key);
+        }
         ring->head++;
     }
 }

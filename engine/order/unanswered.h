@@ -5,7 +5,8 @@
  * pending, a cancel when its order is dead, back to life, or held for the cross, a modify when its order is no longer
  * changing. Nothing is stored per answer, so a replay answers as the first time did. The venue answers one session in
  * order, so entries leave at the front; one that the venue passes over in silence (which OUCH does with a cancel or
- * replace of a dead order) leaves as soon as its order is known to be dead.
+ * replace of a dead order) leaves as soon as its order is known to be dead, and a modify or a cancel of some shares,
+ * which may find nothing to do, after UNANSWERED_SILENCE_NS.
  *
  * Full means closed: no new order is sent. The last eighth is kept for cancels, replaces and modifies.
  * Owner: the engine thread. Memory: the caller's. Cost: two cache lines a push; one table lookup an entry that leaves,
@@ -25,6 +26,7 @@ enum unanswered_kind {
 };
 
 enum {
+    UNANSWERED_SILENCE_NS = 100 * 1000 * 1000,
     UNANSWERED_SETTLE_MAX = 1024,
     UNANSWERED_COUNT_MAX = 1 << 24,
 };
@@ -63,8 +65,8 @@ static inline bool unanswered_room(const struct unanswered *ring, enum unanswere
 void unanswered_push(struct unanswered *ring, enum unanswered_kind kind, uint64_t token_key, const uint8_t *packet,
                      uint32_t bytes, uint64_t now_ns);
 
-/* Lets answered entries leave at the front. */
-void unanswered_settle(struct unanswered *ring, const struct own_orders *orders);
+/* Lets answered entries leave at the front. now_ns 0: none that was passed over in silence. */
+void unanswered_settle(struct unanswered *ring, struct own_orders *orders, uint64_t now_ns);
 
 bool unanswered_answered(const struct unanswered_entry *entry, const struct own_orders *orders);
 
