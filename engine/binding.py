@@ -48,6 +48,7 @@ FEED_POLICY = (
     "retry_ns",
 )
 DELIVERIES = {"strict": lib.FEED_DELIVERY_STRICT, "best_effort": lib.FEED_DELIVERY_BEST_EFFORT}
+PROTOCOLS = {"ouch42": lib.CODEC_OUCH42, "ouch50": lib.CODEC_OUCH50}
 STRATEGIES = {"touch_taker": lib.STRATEGY_TOUCH_TAKER, "reflector": lib.STRATEGY_REFLECTOR}
 
 
@@ -127,6 +128,7 @@ def engine_options(config: EngineConfig) -> Any:
     options.soupbin.password = (gateway.password if gateway else "STEP").encode()
     options.soupbin.session = (gateway.session if gateway else "").encode()
     options.soupbin.requested_sequence = 1
+    options.protocol = PROTOCOLS[gateway.protocol if gateway else "ouch42"]
     options.decision_capacity = config.decisions
     return options
 
@@ -375,6 +377,8 @@ class Runner:
             "cause": self.session_cause,
             **fields(session.soupbin.counters),
             "partial_sends": int(session.stream.partial_sends),
+            "phase": text(lib.order_phase_name(session.phase)),
+            **fields(session.counters),
         }
 
     def _joins(self) -> list[dict[str, int]]:

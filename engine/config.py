@@ -65,6 +65,7 @@ class GatewayConfig(Frozen):
     username: Annotated[str, Field(min_length=1, max_length=6, pattern=PRINTABLE)]
     password: Annotated[str, Field(min_length=1, max_length=10, pattern=PRINTABLE)]
     session: Annotated[str, Field(max_length=10, pattern=PRINTABLE)] = ""
+    protocol: Literal["ouch42", "ouch50"] = "ouch42"
 
 
 class OrdersConfig(Frozen):

@@ -46,9 +46,9 @@ static enum risk_reason check(struct engine *engine, const struct order_request 
 }
 
 /* Bytes handed to the transport: RISK_NONE, or why nothing left. */
-static enum risk_reason transmit(struct engine *engine, const uint8_t *packet, uint64_t now_ns)
+static enum risk_reason transmit(struct engine *engine, const uint8_t *packet, uint32_t bytes, uint64_t now_ns)
 {
-    if (!stream_send(&engine->session.stream, packet, OUCH42_ENTER_PACKET_BYTES)) {
+    if (!stream_send(&engine->session.stream, packet, bytes)) {
         engine->statistics.send_failures++;
         return RISK_SESSION_DOWN;
     }
@@ -75,22 +75,23 @@ static void note_decision(struct engine *engine, struct decision *decision, enum
 static void answer(struct engine *engine, const struct order_request *request, uint8_t line, const uint64_t *stages,
                    uint64_t now_ns)
 {
-    uint8_t packet[OUCH42_ENTER_PACKET_BYTES];
+    uint8_t packet[CODEC_PACKET_BYTES_MAX];
+    uint32_t bytes = 0, wire_number;
     struct decision scratch, *decision = decision_next(&engine->decisions, &scratch);
     memcpy(decision->stages, stages, sizeof(decision->stages));
     engine->statistics.triggers++;
 
     enum risk_reason reason = check(engine, request, now_ns);
     decision->stages[STAGE_RISK] = clock_ticks();
-    if (reason == RISK_NONE && !ouch42_enter(&engine->template_, request, 'T', packet))
+    if (reason == RISK_NONE && !(bytes = codec_enter(&engine->session.codec, request, 'T', packet, &wire_number)))
         reason = RISK_REQUEST_INVALID;
     if (reason == RISK_NONE) {
         decision->stages[STAGE_ENCODE] = clock_ticks();
-        reason = transmit(engine, packet, now_ns);
+        reason = transmit(engine, packet, bytes, now_ns);
         decision->stages[STAGE_TX] = clock_ticks();
     }
     if (reason == RISK_NONE)
-        own_orders_sent(&engine->session.own_orders, request, 'T');
+        order_session_sent(&engine->session, request, 'T', packet, bytes, wire_number, now_ns);
 
     decision->trigger_sequence = request->trigger_sequence;
     decision->price = request->price;
@@ -118,7 +119,7 @@ static void reflect(struct engine *engine, const struct feed_message *message, u
     else if (!packet || !order_session_ready(&engine->session))
         reason = RISK_SESSION_DOWN;
     if (reason == RISK_NONE)
-        reason = transmit(engine, packet, now_ns);
+        reason = transmit(engine, packet, OUCH42_ENTER_PACKET_BYTES, now_ns);
 
     const struct order_request *request = &engine->options.reflector.request;
     *decision = (struct decision){.trigger_sequence = message->position, .price = request->price,

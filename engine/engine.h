@@ -1,6 +1,6 @@
 /* The engine: market data in, orders out, one thread, one function.
  *
- *     port -> feed -> itch50 -> book -> strategy -> risk -> ouch42 -> stream
+ *     port -> feed -> itch50 -> book -> strategy -> risk -> codec -> stream
  *              ^
  *     recovery port, snapshot (recovery.h): only while the feed is not LIVE
  *
@@ -53,6 +53,7 @@ struct engine_options {
     struct own_orders_options own_orders;
     struct soupbin_options soupbin;
     struct ouch42_options ouch;
+    uint32_t protocol;   /* enum codec_protocol, of the order session */
     struct recovery_options recovery;
     uint64_t late_after_ns;     /* 0 = never late */
     uint32_t decision_capacity;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct shares {
-    size_t feed, book, touch_taker, own_orders, decisions;
+    size_t feed, book, touch_taker, session, decisions;
 };
 
 static size_t aligned(size_t bytes)
@@ -14,14 +14,21 @@ static size_t aligned(size_t bytes)
     return (bytes + ENGINE_MEMORY_ALIGNMENT - 1) & ~(size_t)(ENGINE_MEMORY_ALIGNMENT - 1);
 }
 
+static struct order_session_options session_options(const struct engine_options *options)
+{
+    return (struct order_session_options){.own_orders = options->own_orders, .soupbin = options->soupbin,
+                                          .ouch = options->ouch, .protocol = (uint8_t)options->protocol};
+}
+
 static bool deal(const struct engine_options *options, struct shares *shares)
 {
     shares->feed = aligned(feed_memory_size(&options->feed));
     shares->book = aligned(book_memory_size(&options->book));
-    shares->own_orders = aligned(own_orders_bytes(&options->own_orders));
+    const struct order_session_options session = session_options(options);
+    shares->session = aligned(order_session_bytes(&session));
     shares->touch_taker = aligned(sizeof(struct touch_taker_symbol) * STRATEGY_SYMBOL_COUNT);
     shares->decisions = aligned(sizeof(struct decision) * options->decision_capacity);
-    return shares->feed && shares->book && shares->own_orders;
+    return shares->feed && shares->book && shares->session;
 }
 
 size_t engine_memory_size(const struct engine_options *options)
@@ -29,7 +36,7 @@ size_t engine_memory_size(const struct engine_options *options)
     struct shares shares;
     if (!deal(options, &shares))
         return 0;
-    return shares.feed + shares.book + shares.own_orders + shares.touch_taker + shares.decisions;
+    return shares.feed + shares.book + shares.session + shares.touch_taker + shares.decisions;
 }
 
 static int refuse(struct engine *engine, int result, const char *what)
@@ -44,6 +51,8 @@ static int init_strategy(struct engine *engine, const struct engine_options *opt
     if (result)
         return refuse(engine, result, "strategy touch_taker: parameters out of range");
     if (options->strategy == STRATEGY_REFLECTOR) {
+        if (options->protocol != CODEC_OUCH42)
+            return refuse(engine, -EINVAL, "strategy reflector: speaks OUCH 4.2 only");
         result = reflector_init(&engine->reflector, &options->reflector, &engine->template_);
         if (result)
             return refuse(engine, result, "strategy reflector: parameters out of range");
@@ -56,13 +65,13 @@ static int init_strategy(struct engine *engine, const struct engine_options *opt
 static int init_orders(struct engine *engine, const struct engine_options *options, void *memory, size_t bytes)
 {
     struct risk_options risk = {.limits = options->limits, .kill_switch = &engine->control->kill};
-    int result = own_orders_init(&engine->session.own_orders, &options->own_orders, memory, bytes);
+    const struct order_session_options session = session_options(options);
+    const char *what;
+    int result = order_session_init(&engine->session, &session, memory, bytes, &what);
     if (result)
-        return refuse(engine, result, "own orders: capacity out of range");
+        return refuse(engine, result, what);
     engine->session.tracking = options->strategy != STRATEGY_REFLECTOR;
-    result = soupbin_init(&engine->session.soupbin, &options->soupbin);
-    if (result)
-        return refuse(engine, result, "order session: user name, password or session cannot be written");
+    engine->session.hold = &engine->control->kill.value;
     result = ouch42_template_init(&engine->template_, &options->ouch);
     if (result)
         return refuse(engine, result, "order template: a field is not printable");
@@ -94,10 +103,10 @@ int engine_init(struct engine *engine, const struct engine_options *options, str
     result = recovery_init(&engine->recovery, &options->recovery);
     if (result)
         return refuse(engine, result, "recovery: account cannot be written");
-    result = init_orders(engine, options, next, shares.own_orders);
+    result = init_orders(engine, options, next, shares.session);
     if (result)
         return result;
-    next += shares.own_orders;
+    next += shares.session;
     result = init_strategy(engine, options, next);
     if (result)
         return result;

@@ -1,18 +1,15 @@
 /* Which transport carries the order session, and how it changes over without losing the session.
  *
- *     STEADY --wish, or connection lost--> WAITING --> CONNECTING --> LOGGING_IN --accepted--> STEADY
- *                                             ^____________|______________|  refused, timed out: again, later
+ *     STEADY --wish, or connection lost--> MOVING --logged in again--> STEADY
  *
- * A change over is a disconnect and a connect: the connection is closed in good order (what was sent is delivered), the
- * session is resumed by SoupBinTCP's own means: the login asks for the next message number. Until then no order leaves,
- * because the session is not up.
+ * A change over is a disconnect and a connect: the connection is closed in good order (what was sent is delivered), and
+ * the session is resumed as after any disconnect (order_session.h), which asks this file how to connect. Until then no
+ * order leaves, because the session is not LIVE.
  *
  *  - By wish: the watchdog (wire_watch.h), told by the operator or by what it sees, writes `wish`.
  *  - By itself: a connection that died is begun again, always over the kernel. The bypass is left without being asked and
- *    entered only by command, so that a wire that comes and goes moves the session once.
- *  - A gateway that still holds the former connection refuses the login; one that has accepted this account before is
- *    asked again, ORDER_WIRE_RETRY_NS later at first, then twice as long, up to ORDER_WIRE_RETRY_NS_MAX. A session that
- *    has ended or is unknown to the gateway is not begun again.
+ *    entered only by command, so that a wire that comes and goes moves the session once. A bypass that was entered and
+ *    does not carry is left at the first failure.
  *
  * Owner: the engine thread, except `wish`, `wish_cause`, `offered` (the watchdog writes) and `returned` (it takes):
  * opening and closing a bypass wire waits, so the watchdog does it, and hands the wire over when it is open.
@@ -31,19 +28,13 @@
 #include "engine/wire_cause.h"
 
 enum {
-    ORDER_WIRE_ADDRESS_BYTES = 16,
-    ORDER_WIRE_LOG = 64,                           /* changes remembered; later ones are counted */
-    ORDER_WIRE_RETRY_NS = 2 * 1000 * 1000,
-    ORDER_WIRE_RETRY_NS_MAX = 200 * 1000 * 1000,
-    ORDER_WIRE_CONNECT_NS = 1000 * 1000 * 1000,    /* then it is tried again */
+    ORDER_WIRE_LOG = 64, /* changes remembered; later ones are counted */
 };
 
 enum order_wire_state {
     ORDER_WIRE_OFF = 0, /* no gateway, or a session that must not be begun again */
     ORDER_WIRE_STEADY = 1,
-    ORDER_WIRE_WAITING = 2,
-    ORDER_WIRE_CONNECTING = 3,
-    ORDER_WIRE_LOGGING_IN = 4,
+    ORDER_WIRE_MOVING = 2,
 };
 
 struct order_wire_change {
@@ -59,14 +50,11 @@ struct order_wire_change {
 struct order_wire {
     enum order_wire_state state;
     uint8_t kind;                   /* enum stream_kind in use or being tried */
+    struct order_session *session;
     struct bypass_tcp *bypass;      /* in use, else NULL */
-    uint64_t since_ns;              /* of the state */
-    uint64_t wait_ns;
-    uint64_t accepted;              /* logins, when the connection began */
+    bool tried;                     /* since the last change, a connection was begun */
     uint32_t change_count;
     struct order_wire_change changes[ORDER_WIRE_LOG];
-    char address[ORDER_WIRE_ADDRESS_BYTES];
-    uint16_t port;
     /* shared with the watchdog */
     _Atomic uint32_t wish;          /* enum stream_kind; STREAM_NONE: none */
     _Atomic uint32_t wish_cause;
@@ -77,8 +65,7 @@ struct order_wire {
 };
 
 /* The first connection stands and the login is written: watch it from here on. */
-void order_wire_start(struct order_wire *wire, const struct order_session *session, const char *address, uint16_t port,
-                      struct bypass_tcp *bypass);
+void order_wire_start(struct order_wire *wire, struct order_session *session, struct bypass_tcp *bypass);
 
 void order_wire_step(struct order_wire *wire, struct order_session *session, uint64_t now_ns);
 
@@ -86,7 +73,8 @@ void order_wire_step(struct order_wire *wire, struct order_session *session, uin
 static inline void order_wire_poll(struct order_wire *wire, struct order_session *session, uint64_t now_ns)
 {
     uint32_t wish = atomic_load_explicit(&wire->wish, memory_order_relaxed);
-    if (__builtin_expect(wire->state != ORDER_WIRE_STEADY || wish != STREAM_NONE || !session->stream.open, 0) &&
+    if (__builtin_expect(wire->state != ORDER_WIRE_STEADY || wish != STREAM_NONE ||
+                             session->phase <= ORDER_PHASE_CONNECTING || session->phase == ORDER_PHASE_OVER, 0) &&
         wire->state != ORDER_WIRE_OFF)
         order_wire_step(wire, session, now_ns);
 }

@@ -216,9 +216,9 @@ static int start_session(struct runner *runner)
                                       RUNNER_CONNECT_MS, runner->error, sizeof(runner->error));
     if (result)
         return result;
-    order_wire_start(&runner->engine.order_wire, session, runner->options.gateway_address, runner->options.gateway_port,
-                     bypass);
-    if (!order_session_login(session, now_ns(runner))) {
+    order_wire_start(&runner->engine.order_wire, session, bypass);
+    if (!order_session_endpoint(session, runner->options.gateway_address, runner->options.gateway_port) ||
+        !order_session_login(session, now_ns(runner))) {
         snprintf(runner->error, sizeof(runner->error), "order session: the login could not be sent");
         return -EPROTO;
     }

@@ -188,7 +188,7 @@ static bool begin_orders(struct wire_watch *watch, enum stream_kind target, enum
     if (!orders_idle(watch) || orders_in_use(watch) == target)
         return true;
     if (target == STREAM_BYPASS) {
-        struct bypass_tcp *bypass = bypass_tcp_open(orders->address, orders->port, watch->options.queue, watch->error,
+        struct bypass_tcp *bypass = bypass_tcp_open(orders->session->address, orders->session->port, watch->options.queue, watch->error,
                                                     sizeof(watch->error));
         if (!bypass)
             return false;

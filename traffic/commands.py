@@ -1,6 +1,7 @@
 """Commands: bytes of stdin enter, whole and checked commands leave.
 
-{"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "stop"}   end of file = stop
+{"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "gateway", "set": {...}}   {"do": "stop"}
+end of file = stop
 """
 
 import json
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from traffic.config import RecoveryBehaviour
+from traffic.config import GatewayBehaviour, RecoveryBehaviour
 from traffic.errors import InputError
 
-__all__ = ["Behave", "Commands", "Start", "Stop"]
+__all__ = ["Behave", "BehaveGateway", "Commands", "Start", "Stop"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,13 @@ class Behave:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BehaveGateway:
+    """The order gateway is to behave like this from now on; what was not given is as by default."""
+
+    behaviour: GatewayBehaviour
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stop:
     """End the session."""
 
@@ -45,7 +53,7 @@ class Commands:
         self._rest = b""
         self._started = False
 
-    def read(self) -> Iterator[Start | Behave | Stop]:
+    def read(self) -> Iterator[Start | Behave | BehaveGateway | Stop]:
         """What has arrived; InputError for what is not understood."""
         data = os.read(self.descriptor, 65536)
         if not data:
@@ -55,7 +63,7 @@ class Commands:
         for line in filter(None, (line.strip() for line in lines)):
             yield self._parse(line)
 
-    def _parse(self, line: bytes) -> Start | Behave | Stop:
+    def _parse(self, line: bytes) -> Start | Behave | BehaveGateway | Stop:
         try:
             command = json.loads(line)
         except ValueError:
@@ -69,9 +77,14 @@ class Commands:
                 return self._start(at_ns)
             case {"do": "recovery", "set": dict(changes), **rest} if not rest:
                 return self._behave(changes)
+            case {"do": "gateway", "set": dict(changes), **rest} if not rest:
+                try:
+                    return BehaveGateway(behaviour=GatewayBehaviour.model_validate(changes))
+                except ValidationError as error:
+                    raise InputError(f"command gateway: {_faults(error)}") from None
         raise InputError(
             f"command {line.decode(errors='replace')[:200]!r}: expected "
-            '{"do": "start", "at_ns": T}, {"do": "recovery", "set": {...}} or {"do": "stop"}'
+            '{"do": "start", "at_ns": T}, {"do": "recovery" or "gateway", "set": {...}} or {"do": "stop"}'
         )
 
     def _start(self, at_ns: int) -> Start:
@@ -86,9 +99,12 @@ class Commands:
         try:
             self._behaviour = RecoveryBehaviour.model_validate(self._behaviour.model_dump() | changes)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-                for fault in error.errors(include_url=False)
-            )
-            raise InputError(f"command recovery: {faults}") from None
+            raise InputError(f"command recovery: {_faults(error)}") from None
         return Behave(behaviour=self._behaviour, given=frozenset(changes))
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        for fault in error.errors(include_url=False)
+    )

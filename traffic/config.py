@@ -16,6 +16,7 @@ __all__ = [
     "CaptureSource",
     "Config",
     "EndConfig",
+    "GatewayBehaviour",
     "GatewayConfig",
     "ImpairmentConfig",
     "ItchFileSource",
@@ -149,13 +150,26 @@ class LineConfig(_Model):
         return self
 
 
+class GatewayBehaviour(_Model):
+    """How the order gateway behaves, well or badly; what a command may change in the run (exchange/gateway.h)."""
+
+    cut_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    cuts: U32 = 0  # so many connections are cut from now on ...
+    cut_orders: Annotated[int, Field(ge=0, lt=2**31)] = 0  # ... each after so many orders on average; 0: now
+    reject_orders: U32 = 0  # so many orders from now on are rejected
+    mute: bool = False  # answers are kept back
+    delay_ns: Nanoseconds = 0  # answers are late by so much
+
+
 class GatewayConfig(_Model):
-    """The order gateway's address and account."""
+    """The order gateway's address and account, and what it speaks."""
 
     address: Annotated[IPv4Address, Field(strict=False)]
     port: Annotated[int, Field(ge=0, le=65535)]
     username: Username = "TAILGT"
     password: Password = "TAILGATE"
+    protocol: Literal["ouch42", "ouch50"] = "ouch42"
+    newest_wins: bool = False  # a login while another connection holds the session cuts that one off
 
 
 class RecoveryBehaviour(_Model):

@@ -26,7 +26,13 @@ from traffic.bindings import (
     touched,
     zeroed,
 )
-from traffic.config import RECOVERY_LINE, ImpairmentConfig, RecoveryBehaviour, SwitchesConfig
+from traffic.config import (
+    RECOVERY_LINE,
+    GatewayBehaviour,
+    ImpairmentConfig,
+    RecoveryBehaviour,
+    SwitchesConfig,
+)
 from traffic.errors import TrafficError
 from traffic.impairment_bindings import Impairer, impairment_rule, of_2_32
 from traffic.market.sessions import Session
@@ -45,6 +51,7 @@ PROGRESS_BYTES = 80
 FRAME_HEADER_BYTES = 42
 RECOVERY_INDEX = 2  # of the replies among lines A and B, for seeds
 TELL_SECONDS = 5.0
+_PROTOCOLS = {"ouch42": 0, "ouch50": 1}  # enum gateway_protocol
 _DOINGS = ("wait", "send", "book", "orders", "services")
 _REFERENCE_TYPES = "SRHYh"
 _REFERENCE_WORK = 5 * 65536
@@ -111,6 +118,8 @@ class ExchangeOptions:
     cpu: int | None = None
     notify_fd: int = -1
     orders_max: int = 1 << 16
+    protocol: str = "ouch42"
+    newest_wins: bool = False
 
 
 def _packed_address(address: bytes) -> int:
@@ -215,10 +224,11 @@ class Exchange:
     def _give_gateway(self, gateway: Any) -> None:
         options = self._options
         slots = 1 << (2 * options.orders_max - 1).bit_length()
-        rows_max = 4 * options.orders_max
-        store_bytes = options.orders_max * (66 + 40 + 28 + 3 * 3) + 4096
-        messages_max = 3 * options.orders_max + 16
+        rows_max = 6 * options.orders_max
+        store_bytes = options.orders_max * (66 + 40 + 40 + 28 + 4 * 3) + 4096
+        messages_max = 4 * options.orders_max + 16
         self._rows: Records = touched(np.zeros(rows_max, DROP_COPY_DTYPE))
+        gateway.protocol = _PROTOCOLS[options.protocol]
         gateway.book = self._book.book
         gateway.orders = self._array(
             "struct gateway_order *", touched(zeroed(slots * ffi.sizeof("struct gateway_order")))
@@ -229,6 +239,7 @@ class Exchange:
         gateway.rows_max = rows_max
         port = gateway.port
         port.name = self._text("gateway")
+        port.newest_wins = options.newest_wins
         port.address = _packed_address(options.gateway_address)
         port.port = options.gateway_port
         port.username = self._text(options.username)
@@ -341,6 +352,19 @@ class Exchange:
             time.sleep(0.0001)
         if not told:
             raise TrafficError("command recovery: the one before was still on its way")
+
+    def behave_gateway(self, behaviour: GatewayBehaviour) -> None:
+        """From now on the order gateway behaves like this; returns when it does."""
+        given = ffi.new("struct gateway_behaviour *", behaviour.model_dump())
+        gateway = ffi.addressof(self._exchange.gateway)
+        deadline = time.monotonic() + TELL_SECONDS
+        told = bool(lib.gateway_tell(gateway, given))
+        while not lib.gateway_told(gateway):
+            if time.monotonic() > deadline:
+                raise TrafficError("command gateway: the loop does not obey: it may have stopped")
+            time.sleep(0.0001)
+        if not told:
+            raise TrafficError("command gateway: the one before was still on its way")
 
     def stop(self) -> None:
         """End the session and wait for the loop to be gone; then close all sockets."""

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traffic.bindings import PublishedBook
-from traffic.commands import Behave, Commands, Start, Stop
+from traffic.commands import Behave, BehaveGateway, Commands, Start, Stop
 from traffic.config import (
     CaptureSource,
     Config,
@@ -169,6 +169,8 @@ def _make_exchange(
             gateway_session=config.session,
             username=config.gateway.username,
             password=config.gateway.password,
+            protocol=config.gateway.protocol,
+            newest_wins=config.gateway.newest_wins,
             heartbeat_ns=config.heartbeat_ns,
             lead_ns=config.lead_ns,
             seed=config.seed,
@@ -222,6 +224,9 @@ def _serve(exchange: Exchange, *, behaviour: RecoveryBehaviour | None, notify_fd
                     case Behave():
                         exchange.behave(command.behaviour, given=command.given)
                         _say({"event": "done", "do": "recovery"})
+                    case BehaveGateway():
+                        exchange.behave_gateway(command.behaviour)
+                        _say({"event": "done", "do": "gateway"})
 
 
 @contextmanager

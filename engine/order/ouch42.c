@@ -1,4 +1,4 @@
-/* OUCH 4.2 encoder and decoder: see ouch42.h. Offsets are those of the specification's tables; in an
+/* OUCH 4.2 encoder: see ouch42.h. Offsets are those of the specification's tables; in an
  * outbound packet the payload starts behind the SoupBinTCP frame.
  */
 #include "engine/order/ouch42.h"
@@ -6,7 +6,21 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/order/order_bytes.h"
 #include "engine/order/soupbin.h"
+
+enum { /* replace, cancel, modify: within the payload */
+    REPLACE_NEW_TOKEN = 15,
+    REPLACE_SHARES = 29,
+    REPLACE_PRICE = 33,
+    REPLACE_TIME_IN_FORCE = 37,
+    REPLACE_DISPLAY = 41,
+    REPLACE_INTERMARKET_SWEEP = 42,
+    REPLACE_MINIMUM_SHARES = 43,
+    CANCEL_SHARES = 15,
+    MODIFY_SIDE = 15,
+    MODIFY_SHARES = 16,
+};
 
 enum { /* enter order, within the packet */
     ENTER_TYPE = SOUPBIN_FRAME_BYTES,
@@ -28,26 +42,6 @@ enum { /* enter order, within the packet */
 _Static_assert(ENTER_CUSTOMER + 1 == OUCH42_ENTER_PACKET_BYTES, "enter order is 49 bytes");
 _Static_assert(OUCH42_ENTER_PACKET_BYTES == SOUPBIN_FRAME_BYTES + OUCH42_ENTER_BYTES, "framed");
 _Static_assert(OUCH42_CANCEL_PACKET_BYTES == SOUPBIN_FRAME_BYTES + OUCH42_CANCEL_BYTES, "framed");
-
-static inline void store_u32(uint8_t *out, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    memcpy(out, &value, sizeof(value));
-}
-
-static inline uint32_t load_u32(const uint8_t *bytes)
-{
-    uint32_t value;
-    memcpy(&value, bytes, sizeof(value));
-    return __builtin_bswap32(value);
-}
-
-static inline uint64_t load_u64(const uint8_t *bytes)
-{
-    uint64_t value;
-    memcpy(&value, bytes, sizeof(value));
-    return __builtin_bswap64(value);
-}
 
 /* 32 bits as eight upper-case hexadecimal digits, most significant first. */
 static inline uint64_t hexadecimal(uint32_t value)
@@ -138,7 +132,7 @@ int ouch42_template_init(struct ouch42_template *template_, const struct ouch42_
     packet[ENTER_INTERMARKET_SWEEP] = (uint8_t)or_default(options->intermarket_sweep, 'N');
     packet[ENTER_CROSS] = (uint8_t)or_default(options->cross, 'N');
     packet[ENTER_CUSTOMER] = (uint8_t)or_default(options->customer, 'N');
-    store_u32(packet + ENTER_MINIMUM_SHARES, options->minimum_shares);
+    order_store_u32(packet + ENTER_MINIMUM_SHARES, options->minimum_shares);
     bool ok = options->minimum_shares <= OUCH42_SHARES_MAX;
     for (uint32_t index = ENTER_FIRM; index < ENTER_MINIMUM_SHARES; index++)
         ok &= printable((char)packet[index]);
@@ -146,15 +140,10 @@ int ouch42_template_init(struct ouch42_template *template_, const struct ouch42_
     return ok ? 0 : -EINVAL;
 }
 
-static inline bool side_ok(char side)
-{
-    return side == 'B' || side == 'S' || side == 'T' || side == 'E';
-}
-
 uint32_t ouch42_enter(const struct ouch42_template *template_, const struct order_request *request,
                       char strategy_letter, uint8_t out[OUCH42_ENTER_PACKET_BYTES])
 {
-    const bool ok = side_ok(request->side) && request->shares - 1 < OUCH42_SHARES_MAX &&
+    const bool ok = order_side_ok(request->side) && request->shares - 1 < OUCH42_SHARES_MAX &&
                     request->price - 1 < OUCH42_PRICE_MAX &&
                     request->time_in_force <= OUCH42_TIME_IN_FORCE_MAX && request->stock[0] > ' ' &&
                     token_ok(strategy_letter, request->trigger_sequence, request->ordinal);
@@ -163,10 +152,10 @@ uint32_t ouch42_enter(const struct ouch42_template *template_, const struct orde
     memcpy(out, template_->packet, OUCH42_ENTER_PACKET_BYTES);
     write_token(out + ENTER_TOKEN, strategy_letter, request->trigger_sequence, request->ordinal);
     out[ENTER_SIDE] = (uint8_t)request->side;
-    store_u32(out + ENTER_SHARES, request->shares);
+    order_store_u32(out + ENTER_SHARES, request->shares);
     memcpy(out + ENTER_STOCK, request->stock, sizeof(request->stock));
-    store_u32(out + ENTER_PRICE, request->price);
-    store_u32(out + ENTER_TIME_IN_FORCE, request->time_in_force);
+    order_store_u32(out + ENTER_PRICE, request->price);
+    order_store_u32(out + ENTER_TIME_IN_FORCE, request->time_in_force);
     return OUCH42_ENTER_PACKET_BYTES;
 }
 
@@ -187,127 +176,49 @@ uint32_t ouch42_cancel(uint64_t token_key, uint32_t shares_left,
         return 0;
     soupbin_frame(out, OUCH42_CANCEL_BYTES);
     out[SOUPBIN_FRAME_BYTES] = 'X';
-    store_u32(out + SOUPBIN_FRAME_BYTES + 15, shares_left);
+    order_store_u32(out + SOUPBIN_FRAME_BYTES + CANCEL_SHARES, shares_left);
     return OUCH42_CANCEL_PACKET_BYTES;
 }
 
-/* Exact length by host message type. */
-static const struct {
-    uint8_t kind;
-    uint8_t length;
-} host_messages[128] = {
-    ['S'] = {OWN_EVENT_SYSTEM, 10},           ['A'] = {OWN_EVENT_ACCEPTED, 66},
-    ['U'] = {OWN_EVENT_REPLACED, 80},         ['C'] = {OWN_EVENT_CANCELED, 28},
-    ['D'] = {OWN_EVENT_SELF_TRADE_CANCELED, 37}, ['E'] = {OWN_EVENT_EXECUTED, 40},
-    ['G'] = {OWN_EVENT_EXECUTED_REFERENCE, 45}, ['F'] = {OWN_EVENT_CORRECTED, 41},
-    ['B'] = {OWN_EVENT_BROKEN, 32},           ['J'] = {OWN_EVENT_REJECTED, 24},
-    ['P'] = {OWN_EVENT_CANCEL_PENDING, 23},   ['I'] = {OWN_EVENT_CANCEL_REJECTED, 23},
-    ['T'] = {OWN_EVENT_PRIORITY, 36},         ['M'] = {OWN_EVENT_MODIFIED, 28},
-    ['N'] = {OWN_EVENT_TRADE_NOW, 23},
-};
-
-/* Accepted and Replaced share bytes 9..64. */
-static bool decode_order(const uint8_t *payload, struct own_event *event)
+/* Frame, type and the token of the order that is meant. NULL: not a token of ours. */
+static uint8_t *start(uint8_t *out, uint32_t payload_bytes, char type, uint64_t token_key)
 {
-    event->side = (char)payload[23];
-    event->shares = load_u32(payload + 24);
-    memcpy(event->stock, payload + 28, sizeof(event->stock));
-    event->price = load_u32(payload + 36);
-    event->time_in_force = load_u32(payload + 40);
-    memcpy(event->firm, payload + 44, sizeof(event->firm));
-    event->display = (char)payload[48];
-    event->order_reference = load_u64(payload + 49);
-    event->capacity = (char)payload[57];
-    event->intermarket_sweep = (char)payload[58];
-    event->minimum_shares = load_u32(payload + 59);
-    event->cross = (char)payload[63];
-    event->state = (char)payload[64];
-    return side_ok(event->side) && (event->state == 'L' || event->state == 'D') &&
-           event->shares - 1 < OUCH42_SHARES_MAX;
+    uint8_t *payload = out + SOUPBIN_FRAME_BYTES;
+    soupbin_frame(out, (uint16_t)payload_bytes);
+    payload[0] = (uint8_t)type;
+    return ouch42_token_write(token_key, (char *)payload + 1) ? payload : NULL;
 }
 
-static bool decode_execution(const uint8_t *payload, struct own_event *event)
+uint32_t ouch42_replace(const struct ouch42_template *template_, const struct order_change *change,
+                        uint8_t out[OUCH42_REPLACE_PACKET_BYTES])
 {
-    event->shares = load_u32(payload + 23);
-    event->price = load_u32(payload + 27);
-    event->liquidity = (char)payload[31];
-    event->match = load_u64(payload + 32);
-    return event->shares - 1 < OUCH42_SHARES_MAX;
+    const uint8_t *standard = template_->packet;
+    uint8_t *payload = start(out, OUCH42_REPLACE_BYTES, 'U', change->token_key);
+    const bool ok = payload != NULL && change->shares - 1 < OUCH42_SHARES_MAX &&
+                    change->price - 1 < OUCH42_PRICE_MAX && change->time_in_force <= OUCH42_TIME_IN_FORCE_MAX &&
+                    change->minimum_shares <= OUCH42_SHARES_MAX && change->token_key != change->new_token_key &&
+                    ouch42_token_write(change->new_token_key, (char *)payload + REPLACE_NEW_TOKEN);
+    if (!ok)
+        return 0;
+    order_store_u32(payload + REPLACE_SHARES, change->shares);
+    order_store_u32(payload + REPLACE_PRICE, change->price);
+    order_store_u32(payload + REPLACE_TIME_IN_FORCE, change->time_in_force);
+    payload[REPLACE_DISPLAY] = (uint8_t)or_default(change->display, (char)standard[ENTER_DISPLAY]);
+    payload[REPLACE_INTERMARKET_SWEEP] =
+        (uint8_t)or_default(change->intermarket_sweep, (char)standard[ENTER_INTERMARKET_SWEEP]);
+    if (change->minimum_shares != 0)
+        order_store_u32(payload + REPLACE_MINIMUM_SHARES, change->minimum_shares);
+    else
+        memcpy(payload + REPLACE_MINIMUM_SHARES, standard + ENTER_MINIMUM_SHARES, sizeof(uint32_t));
+    return OUCH42_REPLACE_PACKET_BYTES;
 }
 
-/* Fields behind time stamp and token. False: a value outside of the specification. */
-static bool decode_fields(const uint8_t *payload, struct own_event *event)
+uint32_t ouch42_modify(const struct order_change *change, uint8_t out[OUCH42_MODIFY_PACKET_BYTES])
 {
-    switch (event->kind) {
-    case OWN_EVENT_ACCEPTED:
-        event->bbo_weight = (char)payload[65];
-        return decode_order(payload, event);
-    case OWN_EVENT_REPLACED:
-        memcpy(event->previous_token, payload + 65, OWN_TOKEN_BYTES);
-        event->previous_token_key = ouch42_token_parse(event->previous_token);
-        event->bbo_weight = (char)payload[79];
-        return decode_order(payload, event);
-    case OWN_EVENT_SELF_TRADE_CANCELED:
-        event->prevented_shares = load_u32(payload + 28);
-        event->price = load_u32(payload + 32);
-        event->liquidity = (char)payload[36];
-        /* fall through */
-    case OWN_EVENT_CANCELED:
-        event->shares = load_u32(payload + 23);
-        event->reason = (char)payload[27];
-        return event->shares <= OUCH42_SHARES_MAX;
-    case OWN_EVENT_EXECUTED_REFERENCE:
-        event->reference_price = load_u32(payload + 40);
-        event->reference_type = (char)payload[44];
-        return decode_execution(payload, event);
-    case OWN_EVENT_CORRECTED:
-        event->reason = (char)payload[40];
-        return decode_execution(payload, event);
-    case OWN_EVENT_EXECUTED: return decode_execution(payload, event);
-    case OWN_EVENT_BROKEN:
-        event->match = load_u64(payload + 23);
-        event->reason = (char)payload[31];
-        return true;
-    case OWN_EVENT_REJECTED: event->reason = (char)payload[23]; return true;
-    case OWN_EVENT_PRIORITY:
-        event->price = load_u32(payload + 23);
-        event->display = (char)payload[27];
-        event->order_reference = load_u64(payload + 28);
-        return true;
-    case OWN_EVENT_MODIFIED:
-        event->side = (char)payload[23];
-        event->shares = load_u32(payload + 24);
-        return side_ok(event->side) && event->shares <= OUCH42_SHARES_MAX;
-    default: return true; /* cancel pending, cancel rejected, trade now: the token is all */
-    }
-}
-
-static enum ouch42_outcome decode(const uint8_t *payload, uint32_t length, struct own_event *event)
-{
-    memset(event, 0, sizeof(*event));
-    if (length == 0)
-        return OUCH42_BAD_LENGTH;
-    if (payload[0] >= 128 || host_messages[payload[0]].kind == OWN_EVENT_NONE)
-        return OUCH42_UNKNOWN_TYPE;
-    if (length != host_messages[payload[0]].length)
-        return OUCH42_BAD_LENGTH;
-    event->kind = host_messages[payload[0]].kind;
-    event->time_ns = load_u64(payload + 1);
-    if (event->kind == OWN_EVENT_SYSTEM) {
-        event->reason = (char)payload[9];
-        return OUCH42_DECODED;
-    }
-    memcpy(event->token, payload + 9, OWN_TOKEN_BYTES);
-    event->token_key = ouch42_token_parse(event->token);
-    return decode_fields(payload, event) ? OUCH42_DECODED : OUCH42_BAD_VALUE;
-}
-
-enum ouch42_outcome ouch42_decode(struct ouch42_decoder *decoder, const uint8_t *payload,
-                                  uint32_t length, struct own_event *event)
-{
-    const enum ouch42_outcome outcome = decode(payload, length, event);
-    decoder->outcomes[outcome]++;
-    if (outcome == OUCH42_DECODED)
-        decoder->kinds[event->kind]++;
-    return outcome;
+    uint8_t *payload = start(out, OUCH42_MODIFY_BYTES, 'M', change->token_key);
+    if (payload == NULL || change->shares - 1 >= OUCH42_SHARES_MAX || !order_side_ok(change->side))
+        return 0;
+    payload[MODIFY_SIDE] = (uint8_t)change->side;
+    order_store_u32(payload + MODIFY_SHARES, change->shares);
+    return OUCH42_MODIFY_PACKET_BYTES;
 }

@@ -9,8 +9,7 @@
  *
  * Owner: the engine thread. Token: strategy letter 'A'..'Z', twelve upper-case hexadecimal digits of
  * the trigger's feed sequence, ordinal '0'..'9'; nothing else is read as a token of ours.
- * Cost: encode about 10 ns, decode about 15 ns. Specification: OUCH 4.2 sections 2 and 3; not sent:
- * replace, modify, trade now.
+ * Cost: encode about 10 ns, decode about 15 ns. Specification: OUCH 4.2 sections 2 and 3; not sent: trade now.
  */
 #ifndef ENGINE_ORDER_OUCH42_H
 #define ENGINE_ORDER_OUCH42_H
@@ -26,6 +25,10 @@ enum {
     OUCH42_ENTER_PACKET_BYTES = 52,  /* with the SoupBinTCP frame */
     OUCH42_CANCEL_BYTES = 19,
     OUCH42_CANCEL_PACKET_BYTES = 22,
+    OUCH42_REPLACE_BYTES = 47,
+    OUCH42_REPLACE_PACKET_BYTES = 50,
+    OUCH42_MODIFY_BYTES = 20,
+    OUCH42_MODIFY_PACKET_BYTES = 23,
     OUCH42_OUTBOUND_BYTES_MAX = 80,  /* largest host message: Replaced */
     OUCH42_SHARES_MAX = 999999,
     OUCH42_PRICE_MAX = 1999999900,   /* 1/10000 */
@@ -79,6 +82,13 @@ bool ouch42_patch_token(uint8_t packet[OUCH42_ENTER_PACKET_BYTES], char strategy
  * OUCH42_CANCEL_PACKET_BYTES, or 0 when the key or the shares cannot be said. */
 uint32_t ouch42_cancel(uint64_t token_key, uint32_t shares_left,
                        uint8_t out[OUCH42_CANCEL_PACKET_BYTES]);
+
+/* Every field of Replace Order; what is zero in `change` is as in the template. Bytes, or 0: cannot be said. */
+uint32_t ouch42_replace(const struct ouch42_template *template_, const struct order_change *change,
+                        uint8_t out[OUCH42_REPLACE_PACKET_BYTES]);
+
+/* change->shares is the intended total, executed shares included. Bytes, or 0: cannot be said. */
+uint32_t ouch42_modify(const struct order_change *change, uint8_t out[OUCH42_MODIFY_PACKET_BYTES]);
 
 enum ouch42_outcome ouch42_decode(struct ouch42_decoder *decoder, const uint8_t *payload,
                                   uint32_t length, struct own_event *event);

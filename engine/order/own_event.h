@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define OWN_EVENT_SCHEMA_VERSION 1
+#define OWN_EVENT_SCHEMA_VERSION 2
 
 enum { OWN_TOKEN_BYTES = 14 };
 
@@ -31,7 +31,9 @@ enum own_event_kind {
     OWN_EVENT_PRIORITY = 13,          /* new order_reference, price, display */
     OWN_EVENT_MODIFIED = 14,          /* side, shares outstanding */
     OWN_EVENT_TRADE_NOW = 15,
-    OWN_EVENT_KIND_COUNT = 16,
+    OWN_EVENT_RESTATED = 16,          /* OUCH 5.0: reason; the order stays what it is */
+    OWN_EVENT_QUERY = 17,             /* OUCH 5.0: answer to an account query, next free number; no order */
+    OWN_EVENT_KIND_COUNT = 18,
 };
 
 struct own_event {
@@ -61,7 +63,11 @@ struct own_event {
     char state;                  /* 'L' or 'D' */
     char bbo_weight;
     char reference_type;
-    char reserved[13];
+    char reserved;
+    uint32_t wire_number;          /* OUCH 5.0: UserRefNum of the order (QUERY: the next free one); else 0 */
+    uint32_t previous_wire_number; /* OUCH 5.0, REPLACED only */
+    uint16_t reason_code;          /* OUCH 5.0, REJECTED: the venue's number; else 0 */
+    char reserved_end[2];
 };
 
 _Static_assert(sizeof(struct own_event) == 128, "struct own_event is part of the strategy interface");

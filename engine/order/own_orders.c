@@ -8,74 +8,8 @@
 
 #include <string.h>
 
-#include "engine/order/ouch42.h"
 #include "engine/order/own_orders_table.h"
-
-static inline uint64_t *open_shares_of(struct own_orders *orders, const struct own_order *order)
-{
-    struct own_symbol *symbol = &orders->symbols[order->symbol];
-    return order->side == 'B' ? &symbol->open_buy_shares : &symbol->open_sell_shares;
-}
-
-static void set_open_shares(struct own_orders *orders, struct own_order *order, uint32_t shares)
-{
-    *open_shares_of(orders, order) += (uint64_t)shares - order->open_shares; /* modulo 2^64 */
-    order->open_shares = shares;
-}
-
-static inline bool terms_ok(uint64_t token_key, char side, uint32_t shares)
-{
-    return token_key != 0 && (side == 'B' || side == 'S' || side == 'T' || side == 'E') &&
-           shares - 1 < OUCH42_SHARES_MAX;
-}
-
-static enum own_orders_outcome insert(struct own_orders *orders, uint64_t token_key, char side,
-                                      uint32_t shares, uint32_t price, uint16_t symbol)
-{
-    if (!terms_ok(token_key, side, shares)) {
-        orders->counters.refused_invalid++;
-        return OWN_ORDERS_INVALID;
-    }
-    const uint32_t cell = own_orders_find_cell(orders, token_key);
-    if (orders->index[cell].token_key == token_key) {
-        orders->counters.refused_duplicate++;
-        return OWN_ORDERS_DUPLICATE;
-    }
-    if (own_orders_full(orders)) {
-        orders->counters.refused_full++;
-        return OWN_ORDERS_FULL;
-    }
-    struct own_order *order = own_orders_take_slot(orders, cell, token_key);
-    *order = (struct own_order){.token_key = token_key, .price = price, .shares = shares,
-                                .next = OWN_SLOT_NONE, .symbol = symbol, .side = side,
-                                .state = OWN_PENDING};
-    orders->open_count++;
-    set_open_shares(orders, order, shares);
-    return OWN_ORDERS_OK;
-}
-
-enum own_orders_outcome own_orders_sent(struct own_orders *orders, const struct order_request *request,
-                                        char strategy_letter)
-{
-    const uint64_t token_key =
-        ouch42_token_key(strategy_letter, request->trigger_sequence, request->ordinal);
-    const enum own_orders_outcome outcome =
-        insert(orders, token_key, request->side, request->shares, request->price, request->symbol);
-    orders->counters.sent += outcome == OWN_ORDERS_OK;
-    return outcome;
-}
-
-bool own_orders_withdraw(struct own_orders *orders, uint64_t token_key)
-{
-    struct own_order *order = own_orders_lookup(orders, token_key);
-    if (order == NULL || order->state != OWN_PENDING)
-        return false;
-    set_open_shares(orders, order, 0);
-    orders->open_count--;
-    orders->counters.withdrawn++;
-    own_orders_free_slot(orders, order);
-    return true;
-}
+#include "engine/order/own_quotes.h"
 
 static inline uint32_t add_saturating(uint32_t left, uint32_t right)
 {
@@ -96,9 +30,14 @@ static void on_accepted(struct own_orders *orders, struct own_order *order,
     orders->counters.accepted_dead += !live;
     orders->symbols[order->symbol].accepted++;
     order->shares = event->shares;
-    order->price = event->price;
+    order->time_in_force = event->time_in_force;
     order->order_reference = event->order_reference;
-    set_open_shares(orders, order, live ? event->shares : 0);
+    if (event->wire_number != 0)
+        order->wire_number = event->wire_number;
+    own_quotes_move(orders, order, event->price);
+    if (live && event->time_in_force != 0)
+        own_quotes_add(orders, order);
+    own_orders_set_open_shares(orders, order, live ? event->shares : 0);
 }
 
 static void on_executed(struct own_orders *orders, struct own_order *order,
@@ -110,7 +49,7 @@ static void on_executed(struct own_orders *orders, struct own_order *order,
                                .match = event->match, .shares = event->shares, .price = event->price};
     order->last_execution = number;
     order->executed_shares = add_saturating(order->executed_shares, event->shares);
-    set_open_shares(orders, order,
+    own_orders_set_open_shares(orders, order,
                     event->shares < order->open_shares ? order->open_shares - event->shares : 0);
     move_position(orders, order, event->shares);
     orders->symbols[order->symbol].executed_shares += event->shares;
@@ -122,9 +61,10 @@ static void on_canceled(struct own_orders *orders, struct own_order *order,
                         const struct own_event *event)
 {
     const uint32_t taken = event->shares < order->open_shares ? event->shares : order->open_shares;
-    set_open_shares(orders, order, order->open_shares - taken);
+    own_orders_set_open_shares(orders, order, order->open_shares - taken);
     order->canceled_shares += taken;
     order->reason = event->reason;
+    order->flags &= (uint8_t)~OWN_FLAG_CHANGING;
     orders->symbols[order->symbol].canceled_shares += taken;
     orders->counters.canceled_shares += taken;
 }
@@ -132,7 +72,7 @@ static void on_canceled(struct own_orders *orders, struct own_order *order,
 static void on_rejected(struct own_orders *orders, struct own_order *order,
                         const struct own_event *event)
 {
-    set_open_shares(orders, order, 0);
+    own_orders_set_open_shares(orders, order, 0);
     order->reason = event->reason;
     orders->symbols[order->symbol].rejected++;
     orders->counters.rejected++;
@@ -199,6 +139,7 @@ static enum own_order_event classify(const struct own_order *order, const struct
     case OWN_EVENT_PRIORITY: return OWN_ON_PRIORITY;
     case OWN_EVENT_REPLACED: return OWN_ON_REPLACED;
     case OWN_EVENT_MODIFIED: return OWN_ON_MODIFIED;
+    case OWN_EVENT_RESTATED: return OWN_ON_RESTATED;
     case OWN_EVENT_TRADE_NOW: return OWN_ON_TRADE_NOW;
     default: return OWN_ON_COUNT;
     }
@@ -231,7 +172,21 @@ static enum own_verdict take_effect(struct own_orders *orders, struct own_order 
     case OWN_ON_BROKEN: return revise(orders, order, event, 0) ? verdict : OWN_UNEXPECTED;
     case OWN_ON_PRIORITY:
         order->order_reference = event->order_reference;
-        order->price = event->price;
+        own_quotes_move(orders, order, event->price);
+        return verdict;
+    case OWN_ON_MODIFIED:
+        if ((event->side == 'B') != (order->side == 'B') || event->shares == 0)
+            return OWN_UNEXPECTED;
+        order->side = event->side;
+        if (event->shares > order->open_shares)
+            order->shares = add_saturating(order->shares, event->shares - order->open_shares);
+        order->flags &= (uint8_t)~OWN_FLAG_CHANGING;
+        own_orders_set_open_shares(orders, order, event->shares);
+        orders->counters.modified++;
+        return verdict;
+    case OWN_ON_CANCEL_PENDING: order->flags |= OWN_FLAG_HELD; return verdict;
+    case OWN_ON_CANCEL_REJECTED:
+        order->flags &= (uint8_t)~(OWN_FLAG_HELD | OWN_FLAG_CHANGING);
         return verdict;
     default: return verdict;
     }
@@ -246,6 +201,92 @@ static enum own_orders_outcome unknown(struct own_orders *orders, const struct o
     return OWN_ORDERS_UNKNOWN;
 }
 
+static enum own_orders_outcome outcome_of(struct own_orders *orders, enum own_verdict verdict)
+{
+    orders->counters.unexpected += verdict == OWN_UNEXPECTED;
+    orders->counters.accounted += verdict == OWN_ACCOUNTED;
+    orders->counters.discrepancies += verdict != OWN_EXPECTED;
+    return verdict == OWN_EXPECTED    ? OWN_ORDERS_OK
+           : verdict == OWN_ACCOUNTED ? OWN_ORDERS_ACCOUNTED
+                                      : OWN_ORDERS_UNEXPECTED;
+}
+
+/* The order has died: what it was to be replaced by will not come, and what it was to replace stays. */
+static void settle_partner(struct own_orders *orders, struct own_order *order, enum own_order_event on)
+{
+    struct own_order *partner = own_orders_part(orders, order);
+    if (partner == NULL)
+        return;
+    if (on == OWN_ON_REJECTED) {
+        orders->counters.replaces_rejected++;
+        own_orders_step(orders, partner, OWN_ON_REPLACE_REJECTED);
+    } else if (own_orders_step(orders, partner, OWN_ON_ABANDONED)) {
+        orders->counters.abandoned++;
+        own_orders_set_open_shares(orders, partner, 0);
+        own_orders_bury(orders, partner);
+    }
+}
+
+/* One event of one order through the table. */
+static enum own_verdict turn(struct own_orders *orders, struct own_order *order, enum own_order_event on,
+                             const struct own_event *event)
+{
+    const struct own_transition transition = own_order_transition(order->state, (uint8_t)on);
+    enum own_verdict verdict = transition.verdict;
+    const bool was_open = own_order_is_open(order->state);
+    if (verdict != OWN_UNEXPECTED)
+        verdict = take_effect(orders, order, on, event, verdict);
+    if (verdict == OWN_UNEXPECTED)
+        return verdict;
+    order->state = transition.next;
+    if (was_open && !own_order_is_open(order->state)) {
+        own_orders_bury(orders, order);
+        settle_partner(orders, order, on);
+    }
+    return verdict;
+}
+
+/* The chain goes on under another token; one that we never sent (or no longer know) is stored now. */
+static enum own_orders_outcome replace(struct own_orders *orders, const struct own_event *event)
+{
+    struct own_order *old = own_orders_lookup(orders, event->previous_token_key);
+    if (event->token_key == 0)
+        orders->counters.foreign++;
+    if (event->token_key == 0 && event->previous_token_key == 0)
+        return OWN_ORDERS_FOREIGN;
+    if (old == NULL || event->token_key == 0)
+        return unknown(orders, event);
+    const struct own_transition transition = own_order_transition(old->state, OWN_ON_REPLACED);
+    if (transition.verdict == OWN_UNEXPECTED || (event->side == 'B') != (old->side == 'B'))
+        return outcome_of(orders, OWN_UNEXPECTED);
+    struct own_order *new = own_orders_lookup(orders, event->token_key);
+    if (new == NULL) {
+        const struct own_order terms = {.token_key = event->token_key, .price = event->price, .shares = event->shares,
+                                        .symbol = old->symbol, .side = event->side,
+                                        .time_in_force = event->time_in_force};
+        if (own_orders_insert(orders, &terms) != OWN_ORDERS_OK)
+            return unknown(orders, event);
+        new = own_orders_lookup(orders, event->token_key);
+    }
+    if (!own_order_is_pending(new->state))
+        return outcome_of(orders, OWN_UNEXPECTED);
+    struct own_order *expected = own_orders_part(orders, old), *other = own_orders_part(orders, new);
+    if (expected != NULL && expected != new && own_orders_step(orders, expected, OWN_ON_ABANDONED)) {
+        own_orders_set_open_shares(orders, expected, 0);
+        own_orders_bury(orders, expected);
+    }
+    if (other != NULL)
+        own_orders_step(orders, other, OWN_ON_REPLACE_REJECTED);
+    new->side = event->side;
+    new->chain_shares = add_saturating(old->chain_shares, old->executed_shares);
+    own_orders_set_open_shares(orders, old, 0);
+    old->state = transition.next;
+    own_orders_bury(orders, old);
+    orders->counters.replaced++;
+    turn(orders, new, event->state == 'L' ? OWN_ON_ACCEPTED : OWN_ON_ACCEPTED_DEAD, event);
+    return outcome_of(orders, transition.verdict);
+}
+
 enum own_orders_outcome own_orders_apply(struct own_orders *orders, const struct own_event *event)
 {
     if (event->kind == OWN_EVENT_SYSTEM) {
@@ -253,50 +294,18 @@ enum own_orders_outcome own_orders_apply(struct own_orders *orders, const struct
         orders->counters.system++;
         return OWN_ORDERS_SYSTEM;
     }
-    /* a replacement speaks of the order it replaced */
-    const uint64_t token_key =
-        event->kind == OWN_EVENT_REPLACED ? event->previous_token_key : event->token_key;
-    if (token_key == 0) {
+    if (event->kind == OWN_EVENT_QUERY)
+        return OWN_ORDERS_SYSTEM;
+    if (event->kind == OWN_EVENT_REPLACED)
+        return replace(orders, event);
+    if (event->token_key == 0) {
         orders->counters.foreign++;
         return OWN_ORDERS_FOREIGN;
     }
-    struct own_order *order = own_orders_lookup(orders, token_key);
+    struct own_order *order = own_orders_lookup(orders, event->token_key);
     if (order == NULL)
         return unknown(orders, event);
-    const enum own_order_event on = classify(order, event);
-    const struct own_transition transition = own_order_transition(order->state, (uint8_t)on);
-    enum own_verdict verdict = transition.verdict;
-    if (verdict != OWN_UNEXPECTED)
-        verdict = take_effect(orders, order, on, event, verdict);
-    if (verdict == OWN_UNEXPECTED) {
-        orders->counters.unexpected++;
-        orders->counters.discrepancies++;
-        return OWN_ORDERS_UNEXPECTED;
-    }
-    const bool died = own_order_is_open(order->state) && !own_order_is_open(transition.next);
-    order->state = transition.next;
-    if (died)
-        own_orders_bury(orders, order);
-    if (verdict == OWN_EXPECTED)
-        return OWN_ORDERS_OK;
-    orders->counters.accounted++;
-    orders->counters.discrepancies++;
-    return OWN_ORDERS_ACCOUNTED;
-}
-
-enum own_orders_outcome own_orders_adopt(struct own_orders *orders, const struct own_event *accepted,
-                                         uint16_t symbol)
-{
-    if (accepted->kind != OWN_EVENT_ACCEPTED)
-        return own_orders_apply(orders, accepted);
-    if (own_orders_lookup(orders, accepted->token_key) == NULL) {
-        const enum own_orders_outcome outcome =
-            insert(orders, accepted->token_key, accepted->side, accepted->shares, accepted->price, symbol);
-        if (outcome != OWN_ORDERS_OK)
-            return outcome;
-        orders->counters.adopted++;
-    }
-    return own_orders_apply(orders, accepted);
+    return outcome_of(orders, turn(orders, order, classify(order, event), event));
 }
 
 void own_orders_note_undecodable(struct own_orders *orders)

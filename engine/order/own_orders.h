@@ -1,15 +1,20 @@
-/* Own orders by token, and what they add up to: position and open shares per symbol.
+/* Own orders by token, and what they add up to: position, open shares and best own prices per symbol.
  *
- * The state of an order follows one table, own_order_transition()[state][event]:
- *
- *     PENDING --accepted--> LIVE --executed--> PARTIAL --executed--> FILLED
- *        |  \--accepted dead--> DEAD   \---------\--canceled--> CANCELED
- *        \--rejected--> REJECTED
- *
+ * The state of an order follows one table, own_order_transition()[state][event]: see own_order.h.
  * A message that the table does not expect is counted and never believed, with one exception: shares
  * that the venue says are executed (or taken away) are accounted in whatever state the order is,
  * because the position is the venue's word, not ours. Every such message adds to `discrepancies`; a
  * careful engine stops sending when own_orders_trusted() is false.
+ *
+ * Replacing: the new token is an order of its own from the moment it is sent, in state PENDING, whose open shares
+ * are what it would add to those of the order it replaces: so the sums hold the worst of both. Replaced moves the
+ * shares; when the old order dies first, OUCH is silent about the new token, and so it is abandoned here.
+ *
+ * Best own prices (own_best_bid, own_best_ask, 0 = none) are those of open orders with a time in force, from the moment
+ * they are sent: what could trade with an order of ours. Immediate-or-cancel orders never rest and do not count.
+ *
+ * Mass cancel: own_orders_cancel_all() marks what is to go, own_orders_cancel_next() yields one order at a time and
+ * looks at no more than OWN_CANCEL_LOOKS open ones a call, own_orders_cancel_state() says when nothing of it is open.
  *
  * Room: open_max orders may be open at once (PENDING, LIVE, PARTIAL); one more is refused with
  * OWN_ORDERS_FULL. A dead order (FILLED, CANCELED, REJECTED, DEAD) keeps its slot, so that late
@@ -19,8 +24,9 @@
  * Executions are kept in a ring of executions_max for corrections and breaks; an older one is unknown.
  *
  * Owner: the engine thread. Memory: the caller's, own_orders_bytes(), 64-byte aligned.
- * Cost: insert and apply about 20 ns each when the lines are in the cache; no allocation, no loop
- * longer than a probe (the index is at most half full) or one order's executions.
+ * Cost: insert and apply about 20 ns each when the lines are in the cache, and for a resting order two walks in a
+ * treap of the symbol's own prices (own_quotes.h); no allocation, no other loop longer than a probe (the index is at
+ * most half full) or one order's executions.
  * Invariants: open_buy and open_sell of a symbol are the sums of its open orders' open shares;
  * position is the sum of its executions, signed, less the broken ones.
  * Specification: OUCH 4.2 section 3 (outbound messages) and "semantics" of each.
@@ -40,6 +46,15 @@ enum {
     OWN_ORDERS_SYMBOL_COUNT = 65536,
     OWN_ORDERS_MAX = 1 << 24,     /* upper bound of open_max + dead_keep */
     OWN_EXECUTIONS_MAX = 1 << 24,
+    OWN_CANCEL_LOOKS = 256,       /* open orders looked at by one own_orders_cancel_next() */
+    OWN_CANCEL_ALL_SYMBOLS = 65536,
+};
+
+enum own_cancel_state {
+    OWN_CANCEL_NONE = 0,
+    OWN_CANCEL_UNDER_WAY = 1,
+    OWN_CANCEL_HELD = 2,         /* what is left, the venue has promised to cancel after the cross */
+    OWN_CANCEL_ACKNOWLEDGED = 3, /* nothing of it is open */
 };
 
 enum own_orders_outcome {
@@ -52,7 +67,8 @@ enum own_orders_outcome {
     OWN_ORDERS_UNKNOWN = 6,    /* apply: token of our form, not (or no longer) in the table */
     OWN_ORDERS_FOREIGN = 7,    /* apply: token of another form */
     OWN_ORDERS_SYSTEM = 8,     /* apply: system event, no order */
-    OWN_ORDERS_OUTCOME_COUNT = 9,
+    OWN_ORDERS_REFUSED = 9,    /* cancel, replace, modify: the order's state does not allow it; nothing changed */
+    OWN_ORDERS_OUTCOME_COUNT = 10,
 };
 
 struct own_execution {
@@ -64,18 +80,26 @@ struct own_execution {
 };
 
 struct own_symbol {
+    /* what the risk gate reads */
     int64_t position;     /* shares, + long */
     uint64_t open_buy_shares;
     uint64_t open_sell_shares;
+    uint32_t own_best_bid; /* 1/10000, of our own orders that rest or may come to rest; 0 = none */
+    uint32_t own_best_ask;
+    uint32_t open_buy_orders;
+    uint32_t open_sell_orders;
     uint64_t accepted;    /* orders */
     uint64_t executed_shares;
     uint64_t canceled_shares;
+    /* the rest */
     uint64_t rejected;    /* orders */
     uint64_t broken_shares;
+    uint32_t quotes[2];   /* roots of own_quotes.h: buy, sell; slot + 1, 0 = empty */
+    uint64_t reserved[5];
 };
 
 _Static_assert(sizeof(struct own_execution) == 32, "two to a cache line");
-_Static_assert(sizeof(struct own_symbol) == 64, "one cache line");
+_Static_assert(sizeof(struct own_symbol) == 128, "two cache lines, the first of them hot");
 
 struct own_orders_options {
     uint32_t open_max;       /* 1.. */
@@ -108,6 +132,28 @@ struct own_orders_counters {
     uint64_t foreign;
     uint64_t system;
     uint64_t discrepancies;      /* accounted + unexpected + unknown + undecodable */
+    uint64_t cancels_sent;
+    uint64_t replaces_sent;
+    uint64_t modifies_sent;      /* partial cancels too */
+    uint64_t changes_refused;    /* cancels, replaces and modifies that the order's state does not allow */
+    uint64_t replaced;
+    uint64_t replaces_rejected;
+    uint64_t abandoned;          /* replacements whose order died first */
+    uint64_t modified;
+    uint64_t mass_cancels;
+};
+
+/* A mass cancel: who is meant, and how far it has come. */
+struct own_mass_cancel {
+    uint32_t symbol; /* stock locate, OWN_CANCEL_ALL_SYMBOLS = every one */
+    char letter;     /* of the strategy, 0 = every one */
+    bool under_way;
+    bool asked;      /* there was one */
+    bool left;       /* in this round: the venue still held some for the cross */
+    bool waiting;    /* in this round: others were still open */
+    bool held;       /* the last round found none but those that the venue holds */
+    uint32_t cursor; /* slot to look at next, OWN_SLOT_NONE = a new round begins */
+    uint64_t sent;   /* orders yielded */
 };
 
 struct own_orders {
@@ -126,6 +172,9 @@ struct own_orders {
     uint32_t dead_head;            /* oldest */
     uint32_t dead_tail;
     uint64_t execution_count;
+    uint32_t open_head;            /* open orders by age, oldest first */
+    uint32_t open_tail;
+    struct own_mass_cancel mass;
     char system_event;             /* last one, 0 = none */
     struct own_orders_counters counters;
 };
@@ -141,6 +190,33 @@ int own_orders_init(struct own_orders *orders, const struct own_orders_options *
  * own_orders_full()) only OK or DUPLICATE are possible, so it may follow the send. */
 enum own_orders_outcome own_orders_sent(struct own_orders *orders, const struct order_request *request,
                                         char strategy_letter);
+
+/* A cancel of all shares was, or is about to be, sent. OK, REFUSED or UNKNOWN. */
+enum own_orders_outcome own_orders_cancel_sent(struct own_orders *orders, uint64_t token_key);
+
+/* A replacement: the new token becomes an order. OK, REFUSED, UNKNOWN, FULL, DUPLICATE, or INVALID when the intended
+ * total leaves nothing (cancel it then) or a term cannot be said. */
+enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const struct order_change *change);
+
+/* A modify, or (side 0) a cancel of some shares: nothing changes before the venue says so. One at a time. OK, REFUSED,
+ * UNKNOWN, or INVALID when nothing would be left (cancel it then), or nothing taken away, or the side would turn (buy
+ * and sell; short and long sells may change into each other). */
+enum own_orders_outcome own_orders_modify_sent(struct own_orders *orders, const struct order_change *change);
+
+/* The venue has passed over a modify or a cancel of some shares in silence: another one may be sent. */
+void own_orders_passed_over(struct own_orders *orders, uint64_t token_key);
+
+/* The order's number on the wire (OUCH 5.0). */
+void own_orders_number(struct own_orders *orders, uint64_t token_key, uint32_t wire_number);
+
+/* Begins a mass cancel, also while another is under way (the two are one then, of all that either meant, widened to
+ * every symbol or strategy where they differ). */
+void own_orders_cancel_all(struct own_orders *orders, uint32_t symbol, char letter);
+
+/* The next order to cancel, 0 = none now. Each one that is yielded must be noted with own_orders_cancel_sent(). */
+uint64_t own_orders_cancel_next(struct own_orders *orders);
+
+enum own_cancel_state own_orders_cancel_state(const struct own_orders *orders);
 
 /* The transport took nothing of it after all: a PENDING order vanishes. False: not PENDING. */
 bool own_orders_withdraw(struct own_orders *orders, uint64_t token_key);

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/order/own_quotes.h"
+
 static uint64_t power_of_two_from(uint64_t value)
 {
     uint64_t power = 1;
@@ -74,6 +76,7 @@ int own_orders_init(struct own_orders *orders, const struct own_orders_options *
     orders->open_max = options->open_max;
     orders->dead_keep = options->dead_keep;
     orders->dead_head = orders->dead_tail = OWN_SLOT_NONE;
+    orders->open_head = orders->open_tail = orders->mass.cursor = OWN_SLOT_NONE;
     for (uint32_t slot = 0; slot < layout.order_count; slot++)
         orders->orders[slot].next = slot + 1 < layout.order_count ? slot + 1 : OWN_SLOT_NONE;
     return 0;
@@ -146,13 +149,13 @@ void own_orders_free_slot(struct own_orders *orders, struct own_order *order)
 void own_orders_bury(struct own_orders *orders, struct own_order *order)
 {
     const uint32_t slot = (uint32_t)(order - orders->orders);
+    own_orders_close(orders, order);
     order->next = OWN_SLOT_NONE;
     if (orders->dead_tail == OWN_SLOT_NONE)
         orders->dead_head = slot;
     else
         orders->orders[orders->dead_tail].next = slot;
     orders->dead_tail = slot;
-    orders->open_count--;
     if (++orders->dead_count <= orders->dead_keep)
         return;
     struct own_order *oldest = &orders->orders[orders->dead_head];
@@ -160,4 +163,39 @@ void own_orders_bury(struct own_orders *orders, struct own_order *order)
     orders->dead_count--;
     orders->counters.recycled++;
     own_orders_free_slot(orders, oldest);
+}
+
+void own_orders_set_open_shares(struct own_orders *orders, struct own_order *order, uint32_t shares)
+{
+    struct own_symbol *symbol = &orders->symbols[order->symbol];
+    uint64_t *sum = order->side == 'B' ? &symbol->open_buy_shares : &symbol->open_sell_shares;
+    *sum += (uint64_t)shares - order->open_shares; /* modulo 2^64 */
+    order->open_shares = shares;
+}
+
+void own_orders_open(struct own_orders *orders, struct own_order *order)
+{
+    const uint32_t slot = (uint32_t)(order - orders->orders);
+    struct own_symbol *symbol = &orders->symbols[order->symbol];
+    order->next = OWN_SLOT_NONE;
+    order->previous = orders->open_tail;
+    *(orders->open_tail == OWN_SLOT_NONE ? &orders->open_head : &orders->orders[orders->open_tail].next) = slot;
+    orders->open_tail = slot;
+    orders->open_count++;
+    ++*(order->side == 'B' ? &symbol->open_buy_orders : &symbol->open_sell_orders);
+    if (order->time_in_force != 0)
+        own_quotes_add(orders, order);
+}
+
+void own_orders_close(struct own_orders *orders, struct own_order *order)
+{
+    const uint32_t slot = (uint32_t)(order - orders->orders);
+    struct own_symbol *symbol = &orders->symbols[order->symbol];
+    own_quotes_remove(orders, order);
+    *(order->previous == OWN_SLOT_NONE ? &orders->open_head : &orders->orders[order->previous].next) = order->next;
+    *(order->next == OWN_SLOT_NONE ? &orders->open_tail : &orders->orders[order->next].previous) = order->previous;
+    if (orders->mass.cursor == slot)
+        orders->mass.cursor = order->next;
+    orders->open_count--;
+    --*(order->side == 'B' ? &symbol->open_buy_orders : &symbol->open_sell_orders);
 }

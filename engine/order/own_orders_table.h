@@ -28,4 +28,21 @@ void own_orders_free_slot(struct own_orders *orders, struct own_order *order);
 /* An open order has died: it stays known until dead_keep further ones have died. */
 void own_orders_bury(struct own_orders *orders, struct own_order *order);
 
+/* A slot that was just taken becomes an open order: the youngest, with no open shares yet. */
+void own_orders_open(struct own_orders *orders, struct own_order *order);
+
+/* The opposite, for one that dies or vanishes: it leaves the list, the counts and the prices. */
+void own_orders_close(struct own_orders *orders, struct own_order *order);
+
+void own_orders_set_open_shares(struct own_orders *orders, struct own_order *order, uint32_t shares);
+
+/* Stores an order in state PENDING. */
+enum own_orders_outcome own_orders_insert(struct own_orders *orders, const struct own_order *terms);
+
+/* The table's word on an event that has no effect but the state's; false = not allowed, nothing changes. */
+bool own_orders_step(struct own_orders *orders, struct own_order *order, enum own_order_event on);
+
+/* The order's partner has ended or come to be: each forgets the other. NULL: it had none. */
+struct own_order *own_orders_part(struct own_orders *orders, struct own_order *order);
+
 #endif

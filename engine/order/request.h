@@ -15,6 +15,23 @@ struct order_request {
     char stock[8];             /* space padded */
 };
 
+/* What is to become of an order that was sent: replace, cancel or modify. Shares count the whole chain of
+ * replacements, executed ones included. A zero in display, sweep or minimum means the session's default. */
+struct order_change {
+    uint64_t token_key;
+    uint64_t new_token_key;  /* replace */
+    uint32_t shares;         /* intended total; cancel: 0 = nothing shall be left */
+    uint32_t price;          /* replace: limit, 1/10000 */
+    uint32_t time_in_force;  /* replace: seconds */
+    uint32_t minimum_shares; /* replace */
+    uint32_t wire_number;    /* OUCH 5.0: of the order; else 0 */
+    char side;               /* modify */
+    char display;            /* replace */
+    char intermarket_sweep;  /* replace */
+    char reserved;
+};
+
+_Static_assert(sizeof(struct order_change) == 40, "no holes");
 _Static_assert(sizeof(struct order_request) == 32, "one half cache line");
 
 #endif

@@ -105,6 +105,7 @@ static void follow(struct exchange *exchange, const struct packet_record *packet
     for (uint32_t i = 0; i < packet->count && !raw; i++) {
         uint32_t length = load_be16(block);
         published_book_apply(exchange->options.book, block + 2, length);
+        gateway_follow(&exchange->gateway, block + 2, length);
         if (i + 1 == packet->count && length >= 11)
             exchange->gateway.market_ns = load_be48(block + 2 + 5);
         block += 2 + length;
@@ -191,7 +192,7 @@ static void keep_lines_alive(struct exchange *exchange, int64_t now_ns) {
 }
 
 static void serve_orders(struct exchange *exchange, int64_t now_ns) {
-    soup_port_poll(&exchange->gateway.port, now_ns);
+    gateway_poll(&exchange->gateway, now_ns);
     exchange->progress->orders_received = exchange->gateway.counters.orders;
     exchange->counters.polls++;
     exchange->polled_ns = look(exchange, DOING_ORDERS);

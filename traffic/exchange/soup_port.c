@@ -81,6 +81,25 @@ void soup_port_cut(struct soup_port *port) {
         drop_client(port, &port->clients[port->holder]);
 }
 
+void soup_port_cut_after(struct soup_port *port, uint64_t bytes) {
+    if (port->holder < 0)
+        return;
+    struct soup_port_client *client = &port->clients[port->holder];
+    client->cut = true;
+    client->cut_at = client->sent + bytes;
+}
+
+/* Whether the store's bytes for this client must wait. */
+static bool held(const struct soup_port *port, struct soup_port_client *client, int64_t now_ns) {
+    if (port->hold_ns == 0 || client->sent == port->store_size) {
+        client->held_ns = 0;
+        return false;
+    }
+    if (client->held_ns == 0)
+        client->held_ns = now_ns;
+    return port->hold_ns == SOUP_PORT_MUTE || now_ns - client->held_ns < port->hold_ns;
+}
+
 static void accept_client(struct soup_port *port, int64_t now_ns) {
     int one = 1;
     int accepted = accept4(port->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -92,7 +111,8 @@ static void accept_client(struct soup_port *port, int64_t now_ns) {
             continue;
         setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         client->socket = accepted;
-        client->logged_in = client->closing = false;
+        client->logged_in = client->closing = client->cut = false;
+        client->held_ns = 0;
         client->received = client->control_size = client->control_sent = 0;
         client->sent = 0;
         client->heard_ns = client->spoke_ns = now_ns;
@@ -184,7 +204,7 @@ static bool take_packet(struct soup_port *port, struct soup_port_client *client,
 static bool take_packets(struct soup_port *port, struct soup_port_client *client) {
     uint32_t offset = 0;
     bool keep = true;
-    while (keep && !client->closing && client->received - offset >= 2) {
+    while (keep && !client->closing && !client->cut && client->received - offset >= 2) {
         uint32_t length = load_be16(client->receive + offset);
         if (length == 0 || length > SOUPBIN_PACKET_LENGTH_MAX) {
             port->counters.protocol_errors++;
@@ -202,7 +222,7 @@ static bool take_packets(struct soup_port *port, struct soup_port_client *client
 }
 
 static bool receive_some(struct soup_port *port, struct soup_port_client *client, int64_t now_ns) {
-    if (client->closing)
+    if (client->closing || client->cut)
         return true;
     ssize_t size = recv(client->socket, client->receive + client->received,
                         SOUP_PORT_RECEIVE_BYTES - client->received, MSG_DONTWAIT);
@@ -244,8 +264,16 @@ static bool send_pending(struct soup_port *port, struct soup_port_client *client
     uint64_t end = port->store_size, most = port->options.send_bytes_max;
     if (most && end - client->sent > most)
         end = client->sent + most;
+    if (client->cut && client->cut_at < end)
+        end = client->cut_at;
+    else if (!client->cut && held(port, client, now_ns))
+        return true;
     if (!send_some(client, port->options.store, end, &client->sent, now_ns))
         return false;
+    if (client->cut && client->sent >= client->cut_at)
+        return false;
+    if (client->sent == port->store_size)
+        client->held_ns = 0;
     if (!port->options.offsets && client->sent == port->store_size)
         client->sent = port->store_size = 0;
     /* Heartbeats go between packets, so only when all is out; after a partial write there is no silence anyway. */

@@ -22,6 +22,8 @@
 
 #include "traffic/wire/soupbin.h"
 
+#define SOUP_PORT_MUTE INT64_MAX
+
 enum {
     SOUP_PORT_CLIENTS = 4,
     SOUP_PORT_RECEIVE_BYTES = 2 * (2 + SOUPBIN_PACKET_LENGTH_MAX),
@@ -48,6 +50,9 @@ struct soup_port_client {
     int socket;                     /* -1: free */
     bool logged_in;
     bool closing;                   /* once control is flushed */
+    bool cut;                       /* nothing more is received; closed when the store is sent up to `cut_at` */
+    uint64_t cut_at;
+    int64_t held_ns;                /* since when answers are kept back; 0: there are none */
     uint32_t received;              /* bytes in `receive` */
     uint32_t control_size;          /* bytes to send before the store's */
     uint32_t control_sent;
@@ -83,6 +88,8 @@ struct soup_port {
     uint64_t store_size;
     uint64_t messages;              /* in the store; the next has number messages + 1 */
     int64_t accept_at_ns;
+    int64_t hold_ns;                /* what the store gets is kept back so long, or SOUP_PORT_MUTE; it then leaves with
+                                     * all that has come to it since */
     /* Called from soup_port_poll(); NULL where nobody wants to know. */
     void (*on_message)(void *context, const uint8_t *message, uint32_t length);
     char (*on_login)(void *context);  /* a login that is right so far: 0, or the reason to reject it */
@@ -112,6 +119,14 @@ void soup_port_cut(struct soup_port *port);
 static inline bool soup_port_pending(const struct soup_port *port) {
     return port->holder >= 0 && port->clients[port->holder].sent < port->store_size;
 }
+
+static inline uint64_t soup_port_pending_bytes(const struct soup_port *port) {
+    return port->holder >= 0 ? port->store_size - port->clients[port->holder].sent : 0;
+}
+
+/* Close the holder's connection when `bytes` more of the store are sent, within a packet or not. What it sends from now
+ * on is not looked at. May be called from on_message. */
+void soup_port_cut_after(struct soup_port *port, uint64_t bytes);
 
 static inline bool soup_port_room(const struct soup_port *port, uint64_t messages, uint64_t bytes) {
     return port->options.messages_max - port->messages >= messages &&

@@ -32,6 +32,29 @@ bool ouch42_parse_cancel(const uint8_t *message, uint32_t length, struct ouch42_
     return true;
 }
 
+bool ouch42_parse_modify(const uint8_t *message, uint32_t length, struct ouch42_modify *modify) {
+    if (length != 20 || message[0] != 'M')
+        return false;
+    memcpy(modify->token, message + 1, sizeof modify->token);
+    modify->side = message[15];
+    modify->shares = load_be32(message + 16);
+    return true;
+}
+
+bool ouch42_parse_replace(const uint8_t *message, uint32_t length, uint8_t *old_token, struct ouch42_enter *enter) {
+    if (length != 47 || message[0] != 'U')
+        return false;
+    memcpy(old_token, message + 1, OUCH42_TOKEN_BYTES);
+    memcpy(enter->token, message + 15, sizeof enter->token);
+    enter->shares = load_be32(message + 29);
+    enter->price = load_be32(message + 33);
+    enter->time_in_force = load_be32(message + 37);
+    enter->display = message[41];
+    enter->sweep = message[42];
+    enter->quantity_min = load_be32(message + 43);
+    return true;
+}
+
 bool ouch42_token_valid(const uint8_t *token) {
     for (int i = 0; i < OUCH42_TOKEN_BYTES; i++) {
         uint8_t letter = token[i];
@@ -66,6 +89,22 @@ uint32_t ouch42_put_accepted(uint8_t *out, uint64_t time_ns, const struct ouch42
     out[64] = 'L';  /* live: what becomes of it follows */
     out[65] = ' ';
     return OUCH42_ACCEPTED_BYTES;
+}
+
+uint32_t ouch42_put_replaced(uint8_t *out, uint64_t time_ns, const struct ouch42_enter *enter, uint64_t reference,
+                             const uint8_t *old_token) {
+    ouch42_put_accepted(out, time_ns, enter, reference);
+    out[0] = 'U';
+    memcpy(out + 65, old_token, OUCH42_TOKEN_BYTES);
+    out[79] = ' ';
+    return OUCH42_REPLACED_BYTES;
+}
+
+uint32_t ouch42_put_modified(uint8_t *out, uint64_t time_ns, const uint8_t *token, uint8_t side, uint32_t shares) {
+    put_head(out, 'M', time_ns, token);
+    out[23] = side;
+    store_be32(out + 24, shares);
+    return OUCH42_MODIFIED_BYTES;
 }
 
 uint32_t ouch42_put_executed(uint8_t *out, uint64_t time_ns, const uint8_t *token, uint32_t shares, uint32_t price,
