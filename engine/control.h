@@ -30,7 +30,7 @@ struct control {
     _Atomic uint32_t session_up;   /* order session logged in */
     _Atomic uint64_t stalls;       /* polls that came later than the stall bound */
     _Atomic uint64_t stall_ns_max;
-    uint8_t state_reserved[8];
+    _Atomic uint64_t risk_state;   /* 1 << reason: passed above its soft limit, latched; bit 63: tripped */
 };
 
 _Static_assert(offsetof(struct control, heartbeat_ns) == 64, "one cache line per writer");

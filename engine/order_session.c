@@ -1,5 +1,7 @@
 #include "engine/order_session.h"
 
+#include "engine/risk_follow.h"
+
 bool order_session_login(struct order_session *session, uint64_t now_ns)
 {
     uint8_t bytes[SOUPBIN_LOGIN_BYTES];
@@ -19,7 +21,7 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
         if (!session->tracking)
             continue;
         if (understood)
-            own_orders_apply(&session->own_orders, &event);
+            risk_follow(session->risk, &session->own_orders, &event, now_ns);
         else
             own_orders_note_undecodable(&session->own_orders);
     }

@@ -14,6 +14,7 @@
 #include "engine/order/ouch42.h"
 #include "engine/order/own_orders.h"
 #include "engine/order/soupbin.h"
+#include "engine/risk/risk.h"
 
 enum {
     ORDER_POLL_IDLE_NS = 5 * 1000,
@@ -27,6 +28,7 @@ struct order_session {
     struct soupbin soupbin;
     struct ouch42_decoder decoder;
     struct own_orders own_orders;
+    struct risk *risk;   /* is told what becomes of orders; NULL: nobody */
     bool tracking;       /* false: answers are only counted (reflector) */
     bool unanswered;     /* an order has waited for ORDER_ANSWER_NS: what we sent may be stuck on the way */
     uint64_t answered;   /* orders accepted or rejected, when last looked at */
