@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
+from engine.risk_build import build_risk_table, risk_limits, risk_report
 from engine.wires import ORDER_WIRES, wires_report
 
 __all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
@@ -49,6 +52,7 @@ FEED_POLICY = (
 )
 DELIVERIES = {"strict": lib.FEED_DELIVERY_STRICT, "best_effort": lib.FEED_DELIVERY_BEST_EFFORT}
 PROTOCOLS = {"ouch42": lib.CODEC_OUCH42, "ouch50": lib.CODEC_OUCH50}
+TABLES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # a table lives as long as the options that point to it
 STRATEGIES = {"touch_taker": lib.STRATEGY_TOUCH_TAKER, "reflector": lib.STRATEGY_REFLECTOR}
 
 
@@ -108,17 +112,12 @@ def engine_options(config: EngineConfig) -> Any:
     request.trigger_sequence, request.price, request.shares = 1, 10_000, 1
     request.symbol, request.side = 1, b"B"
     ffi.memmove(request.stock, b"REFLECT ", 8)
-    limits, risk = options.limits, config.risk
-    limits.order_shares_max = risk.order_shares_max
-    limits.notional_max = risk.notional_max
-    limits.price_max = risk.price_max
-    limits.collar_permille = risk.collar_permille
-    limits.position_long_max = limits.position_short_max = risk.position_max
-    limits.order_rate_per_s = risk.order_rate_per_s
-    limits.order_burst = risk.order_burst
-    limits.allow_unannounced = risk.allow_unannounced
-    limits.generation = 1
-    lib.risk_limits_seal(ffi.addressof(options, "limits"))
+    risk = config.risk
+    options.limits = risk_limits(risk, 0)[0]
+    wired = config.gateway is not None  # without a gateway time is the caller's and begins at 0
+    table = build_risk_table(risk, generation=1, created_ns=time.monotonic_ns() if wired else 0)
+    options.table = table
+    TABLES[options] = table
     options.late_after_ns = risk.late_after_ns
     options.own_orders.open_max = config.open_orders
     options.own_orders.dead_keep = config.open_orders
@@ -329,6 +328,7 @@ class Runner:
                 for code in range(lib.RISK_REASON_COUNT)
             },
             "reason_names": {code: text(lib.risk_reason_name(code)) for code in range(lib.RISK_REASON_COUNT)},
+            "risk_state": risk_report(engine.risk),
             "loop": fields(engine.statistics),
             "decisions": numbers(engine.decisions, "count", "lost"),
             "orders": fields(engine.session.own_orders.counters),

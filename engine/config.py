@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from engine.risk_table import RiskTable
+
 __all__ = [
     "BookConfig",
     "EngineConfig",
@@ -151,17 +153,9 @@ class StrategyConfig(Frozen):
     every: Annotated[int, Field(ge=1, lt=2**63)] = 100
 
 
-class RiskConfig(Frozen):
-    """Hard limits; shares, 1/10000 of the currency unit, per symbol where that makes sense."""
+class RiskConfig(RiskTable):
+    """The table of limits that the engine starts with, and what the engine itself calls late."""
 
-    order_shares_max: Annotated[int, Field(ge=0, le=999_999)] = 1_000
-    notional_max: Annotated[int, Field(ge=0, lt=2**63)] = 10_000_000_000
-    price_max: Annotated[int, Field(ge=0, le=1_999_999_900)] = 1_999_999_900
-    collar_permille: Annotated[int, Field(ge=0, le=1000)] = 100
-    position_max: Annotated[int, Field(ge=0, le=10**15)] = 100_000
-    order_rate_per_s: Annotated[int, Field(ge=0, le=10**9)] = 100_000
-    order_burst: Annotated[int, Field(ge=0, le=10**9)] = 10_000
-    allow_unannounced: bool = True
     late_after_ns: Nanoseconds = 10_000_000
 
 

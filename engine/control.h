@@ -31,7 +31,7 @@ struct control {
     _Atomic uint32_t session_up;   /* order session logged in */
     _Atomic uint64_t stalls;       /* polls that came later than the stall bound */
     _Atomic uint64_t stall_ns_max;
-    uint8_t state_reserved[8];
+    _Atomic uint64_t risk_state;   /* 1 << reason: passed above its soft limit, latched; bit 63: tripped */
     /* written by the engine's watchdog (wire_watch.h) */
     _Atomic uint32_t wire_handled;  /* the last wire_command carried out or refused */
     _Atomic uint32_t wire_refused;  /* the last one refused: see wire_error in the engine's report */

@@ -41,6 +41,14 @@ static enum risk_reason check(struct engine *engine, const struct order_request 
         .late = engine->late,
         .own_orders_full = own_orders_full(&engine->session.own_orders),
         .trading_state = engine->trading_states[request->symbol],
+        .strategy = (uint16_t)engine->strategy,
+        .own_best_bid = own->own_best_bid,
+        .own_best_ask = own->own_best_ask,
+        .last_price = engine->seen.symbols[request->symbol].last_price,
+        .market_ns = engine->seen.market_ns,
+        .quote_ns = engine->seen.symbols[request->symbol].quote_ns,
+        .feed_ns = engine->feed.lines[0].heard_ns > engine->feed.lines[1].heard_ns ? engine->feed.lines[0].heard_ns
+                                                                                  : engine->feed.lines[1].heard_ns,
     };
     return risk_check(&engine->risk, request, book_top(&engine->book, request->symbol), &context);
 }
@@ -148,6 +156,7 @@ static void take(struct engine *engine, const struct feed_message *message, uint
 
     if (event.kind == EVENT_TRADING_STATE)
         engine->trading_states[event.symbol] = event.flag;
+    risk_seen_event(&engine->seen, &engine->book, &event, now_ns);
     enum book_outcome outcome = book_apply(&engine->book, &event);
     if (outcome != BOOK_APPLIED && outcome != BOOK_IGNORED && outcome != BOOK_OVERFILL)
         return;
@@ -204,6 +213,7 @@ static void publish(struct engine *engine, uint64_t now_ns)
     control->feed_state = engine->feed.state;
     control->session_up = soupbin_is_up(&engine->session.soupbin);
     control->stalls = engine->statistics.stalls;
+    control->risk_state = engine->risk.warned | (uint64_t)engine->risk.tripped << 63;
     control->stall_ns_max = engine->statistics.stall_ns_max;
     control->heartbeat_ns = now_ns;
 }
@@ -214,6 +224,7 @@ uint32_t engine_poll(struct engine *engine)
     uint64_t ticks = note_time(engine), now_ns = clock_ns(&engine->clock, ticks);
     uint32_t handled = 0;
 
+    risk_poll(&engine->risk, now_ns);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++) {
         uint32_t count = port_receive(&engine->lines[line], packets);
         uint64_t rx_ticks = count ? clock_ticks() : ticks;
@@ -256,6 +267,7 @@ void engine_run(struct engine *engine)
 void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns)
 {
     uint64_t ticks = clock_ticks();
+    risk_poll(&engine->risk, now_ns);
     feed_accept(&engine->feed, line, datagram, length, now_ns);
     drain(engine, ticks, now_ns, datagram + length);
     recovery_ask(engine);
@@ -263,6 +275,7 @@ void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, 
 
 void engine_step_timer(struct engine *engine, uint64_t now_ns)
 {
+    risk_poll(&engine->risk, now_ns);
     feed_timer(&engine->feed, now_ns);
     drain(engine, clock_ticks(), now_ns, NULL);
     recovery_poll(engine, now_ns);

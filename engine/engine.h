@@ -35,6 +35,7 @@
 #include "engine/order_wire.h"
 #include "engine/recovery.h"
 #include "engine/risk/risk.h"
+#include "engine/risk_follow.h"
 #include "engine/strategy/reflector.h"
 #include "engine/strategy/touch_taker.h"
 
@@ -49,7 +50,8 @@ struct engine_options {
     struct book_options book;
     struct touch_taker_options touch_taker;
     struct reflector_options reflector;
-    struct risk_limits limits; /* sealed */
+    struct risk_limits limits; /* sealed; in force until a table is published */
+    const struct risk_table *table; /* sealed; published at start; NULL: none */
     struct own_orders_options own_orders;
     struct soupbin_options soupbin;
     struct ouch42_options ouch;
@@ -90,6 +92,8 @@ struct engine {
     struct touch_taker touch_taker;
     struct reflector reflector;
     struct risk risk;
+    struct risk_seen seen;
+    struct risk_memory *risk_memory;
     struct ouch42_template template_;
     struct decision_log decisions;
     struct engine_statistics statistics;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct shares {
-    size_t feed, book, touch_taker, session, decisions;
+    size_t feed, book, touch_taker, session, decisions, risk, seen;
 };
 
 static size_t aligned(size_t bytes)
@@ -28,6 +28,8 @@ static bool deal(const struct engine_options *options, struct shares *shares)
     shares->session = aligned(order_session_bytes(&session));
     shares->touch_taker = aligned(sizeof(struct touch_taker_symbol) * STRATEGY_SYMBOL_COUNT);
     shares->decisions = aligned(sizeof(struct decision) * options->decision_capacity);
+    shares->risk = aligned(sizeof(struct risk_memory));
+    shares->seen = aligned(sizeof(struct risk_seen_symbol) * RISK_SYMBOL_COUNT);
     return shares->feed && shares->book && shares->session;
 }
 
@@ -36,7 +38,8 @@ size_t engine_memory_size(const struct engine_options *options)
     struct shares shares;
     if (!deal(options, &shares))
         return 0;
-    return shares.feed + shares.book + shares.session + shares.touch_taker + shares.decisions;
+    return shares.feed + shares.book + shares.session + shares.touch_taker + shares.decisions + shares.risk +
+           shares.seen;
 }
 
 static int refuse(struct engine *engine, int result, const char *what)
@@ -62,9 +65,32 @@ static int init_strategy(struct engine *engine, const struct engine_options *opt
     return 0;
 }
 
+/* The gate, and the first table of limits as if a control thread had published it. */
+static int init_risk(struct engine *engine, const struct engine_options *options, struct risk_memory *memory)
+{
+    const struct risk_options risk = {
+        .limits = options->limits, .kill_switch = &engine->control->kill, .memory = memory};
+    int result = risk_init(&engine->risk, &risk);
+    engine->risk_memory = memory;
+    engine->session.risk = &engine->risk;
+    if (result)
+        return refuse(engine, result, "risk limits: out of bounds or not sealed");
+    if (options->table != NULL) {
+        struct risk_table *table = risk_tables_begin(&memory->tables);
+        memcpy(table, options->table, sizeof(*table));
+        const enum risk_table_problem problem = risk_tables_publish(&memory->tables, table);
+        if (problem != RISK_TABLE_GOOD) {
+            snprintf(engine->error, sizeof(engine->error), "table of limits: %s", risk_table_problem_name(problem));
+            return -EINVAL;
+        }
+        engine->options.table = NULL; /* copied; the caller's may go */
+        risk_poll(&engine->risk, options->table->rules.head.created_ns);
+    }
+    return 0;
+}
+
 static int init_orders(struct engine *engine, const struct engine_options *options, void *memory, size_t bytes)
 {
-    struct risk_options risk = {.limits = options->limits, .kill_switch = &engine->control->kill};
     const struct order_session_options session = session_options(options);
     const char *what;
     int result = order_session_init(&engine->session, &session, memory, bytes, &what);
@@ -75,8 +101,7 @@ static int init_orders(struct engine *engine, const struct engine_options *optio
     result = ouch42_template_init(&engine->template_, &options->ouch);
     if (result)
         return refuse(engine, result, "order template: a field is not printable");
-    result = risk_init(&engine->risk, &risk);
-    return result ? refuse(engine, result, "risk limits: out of bounds or not sealed") : 0;
+    return 0;
 }
 
 int engine_init(struct engine *engine, const struct engine_options *options, struct control *control, void *memory,
@@ -107,6 +132,13 @@ int engine_init(struct engine *engine, const struct engine_options *options, str
     if (result)
         return result;
     next += shares.session;
+    result = init_risk(engine, options, (struct risk_memory *)next);
+    if (result)
+        return result;
+    next += shares.risk;
+    memset(next, 0, shares.seen);
+    engine->seen.symbols = (struct risk_seen_symbol *)next;
+    next += shares.seen;
     result = init_strategy(engine, options, next);
     if (result)
         return result;

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/risk_follow.h"
+
 struct layout {
     size_t own_orders, ring, numbers, total; /* bytes */
     uint64_t ring_count, number_count;
@@ -98,7 +100,7 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
         if (!session->tracking)
             continue;
         if (understood)
-            own_orders_apply(&session->own_orders, &event);
+            risk_follow(session->risk, &session->own_orders, &event, now_ns);
         else
             own_orders_note_undecodable(&session->own_orders);
     }
@@ -194,7 +196,8 @@ void order_session_sent(struct order_session *session, const struct order_reques
                         const uint8_t *packet, uint32_t bytes, uint32_t wire_number, uint64_t now_ns)
 {
     const uint64_t token_key = ouch42_token_key(letter, request->trigger_sequence, request->ordinal);
-    own_orders_sent(&session->own_orders, request, letter);
+    if (own_orders_sent(&session->own_orders, request, letter) == OWN_ORDERS_OK && session->risk != NULL)
+        risk_on_sent(session->risk, request->symbol, request->side, request->shares, request->price);
     unanswered_push(&session->ring, UNANSWERED_ENTER, token_key, packet, bytes, now_ns);
     if (wire_number == 0)
         return;
@@ -253,6 +256,8 @@ enum own_orders_outcome order_session_replace(struct order_session *session, str
     uint32_t wire_number;
     if (!may_change(session, &change) || session->phase != ORDER_PHASE_LIVE || session->numbers_full)
         return OWN_ORDERS_FULL;
+    struct risk_follow follow;
+    risk_follow_begin(&follow, &session->own_orders, change.token_key, change.new_token_key);
     const enum own_orders_outcome outcome = own_orders_replace_sent(&session->own_orders, &change);
     if (outcome != OWN_ORDERS_OK)
         return outcome;
@@ -261,6 +266,7 @@ enum own_orders_outcome order_session_replace(struct order_session *session, str
         own_orders_withdraw(&session->own_orders, change.new_token_key);
         return OWN_ORDERS_INVALID;
     }
+    risk_follow_end(&follow, session->risk, &session->own_orders, now_ns);
     own_orders_number(&session->own_orders, change.new_token_key, wire_number);
     send_change(session, UNANSWERED_REPLACE, change.new_token_key, packet, bytes, now_ns);
     return OWN_ORDERS_OK;

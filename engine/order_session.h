@@ -41,6 +41,7 @@
 #include "engine/order/own_orders.h"
 #include "engine/order/soupbin.h"
 #include "engine/order/unanswered.h"
+#include "engine/risk/risk.h"
 
 enum {
     ORDER_POLL_IDLE_NS = 5 * 1000,
@@ -92,6 +93,7 @@ struct order_session {
     struct soupbin soupbin;
     struct codec codec;
     struct own_orders own_orders;
+    struct risk *risk;   /* is told what becomes of orders; NULL: nobody */
     struct unanswered ring;
     struct order_session_counters counters;
     const _Atomic uint32_t *hold; /* NULL: never held */

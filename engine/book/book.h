@@ -189,6 +189,9 @@ void book_prefetch(const struct book *book, const struct event *event);
 /* The live order of a reference, or NULL. */
 const struct book_order *book_find(const struct book *book, uint64_t reference);
 
+/* Price of a displayed order, 0 = no such order. */
+uint32_t book_order_price(const struct book *book, uint64_t reference);
+
 /* All orders sorted by (symbol, side, price, position); rows written, at most capacity. Cold: walks every symbol. */
 uint32_t book_export(const struct book *book, struct book_row *rows, uint32_t capacity);
 

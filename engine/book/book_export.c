@@ -1,6 +1,7 @@
 /* Reading the whole book out, in the order of book.npy, and its digest; the contract is in book.h. Cold. */
 #include "engine/book/book.h"
 
+#include "engine/book/book_index.h"
 #include "engine/book/book_levels.h"
 
 /* Called for each order in (symbol, side, price, position) order until it says false. */
@@ -129,4 +130,11 @@ const char *book_outcome_name(enum book_outcome outcome)
     };
 
     return (unsigned)outcome < BOOK_OUTCOME_COUNT ? names[outcome] : "unknown";
+}
+
+uint32_t book_order_price(const struct book *book, uint64_t reference)
+{
+    const uint32_t name = *book_index_find(book, reference);
+
+    return name != 0 ? book_order_at(book, name)->price : 0;
 }

@@ -149,6 +149,7 @@ int main(void)
                                        .price_max = RISK_PRICE_MAX, .collar_permille = 50, .order_burst = RISK_RATE_MAX,
                                        .order_rate_per_s = RISK_RATE_MAX};
     risk_limits_seal(&gate.limits);
+    gate.memory = calloc(1, sizeof(struct risk_memory));
     if (memory == NULL || symbols == NULL || risk_init(&bench.risk, &gate) != 0 ||
         own_orders_init(&bench.orders, &table, memory, bytes) != 0 ||
         touch_taker_init(&bench.taker, &rule, symbols) != 0 || ouch42_template_init(&bench.template_, &plain) != 0)
@@ -167,6 +168,7 @@ int main(void)
     measure("sent + 2 x (token, decode, apply)", life_round);
     measure("chain: strategy, risk, encode, sent, reject", chain_round);
     printf("(%llu)\n", (unsigned long long)bench.sum);
+    free(gate.memory);
     free(symbols);
     free(memory);
     return 0;

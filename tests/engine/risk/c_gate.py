@@ -27,6 +27,23 @@ REASONS = [
     "own_orders_full",
     "limits_invalid",
     "request_invalid",
+    "kill_symbol",
+    "kill_strategy",
+    "tripped",
+    "limits_missing",
+    "limits_stale",
+    "session_hours",
+    "feed_age",
+    "quote_age",
+    "restricted",
+    "collar_last",
+    "short_sale",
+    "net_exposure",
+    "gross_exposure",
+    "self_cross",
+    "duplicate",
+    "open_orders",
+    "message_rate",
 ]
 
 
@@ -47,9 +64,9 @@ class CGate:
     def __init__(self, limits: Limits, *, seal: bool = True) -> None:
         self.kill = ffi.new("struct risk_kill_switch *")
         self.c: Any = ffi.new("struct risk *")
-        options = ffi.new(
-            "struct risk_options *", {"limits": c_limits(limits, seal=seal)[0], "kill_switch": self.kill}
-        )
+        self.memory = ffi.new("struct risk_memory *")
+        options = ffi.new("struct risk_options *", {"limits": c_limits(limits, seal=seal)[0]})
+        options.kill_switch, options.memory = self.kill, self.memory
         self.result = lib.risk_init(self.c, options)
 
     def check(self, request: Request, top: Top, context: Context) -> str:

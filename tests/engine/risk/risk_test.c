@@ -5,6 +5,7 @@
 #include "engine/risk/risk.h"
 #include "tests/engine/check.h"
 
+static struct risk_memory memory;
 static const struct book_top top = {.bid_price = 999900, .ask_price = 1000000, .bid_shares = 1, .ask_shares = 1};
 
 static struct risk_limits sealed_limits(void)
@@ -33,7 +34,7 @@ static void reasons_are_tried_in_the_documented_order(void)
 {
     struct risk_kill_switch kill = {1};
     struct risk risk;
-    struct risk_options options = {.limits = sealed_limits(), .kill_switch = &kill};
+    struct risk_options options = {.limits = sealed_limits(), .kill_switch = &kill, .memory = &memory};
     struct risk_context context = {.position = 5000, .own_orders_full = true, .late = true, .trading_state = 'H'};
     struct order_request request = {.price = 0, .shares = 0, .side = '?', .stock = "AAPL    "};
     struct book_top bad_top = {0};
@@ -77,7 +78,7 @@ static void reasons_are_tried_in_the_documented_order(void)
     CHECK(risk_replace_limits(&risk, &wider, 1) == 0);
     context.now_ns += 1000000001; /* the new bucket began empty at 1 */
     CHECK_EQUAL(risk_check(&risk, &request, &top, &context), RISK_NONE);
-    for (uint32_t reason = 0; reason < RISK_REASON_COUNT; reason++)
+    for (uint32_t reason = 0; reason <= RISK_REQUEST_INVALID; reason++)
         CHECK_EQUAL(risk.reasons[reason], 1);
 }
 
@@ -92,7 +93,7 @@ static void nothing_passes_once_another_thread_threw_the_switch(void)
 {
     struct risk_kill_switch kill = {0};
     struct risk risk;
-    const struct risk_options options = {.limits = sealed_limits(), .kill_switch = &kill};
+    const struct risk_options options = {.limits = sealed_limits(), .kill_switch = &kill, .memory = &memory};
     const struct order_request request = good_request();
     const struct risk_context context = good_context();
     pthread_t thread;

@@ -31,12 +31,10 @@ class Engine:
         lib.risk_limits_seal(sealed)
         self.kill = ffi.new("struct risk_kill_switch *")
         self.gate = ffi.new("struct risk *")
-        assert (
-            lib.risk_init(
-                self.gate, ffi.new("struct risk_options *", {"limits": sealed[0], "kill_switch": self.kill})
-            )
-            == 0
-        )
+        self.gate_memory = ffi.new("struct risk_memory *")
+        options = ffi.new("struct risk_options *", {"limits": sealed[0], "kill_switch": self.kill})
+        options.memory = self.gate_memory
+        assert lib.risk_init(self.gate, options) == 0
         self.top = ffi.new("struct book_top *", {"bid_price": 999_900, "ask_price": 1_000_000})
         self.decoder = ffi.new("struct ouch42_decoder *")
         self.event = ffi.new("struct own_event *")

@@ -220,7 +220,13 @@ def test_gate_of_zeros_is_closed() -> None:
 
 def test_gate_without_a_kill_switch_is_refused() -> None:
     options = ffi.new("struct risk_options *", {"limits": c_limits(Limits())[0]})
+    memory = options.memory = ffi.new("struct risk_memory *")
     assert lib.risk_init(ffi.new("struct risk *"), options) < 0
+    kill = options.kill_switch = ffi.new("struct risk_kill_switch *")
+    assert lib.risk_init(ffi.new("struct risk *"), options) == 0
+    options.memory = ffi.NULL
+    assert lib.risk_init(ffi.new("struct risk *"), options) < 0, "nor without memory"
+    assert memory and kill
 
 
 @pytest.mark.parametrize(
