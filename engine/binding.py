@@ -313,7 +313,7 @@ class Runner:
             "reason_names": {code: text(lib.risk_reason_name(code)) for code in range(lib.RISK_REASON_COUNT)},
             "loop": fields(engine.statistics),
             "decisions": numbers(engine.decisions, "count", "lost"),
-            "orders": fields(engine.session.own_orders.counters),
+            "orders": fields(engine.session.own_orders.counters) | fields(engine.session.counters),
             "session": self._session_report(),
             "positions": {str(symbol): shares for symbol, shares in self.positions().items()},
             "transitions": self._transitions(),
@@ -360,7 +360,6 @@ class Runner:
             **fields(session.soupbin.counters),
             "partial_sends": int(session.stream.partial_sends),
             "phase": text(lib.order_phase_name(session.phase)),
-            **fields(session.counters),
         }
 
     def _joins(self) -> list[dict[str, int]]:
