@@ -331,7 +331,7 @@ class Runner:
             "risk_state": risk_report(engine.risk),
             "loop": fields(engine.statistics),
             "decisions": numbers(engine.decisions, "count", "lost"),
-            "orders": fields(engine.session.own_orders.counters),
+            "orders": fields(engine.session.own_orders.counters) | fields(engine.session.counters),
             "session": self._session_report(),
             "positions": {str(symbol): shares for symbol, shares in self.positions().items()},
             "transitions": self._transitions(),
@@ -378,7 +378,6 @@ class Runner:
             **fields(session.soupbin.counters),
             "partial_sends": int(session.stream.partial_sends),
             "phase": text(lib.order_phase_name(session.phase)),
-            **fields(session.counters),
         }
 
     def _joins(self) -> list[dict[str, int]]:

@@ -15,6 +15,7 @@ from lab.check import (  # the order here is the order of the checks table
     recovered,
     no_recovery_traffic,
     position_matches_drop_copy,
+    no_lost_or_duplicate_orders,
     book_matches_oracle,
     every_message_decoded,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "every_message_decoded",
     "faults_fired",
     "judge",
+    "no_lost_or_duplicate_orders",
     "no_recovery_traffic",
     "orders_while_blind",
     "pacing",

@@ -3,7 +3,8 @@
 Excuses for an unmatched trigger are: its packet never reached the engine, a snapshot skipped its message, or the
 feed was not LIVE around its arrival. A trigger that arrived while LIVE and left neither an order nor a rejection
 is a FAIL, and so is an order that the engine says it sent and that nobody saw, an order for a message that is not a
-trigger, an order that the risk gate had blocked, and an order that went out twice.
+trigger, an order that the risk gate had blocked, and an order that went out twice (more often than the engine says it
+has sent orders again after a disconnect, or received twice by the exchange).
 """
 
 from __future__ import annotations
@@ -74,9 +75,13 @@ def _judge_orders(evidence: Evidence, wrong: list[str], doubts: list[str]) -> No
     received = data.drop_copy["token"][data.drop_copy["kind"] == b"O"]
     known, received_times = np.unique(received, return_counts=True)
     ignored = data.drop_copy["token"][data.drop_copy["kind"] == b"D"]
-    witnessed = np.union1d(known[received_times > 1], ignored)
+    taken_twice = known[received_times > 1]
+    if len(taken_twice):
+        wrong.append(f"{len(taken_twice):,} tokens were received as new orders more than once")
+    witnessed = np.union1d(taken_twice, ignored)
     again = tokens[times > 1]
-    if len(again):
+    resent = data.engine.orders.get("resent_orders", 0)
+    if len(again) and int((times - 1).sum()) > resent:
         confirmed = np.isin(again, witnessed)
         if confirmed.any():
             wrong.append(f"{int(confirmed.sum()):,} tokens were sent more than once, by the drop copy too")

@@ -33,6 +33,7 @@ from lab.faults.chance import Chance
 from lab.faults.corrupt import Corrupt, CorruptOptions
 from lab.faults.cut_snapshot import CutSnapshot, CutSnapshotOptions
 from lab.faults.delay import Delay, DelayOptions
+from lab.faults.disconnect import Disconnect, DisconnectOptions
 from lab.faults.drop import Drop, DropOptions
 from lab.faults.duplicate import Duplicate, DuplicateOptions
 from lab.faults.impairment import ImpairmentOptions, SenderFault, WireFault
@@ -54,6 +55,8 @@ __all__ = [
     "CutSnapshotOptions",
     "Delay",
     "DelayOptions",
+    "Disconnect",
+    "DisconnectOptions",
     "Drop",
     "DropOptions",
     "Duplicate",

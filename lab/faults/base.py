@@ -100,6 +100,9 @@ class FaultContext(Protocol):
     def resume_engine(self) -> None:
         """Let it continue (SIGCONT)."""
 
+    def set_gateway(self, settings: Mapping[str, int | bool]) -> None:
+        """Tell the exchange how its order gateway behaves from now on; what is not given is as by default."""
+
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         """Tell the exchange how its recovery services behave from now on; keys of its ``recovery`` settings."""
 

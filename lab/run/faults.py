@@ -209,6 +209,10 @@ class Nemesis:
             os.kill(self._engine.pid, signal.SIGCONT)
         self._paused = False
 
+    def set_gateway(self, settings: Mapping[str, int | bool]) -> None:
+        if self._exchange is not None and self._exchange.alive:
+            self._exchange.send({"do": "gateway", "set": dict(settings)})
+
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         if self._exchange is not None and self._exchange.alive:
             self._exchange.send({"do": "recovery", "set": dict(settings)})

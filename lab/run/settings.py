@@ -106,7 +106,9 @@ def exchange_extras(scenario: Scenario) -> dict[str, Any]:
 def floor_plan(scenario: Scenario) -> PassPlan:
     """The same wires with the smallest possible answer: evenly spaced traffic into the reflector."""
     parameters = scenario.engine.parameters.model_copy(update={"every": FLOOR_EVERY})
-    engine = scenario.engine.model_copy(update={"strategy": "reflector", "parameters": parameters})
+    engine = scenario.engine.model_copy(
+        update={"strategy": "reflector", "parameters": parameters, "protocol": "ouch42"}
+    )
     messages = FLOOR_RATE_PER_S * scenario.measure.wire_floor_duration_ns // 1_000_000_000
     return PassPlan(
         name="floor",
@@ -145,7 +147,13 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
             }
             for name, group in GROUPS.items()
         ],
-        "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+        "gateway": {
+            "address": ORDER_WIRE.exchange_address,
+            "port": GATEWAY_PORT,
+            "protocol": plan.engine.protocol,
+            "newest_wins": True,
+            **ACCOUNT,
+        },
         "heartbeat_ns": plan.heartbeat_ns,
         **plan.exchange,
         "recovery": {
@@ -208,7 +216,12 @@ def engine_settings(
             }
             for name, group in GROUPS.items()
         ],
-        "gateway": {"address": ORDER_WIRE.exchange_address, "port": GATEWAY_PORT, **ACCOUNT},
+        "gateway": {
+            "address": ORDER_WIRE.exchange_address,
+            "port": GATEWAY_PORT,
+            "protocol": engine.protocol,
+            **ACCOUNT,
+        },
         "orders": {"wire": engine.orders.wire},
         "watchdog": plain(engine.watchdog),
         "recovery": recovery_services(engine),

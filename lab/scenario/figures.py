@@ -117,6 +117,7 @@ CHECKS: dict[str, Kind] = {
     "pacing": Kind.TRUTH,
     "no_recovery_traffic": Kind.TRUTH,
     "recovered": Kind.TRUTH,
+    "no_lost_or_duplicate_orders": Kind.TRUTH,
 }
 
 

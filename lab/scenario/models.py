@@ -271,6 +271,9 @@ class Engine(FrozenModel):
         ),
     ] = ("requests", "snapshots")
     capacity: Annotated[Capacity, Field(description="Sizes of the book.")] = Capacity()
+    protocol: Annotated[
+        Literal["ouch42", "ouch50"], Field(description="What the order session speaks: OUCH 4.2 or 5.0.")
+    ] = "ouch42"
 
 
 class Measure(FrozenModel):

@@ -3,6 +3,9 @@
 TCP is put together by sequence number. A byte has the stamp of the frame that brought it first, and an order
 that of the last of its bytes: the frame that completed it. Bytes that never arrived are a hole: what follows
 it cannot be framed, so reading stops there and the orders behind it have no stamp.
+
+Enter Order of OUCH 4.2 has 49 bytes, its token behind the type; that of OUCH 5.0 says how many bytes of options it
+has, and carries the same token as its ClOrdID. A session that was lost may send an order again: one row for each time.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ __all__ = ["Segment", "order_arrivals", "segments_in"]
 HEADER = np.dtype([("stamp_ns", "<u8"), ("length", "<u4"), ("captured", "<u4")])
 ETHERNET_BYTES = 14
 IP_BYTES_MIN = TCP_BYTES_MIN = 20
-ENTER_ORDER_BYTES = 52
+PACKET_HEAD_BYTES = 3  # length, 'U'
+TOKEN_BYTES = 14
+OUCH42_ENTER_BYTES, OUCH42_TOKEN = 49, 1
+OUCH50_ENTER_BYTES_MIN, OUCH50_TOKEN, OUCH50_OPTIONS_LENGTH = 47, 31, 45
 WRAP = 1 << 32
 
 
@@ -78,6 +84,19 @@ def segments_in(raw: bytes) -> list[Segment]:
             ) from error
         offset += HEADER.itemsize + captured
     return segments
+
+
+def entered_token(packet: bytes) -> bytes | None:
+    """The token of an Enter Order packet, None for any other."""
+    message = packet[PACKET_HEAD_BYTES:]
+    if packet[2:4] != b"UO":
+        return None
+    if len(message) == OUCH42_ENTER_BYTES:
+        return message[OUCH42_TOKEN : OUCH42_TOKEN + TOKEN_BYTES]
+    options = int.from_bytes(message[OUCH50_OPTIONS_LENGTH:OUCH50_ENTER_BYTES_MIN], "big")
+    if len(message) >= OUCH50_ENTER_BYTES_MIN and len(message) == OUCH50_ENTER_BYTES_MIN + options:
+        return message[OUCH50_TOKEN : OUCH50_TOKEN + TOKEN_BYTES]
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +160,12 @@ class Connection:
                 break
             while whole[cursor].end - base <= position:
                 cursor += 1
-            if end - position == ENTER_ORDER_BYTES and stream[position + 2 : position + 4] == b"UO":
+            if (token := entered_token(stream[position:end])) is not None:
                 last, stamp_ns = cursor, whole[cursor].stamp_ns
                 while whole[last].end - base < end:
                     last += 1
                     stamp_ns = max(stamp_ns, whole[last].stamp_ns)
-                found.append((stamp_ns, stream[position + 4 : position + 18]))
+                found.append((stamp_ns, token))
             position = end
         return found
 

@@ -20,6 +20,7 @@ OUTCOMES = {
     lib.OWN_ORDERS_UNKNOWN: "unknown",
     lib.OWN_ORDERS_FOREIGN: "foreign",
     lib.OWN_ORDERS_SYSTEM: "system",
+    lib.OWN_ORDERS_REFUSED: "refused",
 }
 KINDS = {
     "accepted": lib.OWN_EVENT_ACCEPTED,
@@ -34,6 +35,7 @@ KINDS = {
     "priority": lib.OWN_EVENT_PRIORITY,
     "modified": lib.OWN_EVENT_MODIFIED,
     "trade_now": lib.OWN_EVENT_TRADE_NOW,
+    "restated": lib.OWN_EVENT_RESTATED,
 }
 
 
@@ -53,21 +55,53 @@ class Table:
         self.c: Any = ffi.new("struct own_orders *")
         assert lib.own_orders_init(self.c, options, self.memory + (-address % 64), size) == 0
 
-    def sent(self, number: int, side: str = "B", shares: int = 100, symbol: int = 1) -> str:
+    def sent(
+        self,
+        number: int,
+        side: str = "B",
+        shares: int = 100,
+        symbol: int = 1,
+        price: int = 1,
+        rests: bool = False,
+    ) -> str:
         values = {
             "trigger_sequence": number,
-            "price": 1,
+            "price": price,
+            "time_in_force": 99_998 if rests else 0,
             "shares": shares,
             "symbol": symbol,
             "side": side.encode(),
         }
         return OUTCOMES[lib.own_orders_sent(self.c, ffi.new("struct order_request *", values), b"T")]
 
+    def cancel_sent(self, number: int) -> str:
+        return OUTCOMES[lib.own_orders_cancel_sent(self.c, key(number))]
+
+    def replace_sent(self, number: int, new: int, total: int, price: int = 1) -> str:
+        values = {"token_key": key(number), "new_token_key": key(new), "shares": total, "price": price}
+        change = ffi.new("struct order_change *", values | {"time_in_force": 99_998})
+        return OUTCOMES[lib.own_orders_replace_sent(self.c, change)]
+
+    def modify_sent(self, number: int, total: int, side: str = "") -> str:
+        values = {"token_key": key(number), "shares": total, "side": side.encode() or b"\0"}
+        return OUTCOMES[lib.own_orders_modify_sent(self.c, ffi.new("struct order_change *", values))]
+
     def apply(
-        self, kind: str, number: int, *, shares: int = 0, match: int = 0, live: bool = True, side: str = "B"
+        self,
+        kind: str,
+        number: int,
+        *,
+        shares: int = 0,
+        match: int = 0,
+        live: bool = True,
+        side: str = "B",
+        price: int = 1,
+        previous: int | None = None,
     ) -> str:
         event = ffi.new("struct own_event *", {"kind": KINDS[kind], "shares": shares, "match": match})
-        event.token_key = event.previous_token_key = key(number)
+        event.token_key = key(number)
+        event.previous_token_key = 0 if previous is None else key(previous)
+        event.price = price
         event.state = b"L" if live else b"D"
         event.side = side.encode()
         return OUTCOMES[lib.own_orders_apply(self.c, event)]
@@ -82,33 +116,56 @@ class Table:
 
 STATES = [ffi.string(lib.own_order_state_name(state)).decode() for state in range(lib.OWN_STATE_COUNT)]
 EVENTS = [ffi.string(lib.own_order_event_name(event)).decode() for event in range(lib.OWN_ON_COUNT)]
-EXPECTED = {
-    ("pending", "accepted"): "live",
-    ("pending", "accepted_dead"): "dead",
-    ("pending", "rejected"): "rejected",
-    ("live", "executed_part"): "partial",
-    ("live", "executed_all"): "filled",
-    ("live", "canceled_part"): "live",
-    ("live", "canceled_all"): "canceled",
-    ("partial", "executed_part"): "partial",
-    ("partial", "executed_all"): "filled",
-    ("partial", "canceled_part"): "partial",
-    ("partial", "canceled_all"): "canceled",
-    **{(s, e): s for s in ("live", "partial") for e in ("cancel_pending", "cancel_rejected", "priority")},
-    **{(s, e): s for s in ("partial", "filled", "canceled") for e in ("corrected", "broken")},
+UNANSWERED = {"pending": ("live", "partial"), "pending_new_cancel": ("pending_cancel", "pending_cancel_partial")}
+KNOWN = {  # state: (with shares executed, back on cancel rejected, back on replace rejected)
+    "live": ("partial", "live", ""),
+    "partial": ("partial", "partial", ""),
+    "pending_cancel": ("pending_cancel_partial", "live", "pending_cancel"),
+    "pending_cancel_partial": ("pending_cancel_partial", "partial", "pending_cancel_partial"),
+    "pending_replace": ("pending_replace_partial", "pending_replace", "live"),
+    "pending_replace_partial": ("pending_replace_partial", "pending_replace_partial", "partial"),
 }
-ACCOUNTED = {
-    ("pending", "executed_part"): "partial",
-    ("pending", "executed_all"): "filled",
-    ("pending", "canceled_part"): "live",
-    ("pending", "canceled_all"): "canceled",
-    **{
-        (s, e): s
-        for s in ("filled", "canceled", "rejected", "dead")
-        for e in ("executed_part", "executed_all")
-    },
-    **{(s, e): s for s in ("rejected", "dead") for e in ("corrected", "broken")},
-}
+DEAD = ("filled", "canceled", "rejected", "dead", "replaced")
+NOTICES = ("canceled_part", "cancel_pending", "priority", "modified", "trade_now", "restated")
+
+
+def expected_cells() -> dict[tuple[str, str], str]:
+    cells = {}
+    for state, (alive, _) in UNANSWERED.items():
+        cells |= {(state, "accepted"): alive, (state, "accepted_dead"): "dead", (state, "rejected"): "rejected"}
+        cells[state, "abandoned"] = "dead"
+    cells["pending", "cancel_sent"] = "pending_new_cancel"
+    for state, (part, unsaid, stands) in KNOWN.items():
+        cells |= {(state, "executed_part"): part, (state, "executed_all"): "filled"}
+        cells |= {(state, "canceled_all"): "canceled", (state, "cancel_rejected"): unsaid}
+        cells |= {(state, notice): state for notice in NOTICES}
+        suffix = "_partial" if part == state else ""
+        if state in ("live", "partial"):
+            cells |= {(state, "replace_sent"): f"pending_replace{suffix}", (state, "modify_sent"): state}
+        else:
+            cells |= {(state, "replaced"): "replaced", (state, "replace_rejected"): stands}
+        if "cancel" not in state:
+            cells[state, "cancel_sent"] = f"pending_cancel{suffix}"
+        if part == state:
+            cells |= {(state, "corrected"): state, (state, "broken"): state}
+    for state in ("filled", "canceled", "replaced"):
+        cells |= {(state, "corrected"): state, (state, "broken"): state}
+    return cells
+
+
+def accounted_cells() -> dict[tuple[str, str], str]:
+    cells = {(state, "replaced"): "replaced" for state in (*UNANSWERED, "live", "partial")}
+    for state, (alive, part) in UNANSWERED.items():
+        cells |= {(state, "executed_part"): part, (state, "executed_all"): "filled"}
+        cells |= {(state, "canceled_part"): alive, (state, "canceled_all"): "canceled"}
+    for state in DEAD:
+        cells |= {(state, "executed_part"): state, (state, "executed_all"): state}
+    for state in ("rejected", "dead"):
+        cells |= {(state, "corrected"): state, (state, "broken"): state}
+    return cells
+
+
+EXPECTED, ACCOUNTED = expected_cells(), accounted_cells()
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -140,29 +197,43 @@ def reach(table: Table, state: str) -> None:
     table.sent(1)
     if state == "rejected":
         table.apply("rejected", 1)
-    elif state != "pending":
+    elif not state.startswith("pending") or state[8:] not in ("", "new_cancel"):
         table.apply("accepted", 1, shares=100, live=state != "dead")
-    if state in ("partial", "filled"):
-        table.apply("executed", 1, shares=40 if state == "partial" else 100, match=7)
-    elif state == "canceled":
+    if state in ("partial", "filled") or state.endswith("_partial"):
+        table.apply("executed", 1, shares=100 if state == "filled" else 40, match=7)
+    if "cancel" in state and state != "canceled":
+        table.cancel_sent(1)
+    elif "replace" in state:
+        assert table.replace_sent(1, 2, 100) == "ok"
+    if state == "canceled":
         table.apply("canceled", 1, shares=100)
+    elif state == "replaced":
+        table.apply("replaced", 2, previous=1, shares=100)
     assert table.state(1) == state
 
 
-@pytest.mark.parametrize("event", EVENTS)
+MESSAGES = [event for event in EVENTS if event not in ("abandoned", "replace_rejected") and "_sent" not in event]
+
+
+@pytest.mark.parametrize("event", MESSAGES)
 @pytest.mark.parametrize("state", STATES)
 def test_real_messages_walk_every_cell_of_the_table(state: str, event: str) -> None:
     table = Table()
     reach(table, state)
     discrepancies = table.c.counters.discrepancies
-    open_before = table.symbol().open_buy_shares
-    position_before = table.symbol().position
+    order = lib.own_orders_find(table.c, key(1))
+    open_before = 0 if order == ffi.NULL else order.open_shares
+    sums = (table.symbol().open_buy_shares, table.symbol().position)
     kind, _, how = event.partition("_") if event.endswith(("_part", "_all", "_dead")) else (event, "", "")
     part = how == "part" and open_before != 0
     shares = (10 if part else open_before or 10) if kind in ("executed", "canceled") else 100
     match = 7 if kind in ("corrected", "broken") else 8
-    has_execution = state in ("partial", "filled")
-    outcome = table.apply(kind, 1, shares=shares, match=match, live=how != "dead")
+    has_execution = state in ("partial", "filled") or state.endswith("_partial")
+    arguments: dict[str, Any] = {"shares": shares, "match": match, "live": how != "dead"}
+    if kind == "replaced":
+        outcome = table.apply(kind, 2, previous=1, **arguments)
+    else:
+        outcome = table.apply(kind, 1, **arguments)
     cell = (state, event)
     if state == "free":
         assert outcome == "unknown"
@@ -174,8 +245,120 @@ def test_real_messages_walk_every_cell_of_the_table(state: str, event: str) -> N
         assert outcome == "accounted"
     else:
         assert (outcome, table.state(1)) == ("unexpected", state)
-        assert (table.symbol().open_buy_shares, table.symbol().position) == (open_before, position_before)
+        assert (table.symbol().open_buy_shares, table.symbol().position) == sums
     assert table.c.counters.discrepancies == discrepancies + (outcome != "ok")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_is_sent_is_refused_where_the_table_says_so(state: str) -> None:
+    for event in ("cancel_sent", "replace_sent", "modify_sent"):
+        table = Table()
+        reach(table, state)
+        discrepancies = table.c.counters.discrepancies
+        outcome = {
+            "cancel_sent": lambda: table.cancel_sent(1),
+            "replace_sent": lambda: table.replace_sent(1, 3, 90),
+            "modify_sent": lambda: table.modify_sent(1, 90),
+        }[event]()
+        if state == "free":
+            assert outcome == "unknown"
+        elif (state, event) in EXPECTED:
+            assert (outcome, table.state(1)) == ("ok", EXPECTED[state, event])
+        else:
+            assert outcome in ("refused", "invalid")
+            assert (table.state(1), table.state(3)) == (state, "free")
+        assert table.c.counters.discrepancies == discrepancies
+
+
+def test_a_replacement_counts_for_what_it_adds_and_moves_the_shares_when_it_comes() -> None:
+    table = Table()
+    reach(table, "partial")  # 100 sent, 40 executed
+    assert table.replace_sent(1, 2, 200, price=5) == "ok"
+    assert table.symbol().open_buy_shares == 160  # 60 are open; 160 would be
+    assert (table.state(1), table.state(2)) == ("pending_replace_partial", "pending")
+    assert table.apply("replaced", 2, previous=1, shares=160, price=5) == "ok"
+    assert (table.state(1), table.state(2)) == ("replaced", "live")
+    assert (table.symbol().open_buy_shares, table.symbol().open_buy_orders) == (160, 1)
+    assert lib.own_orders_find(table.c, key(2)).chain_shares == 40
+
+
+def test_a_replacement_whose_order_is_executed_first_is_abandoned() -> None:
+    table = Table()
+    reach(table, "pending_replace")
+    assert table.apply("executed", 1, shares=100, match=7) == "ok"
+    assert (table.state(1), table.state(2)) == ("filled", "dead")
+    assert (table.symbol().open_buy_shares, table.symbol().position) == (0, 100)
+    assert table.c.counters.abandoned == 1
+
+
+def test_a_rejected_replacement_leaves_the_order_as_it_was() -> None:
+    table = Table()
+    reach(table, "pending_replace_partial")
+    assert table.apply("rejected", 2) == "ok"
+    assert (table.state(1), table.state(2)) == ("partial", "rejected")
+    assert table.symbol().open_buy_shares == 60
+    assert table.cancel_sent(1) == "ok"
+
+
+def test_best_own_prices_are_those_of_orders_that_may_rest() -> None:
+    table = Table()
+    assert table.sent(1, "B", price=100, rests=True) == "ok"
+    table.sent(2, "B", price=101)  # immediate or cancel
+    table.sent(3, "B", price=99, rests=True)
+    table.sent(4, "S", price=105, rests=True)
+    table.sent(5, "T", price=104, rests=True)
+    own = table.symbol()
+    assert (own.own_best_bid, own.own_best_ask) == (100, 104)
+    assert (own.open_buy_orders, own.open_sell_orders) == (3, 2)
+    table.apply("rejected", 1)
+    table.apply("accepted", 5, side="T", shares=100, price=106)
+    assert (own.own_best_bid, own.own_best_ask) == (99, 105)
+    table.apply("rejected", 3)
+    assert (own.own_best_bid, own.own_best_ask) == (0, 105)
+
+
+def mass(table: Table) -> list[int]:
+    """Sequences of the orders that a mass cancel yields now; each is noted."""
+    found = []
+    while True:
+        token_key = lib.own_orders_cancel_next(table.c)
+        if token_key == 0:
+            return found
+        assert lib.own_orders_cancel_sent(table.c, token_key) == lib.OWN_ORDERS_OK
+        found.append(token_key >> 16)
+
+
+def test_a_mass_cancel_takes_what_is_meant_and_says_when_all_is_acknowledged() -> None:
+    table = Table(open_max=8)
+    assert lib.own_orders_cancel_state(table.c) == lib.OWN_CANCEL_NONE
+    for number, symbol in enumerate((1, 1, 2, 1), start=1):
+        table.sent(number, symbol=symbol)
+        table.apply("accepted", number, shares=100)
+    table.replace_sent(4, 5, 100)
+    lib.own_orders_cancel_all(table.c, 1, b"T")
+    assert mass(table) == [1, 2, 4, 5]
+    assert mass(table) == []
+    table.apply("canceled", 1, shares=100)
+    table.apply("executed", 2, shares=100, match=1)  # it crossed the cancel
+    assert table.apply("replaced", 5, previous=4, shares=100) == "ok"  # so did this; its own cancel is on its way
+    assert table.state(5) == "pending_cancel"
+    assert mass(table) == []
+    assert lib.own_orders_cancel_state(table.c) == lib.OWN_CANCEL_UNDER_WAY
+    table.apply("cancel_pending", 5)
+    mass(table), mass(table)
+    assert lib.own_orders_cancel_state(table.c) == lib.OWN_CANCEL_HELD
+    table.apply("canceled", 5, shares=100)
+    mass(table), mass(table)
+    assert lib.own_orders_cancel_state(table.c) == lib.OWN_CANCEL_ACKNOWLEDGED
+    assert table.state(3) == "live"
+
+
+def test_a_mass_cancel_of_another_strategy_takes_nothing() -> None:
+    table = Table()
+    table.sent(1)
+    lib.own_orders_cancel_all(table.c, lib.OWN_CANCEL_ALL_SYMBOLS, b"Q")
+    assert mass(table) == []
+    assert lib.own_orders_cancel_state(table.c) == lib.OWN_CANCEL_ACKNOWLEDGED
 
 
 def test_execution_after_a_cancel_is_still_in_the_position() -> None:
@@ -313,16 +496,23 @@ def test_memory_too_small_or_crooked_is_refused() -> None:
 
 
 numbers = st.integers(0, 4)
+shares = st.integers(1, 20)
+prices = st.integers(1, 6)
 actions = st.lists(
     st.one_of(
-        st.tuples(st.just("sent"), numbers, st.integers(1, 20), st.integers(1, 2)),
+        st.tuples(st.just("sent"), numbers, shares, st.integers(1, 2), prices, st.booleans()),
+        st.tuples(st.just("cancel_sent"), numbers),
+        st.tuples(st.just("replace_sent"), numbers, numbers, shares, prices),
+        st.tuples(st.just("modify_sent"), numbers, shares, st.sampled_from(["", "B", "S", "T"])),
         st.tuples(
-            st.sampled_from([*sorted(KINDS), *["accepted", "executed", "canceled"] * 6]),
+            st.sampled_from([*sorted(KINDS), *["accepted", "executed", "canceled", "replaced"] * 6]),
             numbers,
-            st.integers(1, 20),
+            shares,
             st.sampled_from([True, True, True, False]),  # accepted live
             st.integers(0, 2),  # how many matches ago
-            st.sampled_from([False] * 9 + [True]),  # accepted on the wrong side
+            st.sampled_from([False] * 9 + [True]),  # on the wrong side
+            prices,
+            numbers,  # replaced: which
         ),
     ),
     min_size=10,
@@ -334,7 +524,32 @@ def side_of(number: int) -> str:
     return "BS"[number % 2]
 
 
-@settings(max_examples=300, deadline=None)
+def perform(table: Table, model: Orders, action: tuple[Any, ...], matches: int) -> int:
+    """Does the same to both; they must say the same. Returns the number of executions so far."""
+    what, number = action[:2]
+    name = str(number)
+    if what == "sent":
+        assert table.sent(number, side_of(number), *action[2:]) == model.sent(name, side_of(number), *action[2:])
+    elif what == "cancel_sent":
+        assert table.cancel_sent(number) == model.cancel_sent(name)
+    elif what == "replace_sent":
+        assert table.replace_sent(*action[1:]) == model.replace_sent(name, str(action[2]), *action[3:])
+    elif what == "modify_sent":
+        assert table.modify_sent(*action[1:]) == model.modify_sent(name, *action[2:])
+    else:
+        _, _, amount, live, back, crossed, price, previous = action
+        matches += what == "executed"
+        match = matches if what == "executed" else max(0, matches - back)
+        side = side_of((previous if what == "replaced" else number) + crossed)
+        if what != "replaced" and name in model.orders and not crossed:
+            side = model.orders[name].side  # a chain of replacements keeps its side, whatever its numbers
+        arguments = {"shares": amount, "match": match, "live": live, "side": side, "price": price}
+        mine = table.apply(what, number, previous=previous, **arguments)
+        assert mine == model.apply(what, name, previous=str(previous), **arguments), action
+    return matches
+
+
+@settings(max_examples=400, deadline=None)
 @given(actions=actions, open_max=st.integers(1, 6), dead_keep=st.integers(1, 4))
 def test_any_message_sequence_gives_what_the_model_gives(
     actions: list[tuple[Any, ...]], open_max: int, dead_keep: int
@@ -343,25 +558,17 @@ def test_any_message_sequence_gives_what_the_model_gives(
     model = Orders(open_max, dead_keep)
     matches = 0
     for action in actions:
-        if action[0] == "sent":
-            _, number, shares, symbol = action
-            side = side_of(number)
-            assert table.sent(number, side, shares, symbol) == model.sent(str(number), side, shares, symbol)
-        else:
-            kind, number, shares, live, back, crossed = action
-            side = side_of(number + crossed)
-            matches += kind == "executed"
-            match = matches if kind == "executed" else max(0, matches - back)
-            arguments = {"shares": shares, "match": match, "live": live, "side": side}
-            assert table.apply(kind, number, **arguments) == model.apply(kind, str(number), **arguments), (
-                action
-            )
+        matches = perform(table, model, action, matches)
         for symbol in (1, 2):
             own = table.symbol(symbol)
             assert own.position == model.position[symbol]
             assert own.open_buy_shares == model.open_shares(symbol, buy=True)
             assert own.open_sell_shares == model.open_shares(symbol, buy=False)
-    for number in range(5):
-        order = model.orders.get(str(number))
-        assert table.state(number) == (order.state if order else "free")
+            assert own.open_buy_orders == model.open_count(symbol, buy=True)
+            assert own.open_sell_orders == model.open_count(symbol, buy=False)
+            assert own.own_best_bid == model.best(symbol, buy=True)
+            assert own.own_best_ask == model.best(symbol, buy=False)
+        for number in range(5):
+            order = model.orders.get(str(number))
+            assert table.state(number) == (order.state if order else "free")
     assert table.c.counters.discrepancies == model.discrepancies
