@@ -49,7 +49,7 @@ static int attach_own_program(struct af_xdp *port, uint32_t ifindex)
 static int create_socket(struct af_xdp *port, const struct af_xdp_options *options)
 {
     const struct xsk_umem_config memory_config = {
-        .fill_size = AF_XDP_FRAME_COUNT,
+        .fill_size = AF_XDP_FILL_COUNT,
         .comp_size = 64,
         .frame_size = AF_XDP_FRAME_BYTES,
     };

@@ -21,6 +21,9 @@
 enum {
     AF_XDP_FRAME_BYTES = 2048, /* one frame; larger frames never reach the socket */
     AF_XDP_FRAME_COUNT = 4096, /* receive backlog: a full ring drops in the kernel and is counted there */
+    /* The kernel hands a frame over before it says that it took its buffer off the fill ring: with a ring as long as there
+     * are buffers, the buffer given back at that moment would find no room. */
+    AF_XDP_FILL_COUNT = 2 * AF_XDP_FRAME_COUNT,
 };
 
 struct af_xdp_options {

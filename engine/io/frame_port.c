@@ -16,7 +16,7 @@ enum { FRAME_COUNT = FRAME_PORT_RECEIVE + FRAME_PORT_SEND };
 static int create_socket(struct frame_port *port, const struct frame_port_options *options)
 {
     const struct xsk_umem_config memory_config = {
-        .fill_size = FRAME_PORT_RECEIVE,
+        .fill_size = FRAME_PORT_FILL,
         .comp_size = FRAME_PORT_SEND,
         .frame_size = FRAME_PORT_BYTES,
     };

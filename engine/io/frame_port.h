@@ -20,6 +20,7 @@
 enum {
     FRAME_PORT_BYTES = 2048, /* one frame */
     FRAME_PORT_RECEIVE = 1024,
+    FRAME_PORT_FILL = 2 * FRAME_PORT_RECEIVE, /* longer than there are buffers: see af_xdp.h */
     FRAME_PORT_SEND = 512,
     FRAME_PORT_BATCH = 32, /* taken per poll */
     FRAME_PORT_KICKS = 8,  /* system calls for one kick: the kernel takes a batch of the ring with each */

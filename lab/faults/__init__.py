@@ -45,6 +45,9 @@ from lab.faults.refuse_requests import RefuseRequests, RefuseRequestsOptions
 from lab.faults.reorder import Reorder, ReorderOptions
 from lab.faults.rule import Place, Rule, Sessions
 from lab.faults.session_roll import FIRST_SESSION, SessionRoll, SessionRollOptions, session_names
+from lab.faults.stall import Stall, StallOptions
+from lab.faults.switch_wire import SwitchWire, SwitchWireOptions
+from lab.faults.xdp_detach import XdpDetach, XdpDetachOptions
 
 __all__ = [
     "FIRST_SESSION",
@@ -84,8 +87,14 @@ __all__ = [
     "SessionRoll",
     "SessionRollOptions",
     "Sessions",
+    "Stall",
+    "StallOptions",
+    "SwitchWire",
+    "SwitchWireOptions",
     "Trigger",
     "WireFault",
+    "XdpDetach",
+    "XdpDetachOptions",
     "exchange_settings_of",
     "fault_for",
     "impairs_wire",

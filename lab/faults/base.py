@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
@@ -102,6 +102,20 @@ class FaultContext(Protocol):
 
     def set_gateway(self, settings: Mapping[str, int | bool]) -> None:
         """Tell the exchange how its order gateway behaves from now on; what is not given is as by default."""
+
+    def stall_engine(self) -> None:
+        """Stop the engine's hot loop alone."""
+
+    def unstall_engine(self) -> None:
+        """Let it continue."""
+
+    def detach_xdp(self, port: Literal["A", "B", "order"]) -> None:
+        """End the redirection of packets to the engine's AF_XDP socket."""
+
+    def switch_wires(
+        self, ports: Sequence[Literal["A", "B", "order"]], target: Literal["kernel", "af_xdp"]
+    ) -> None:
+        """Command the engine to change wires, and wait until it has."""
 
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         """Tell the exchange how its recovery services behave from now on; keys of its ``recovery`` settings."""

@@ -19,6 +19,7 @@ from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
 from lab.measure.rows import LINE_NAMES, Rows
 from lab.measure.wire import PUBLISHED_LINES
+from lab.measure.wires_used import wires_block
 from lab.scenario.figures import FAULT_STEPS, SHARES, WITHIN
 
 __all__ = ["DROP_COPY_KINDS", "figure_blocks", "look_up", "too_few_samples"]
@@ -77,6 +78,7 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
             **data.host.extra,
         },
         "tap": {"lost": data.tap.lost, "capacity": data.tap.capacity, "peak": data.tap.peak},
+        "wires": wires_block(data.engine.wires),
         "faults": [dict(vars(fault)) for fault in data.faults],
     }
 

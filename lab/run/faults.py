@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from lab.errors import UndecidedError
 from lab.faults import (
     Fault,
     FaultOptions,
@@ -32,6 +33,7 @@ from lab.faults import (
 from lab.faults.rule import POSITION_SHIFT
 from lab.measure.data import Event, FaultRecord, Transition
 from lab.run.child import Child
+from lab.run.engine_hands import Freezer, detach_programs, switch_wires
 from lab.run.fault_records import (
     ExchangeAccount,
     Taken,
@@ -87,12 +89,15 @@ class Nemesis:
         engine: Child,
         exchange: Child | None = None,
         seed: int = 0,
+        page: Path | None = None,
     ) -> None:
         self._topology = topology
         self._tap = tap
         self._engine = engine
         self._exchange = exchange
         self._seed = seed
+        self._page = page
+        self._freezer = Freezer(engine.pid)
         self._sessions = sessions_of(options)
         self._planned = [Planned(fault_for(option), option) for option in options]
         self._rules: dict[int, list[tuple[Place, int]]] = {}
@@ -175,6 +180,7 @@ class Nemesis:
             stack.callback(self._tap.clear_rules)
             stack.callback(self._raise_links)
             stack.callback(self.resume_engine)
+            stack.callback(self.unstall_engine)
             for planned in reversed(self._planned):
                 if not planned.fault.armed and planned.injected_ns and not planned.healed_ns:
                     stack.callback(self._heal, planned)
@@ -212,6 +218,24 @@ class Nemesis:
     def set_gateway(self, settings: Mapping[str, int | bool]) -> None:
         if self._exchange is not None and self._exchange.alive:
             self._exchange.send({"do": "gateway", "set": dict(settings)})
+
+    def stall_engine(self) -> None:
+        self._freezer.freeze()
+
+    def unstall_engine(self) -> None:
+        self._freezer.thaw()
+
+    def detach_xdp(self, port: Literal["A", "B", "order"]) -> None:
+        if port != "order":
+            self._tap.withdraw_engine(port)
+        elif not detach_programs(self._engine.pid):
+            raise UndecidedError("the engine has no XDP program to detach", todo="engine: {orders: {wire: af_xdp}}")
+
+    def switch_wires(
+        self, ports: Sequence[Literal["A", "B", "order"]], target: Literal["kernel", "af_xdp"]
+    ) -> None:
+        assert self._page is not None
+        switch_wires(self._page, ports, target)
 
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         if self._exchange is not None and self._exchange.alive:

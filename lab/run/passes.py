@@ -116,6 +116,7 @@ class Pass:
                 engine=engine,
                 exchange=exchange,
                 seed=self.plan.seed,
+                page=self.scratch / f"{self.plan.name}-engine.page",
             )
             self.stack.callback(nemesis.heal)
             nemesis.arm()

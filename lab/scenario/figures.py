@@ -28,6 +28,10 @@ feed_quality.<name>     how good the feed was, by the taps and by the engine's a
     stale_symbols.<max|now|known>                  symbols whose book was not current                 count
     requests.<sent|timeouts|partial>, requests.exchange.<counter>                                     count
     snapshots.<started|failed|completed>, snapshots.exchange.<counter>                                count
+wires.orders.<changes|resumed|attempts_max>    changes of the order session's transport          count
+wires.orders.resume_max_ns, wires.lines.change_max_ns                  the longest                duration
+wires.lines.<changes|done>                     changes of a line's wire                           count
+wires.<orders|lines>.causes.<command|connection_lost|program_gone|wire_down|stalled>              count
 feed. host. order_flow. risk. exchange. stages. pacing. tap.
                         known only after the run; _ns is a duration, percent a percentage
 named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth)
@@ -87,7 +91,7 @@ COUNTS = (
     "skipped",
 )
 SHARES = ("matched", "unmatched", "risk_blocked", "late")
-FREE = ("feed", "feed_quality", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap")
+FREE = ("feed", "feed_quality", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap", "wires")
 WITHIN = ("within_2us", "within_10us", "within_100us")
 FEED_QUALITY = (
     *(
@@ -118,6 +122,7 @@ CHECKS: dict[str, Kind] = {
     "no_recovery_traffic": Kind.TRUTH,
     "recovered": Kind.TRUTH,
     "no_lost_or_duplicate_orders": Kind.TRUTH,
+    "session_resumed": Kind.TRUTH,
 }
 
 

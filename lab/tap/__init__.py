@@ -1,7 +1,17 @@
 """Wire taps: BPF stamps go in at the wires, arrays of stamped packets and orders come out."""
 
 from lab.tap.order_stream import order_arrivals
-from lab.tap.tap import PLACES, ProgramCost, RuleResult, Tap, TapCounts, Window, market_rows, predict
+from lab.tap.tap import (
+    PLACES,
+    ProgramCost,
+    RuleResult,
+    Tap,
+    TapCounts,
+    Window,
+    detach_link,
+    market_rows,
+    predict,
+)
 
 __all__ = [
     "PLACES",
@@ -10,6 +20,7 @@ __all__ = [
     "Tap",
     "TapCounts",
     "Window",
+    "detach_link",
     "market_rows",
     "order_arrivals",
     "predict",

@@ -226,6 +226,21 @@ int tap_engine_sockets(const struct tap *tap)
     return tap->sockets;
 }
 
+int tap_withdraw_engine(const struct tap *tap, uint32_t line)
+{
+    return bpf_map_delete_elem(tap->sockets, &line) ? -errno : 0;
+}
+
+int tap_detach_link(uint32_t link_id)
+{
+    int link = bpf_link_get_fd_by_id(link_id);
+    if (link < 0)
+        return -errno;
+    int result = bpf_link_detach(link) ? -errno : 0;
+    close(link);
+    return result;
+}
+
 struct tap_state *tap_state(struct tap *tap)
 {
     return tap->state;

@@ -62,6 +62,12 @@ const char *tap_error(void);
 /* Descriptor of the XSKMAP in which the engine puts its sockets (key = line); valid until tap_close(). */
 int tap_engine_sockets(const struct tap *tap);
 
+/* Takes the engine's socket off a line: its packets pass to the kernel, and are stamped as before. 0 or -errno. */
+int tap_withdraw_engine(const struct tap *tap, uint32_t line);
+
+/* Takes a program off its interface, whoever holds its link. 0 or -errno. */
+int tap_detach_link(uint32_t link_id);
+
 /* What the programs and the lab share; for rules.h. Valid until tap_close(). */
 struct tap_state *tap_state(struct tap *tap);
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -18,7 +20,7 @@ from lab.measure.rows import MARKET_TAPS, Rows
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE, Topology
 from lab.topology.wires import WIRES, netns_descriptor
 
-__all__ = ["PLACES", "ProgramCost", "RuleResult", "Tap", "TapCounts", "Window", "market_rows", "predict"]
+__all__ = ["PLACES", "ProgramCost", "RuleResult", "Tap", "TapCounts", "Window", "detach_link", "market_rows", "predict"]
 
 RECORD = np.dtype(
     [("stamp_ns", "<u8"), ("sequence", "<u8"), ("length", "<u4")]
@@ -172,6 +174,12 @@ class Tap:
     ) -> None:
         self.close()
 
+    def withdraw_engine(self, line: Literal["A", "B"]) -> None:
+        """Takes the engine's AF_XDP socket off a line; its packets pass to the kernel, stamped as before."""
+        result = lib.tap_withdraw_engine(self._tap, LINES[line])
+        if result and -result != errno.ENOENT:
+            raise UsageError(f"line {line}: the engine's socket could not be taken off", why=os.strerror(-result))
+
     @property
     def engine_sockets(self) -> int:
         """Descriptor of the XSKMAP that the engine inherits."""
@@ -293,3 +301,10 @@ def market_rows(path: Path) -> Rows:
     for name in MARKET_TAPS.names or ():
         rows[name] = raw[name]
     return rows
+
+
+def detach_link(link_id: int) -> None:
+    """Takes a BPF program off its interface by the number of its link; one that is gone already is no error."""
+    result = lib.tap_detach_link(link_id)
+    if result and -result != errno.ENOENT:
+        raise UsageError(f"BPF link {link_id} could not be detached", why=os.strerror(-result))
