@@ -18,10 +18,13 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
         bool understood = ouch42_decode(&session->decoder, message.payload, message.length, &event) == OUCH42_DECODED;
         if (!session->tracking)
             continue;
-        if (understood)
+        if (understood) {
             own_orders_apply(&session->own_orders, &event);
-        else
+            if (session->observe)
+                session->observe(session->observer, &event, now_ns);
+        } else {
             own_orders_note_undecodable(&session->own_orders);
+        }
     }
     if (session->soupbin.state == SOUPBIN_CLOSED && session->stream.open)
         stream_close(&session->stream);

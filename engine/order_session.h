@@ -31,6 +31,8 @@ struct order_session {
     bool unanswered;     /* an order has waited for ORDER_ANSWER_NS: what we sent may be stuck on the way */
     uint64_t answered;   /* orders accepted or rejected, when last looked at */
     uint64_t answered_ns; /* when that number last grew, or nothing was owed */
+    void (*observe)(void *observer, const struct own_event *event, uint64_t now_ns); /* after the table; may be NULL */
+    void *observer;
     uint8_t received[ORDER_RECEIVE_BYTES];
 };
 
