@@ -13,6 +13,7 @@ struct symbol {
     uint8_t valid;
     uint8_t reserved[2];
     uint64_t last_trigger;
+    uint64_t padding; /* two symbols to a cache line */
 };
 
 struct state {
