@@ -32,6 +32,7 @@ from lab.faults.base import (
 from lab.faults.chance import Chance
 from lab.faults.corrupt import Corrupt, CorruptOptions
 from lab.faults.cut_snapshot import CutSnapshot, CutSnapshotOptions
+from lab.faults.deploy import Deploy, DeployOptions, object_path
 from lab.faults.delay import Delay, DelayOptions
 from lab.faults.drop import Drop, DropOptions
 from lab.faults.duplicate import Duplicate, DuplicateOptions
@@ -53,6 +54,8 @@ __all__ = [
     "CutSnapshotOptions",
     "Delay",
     "DelayOptions",
+    "Deploy",
+    "DeployOptions",
     "Drop",
     "DropOptions",
     "Duplicate",
@@ -83,6 +86,7 @@ __all__ = [
     "exchange_settings_of",
     "fault_for",
     "impairs_wire",
+    "object_path",
     "register",
     "registered",
     "sender_index_of",

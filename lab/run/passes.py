@@ -28,6 +28,7 @@ from lab.run.settings import (
     REQUEST_PORT,
     SNAPSHOT_PORT,
     PassPlan,
+    control_socket,
     engine_settings,
     exchange_settings,
 )
@@ -115,6 +116,7 @@ class Pass:
                 engine=engine,
                 exchange=exchange,
                 seed=self.plan.seed,
+                control=control_socket(self.plan, self.scratch),
             )
             self.stack.callback(nemesis.heal)
             nemesis.arm()
@@ -138,7 +140,9 @@ class Pass:
                 started_ns=started_ns,
                 tap=tap.counts(),
                 tap_capacity=capacity,
-                faults=nemesis.records(self._transitions(), self.directory / "exchange"),
+                faults=nemesis.records(
+                    self._transitions(), self.directory / "exchange", self._strategy_changes()
+                ),
                 events=tuple(self.events),
                 engine_exit=exit_code,
                 engine_stderr=engine.stderr_tail(),
@@ -285,6 +289,11 @@ class Pass:
         if not path.exists():
             return []
         return [Transition(**row) for row in json.loads(path.read_text())["transitions"]]
+
+    def _strategy_changes(self) -> list[dict[str, Any]]:
+        path = self.directory / "engine" / "engine.json"
+        changes: list[dict[str, Any]] = []
+        return json.loads(path.read_text())["strategies"]["changes"] if path.exists() else changes
 
 
 def run_pass(plan: PassPlan, **parts: Any) -> PassResult:

@@ -28,7 +28,7 @@ feed_quality.<name>     how good the feed was, by the taps and by the engine's a
     stale_symbols.<max|now|known>                  symbols whose book was not current                 count
     requests.<sent|timeouts|partial>, requests.exchange.<counter>                                     count
     snapshots.<started|failed|completed|restarts>, snapshots.exchange.<counter>                       count
-feed. host. order_flow. risk. exchange. stages. pacing. tap.
+feed. host. order_flow. risk. exchange. stages. pacing. tap. strategy.
                         known only after the run; _ns is a duration, percent a percentage
 named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth)
 """
@@ -61,6 +61,7 @@ STAGES = ("wire_in", "decode", "book", "strategy", "risk", "encode", "tx", "wire
 SERIES = (
     "wire_to_wire",
     "wire_to_wire_cold",
+    "wire_to_wire_swap",
     "response",
     "pacing_error",
     "pacing_error_B",
@@ -87,7 +88,7 @@ COUNTS = (
     "skipped",
 )
 SHARES = ("matched", "unmatched", "risk_blocked", "late")
-FREE = ("feed", "feed_quality", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap")
+FREE = ("feed", "feed_quality", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap", "strategy")
 WITHIN = ("within_2us", "within_10us", "within_100us")
 FEED_QUALITY = (
     *(
