@@ -124,7 +124,12 @@ def parameters_of(arguments: Mapping[str, Any]) -> dict[str, int]:
     if not isinstance(given, dict) or len(given) > PARAMETERS_MAX:
         raise Wrong("parameters: a mapping of names and whole numbers is wanted")
     for name, value in given.items():
-        if not name.isidentifier() or len(name) > 23 or type(value) is not int or not -(2**63) <= value < 2**63:
+        if (
+            not name.isidentifier()
+            or len(name) > 23
+            or type(value) is not int
+            or not -(2**63) <= value < 2**63
+        ):
             raise Wrong(f"parameters: {name}={value} is no parameter")
     return given
 
@@ -215,7 +220,9 @@ def counters(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
     names = ("loop", "risk", "orders", "decode", "decisions", "strategies")
     detail = {name: report[name] for name in names}
     loop = report["loop"]
-    return Reply(exit=DONE, message=f"{loop['triggers']} triggers, {loop['orders']} orders sent", detail=detail)
+    return Reply(
+        exit=DONE, message=f"{loop['triggers']} triggers, {loop['orders']} orders sent", detail=detail
+    )
 
 
 def health(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:

@@ -1,9 +1,9 @@
 """The control socket: one JSON line in, one JSON line out, for whoever may open the file and has a role.
 
-A request is ``{"do": "strategy deploy", ...arguments}``. The peer's user id comes from the kernel (SO_PEERCRED), its role
-from the configuration; the user that the engine runs as is admin unless the table says otherwise. What changes the
-engine is in the audit trail before it is done and again when it was; without a trail it is refused - but for a kill,
-which is done first. Automatic rollbacks are written to the trail as they are seen.
+A request is ``{"do": "strategy deploy", ...arguments}``. The peer's user id comes from the kernel (SO_PEERCRED), its
+role from the configuration; the user that the engine runs as is admin unless the table says otherwise. What changes
+the engine is in the audit trail before it is done and again when it was; without a trail it is refused - but for a
+kill, which is done first. Automatic rollbacks are written to the trail as they are seen.
 
 Cold: threads of their own, none of them the engine's. A kill waits for no other command.
 """
@@ -129,7 +129,9 @@ class ControlServer:
         if not handler.changes:
             return self._run(handler.run, arguments)
         if command != "kill all" and (failure := self._append("command", record)):
-            return Reply(exit=NO_ANSWER, message=f"{command}: not done, the audit trail cannot be written: {failure}")
+            return Reply(
+                exit=NO_ANSWER, message=f"{command}: not done, the audit trail cannot be written: {failure}"
+            )
         reply = self._run(handler.run, arguments)
         answer = {**record, **reply.to_json()}
         if failure := self._append("answer", answer):

@@ -81,7 +81,9 @@ def open_control(config: EngineConfig, runner: Runner) -> ControlServer | None:
     try:
         return ControlServer(config, runner.hands, runner.report)
     except OSError as error:
-        raise EngineError(f"control socket: {error.filename or config.ctl.socket}: {error.strerror}") from error
+        raise EngineError(
+            f"control socket: {error.filename or config.ctl.socket}: {error.strerror}"
+        ) from error
 
 
 def serve(config: EngineConfig) -> None:

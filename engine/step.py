@@ -116,7 +116,9 @@ class Engine:
         loaded = hands.load(path, parameters or {})
         if loaded.slot < 0:
             return str(loaded.why)
-        return "" if self._command("deploy", loaded.slot, now_ns) else "the engine cannot swap its strategy now"
+        return (
+            "" if self._command("deploy", loaded.slot, now_ns) else "the engine cannot swap its strategy now"
+        )
 
     def roll_back(self, *, now_ns: int = 0) -> bool:
         """Back to the strategy before; False when there is none."""

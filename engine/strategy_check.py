@@ -45,7 +45,18 @@ SHIPPED = (
     "bad_slow",
     "bad_spam",
 )
-STAGES = {1: "load", 2: "symbols", 3: "abi", 4: "abi", 5: "abi", 6: "run", 7: "run", 8: "run", 9: "run", 10: "run"}
+STAGES = {
+    1: "load",
+    2: "symbols",
+    3: "abi",
+    4: "abi",
+    5: "abi",
+    6: "run",
+    7: "run",
+    8: "run",
+    9: "run",
+    10: "run",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +127,10 @@ def _symbols(elf: Elf) -> Step:
         wrong.append("asks for an executable stack")
     if elf.writable_code:
         wrong.append("asks for code that can be written")
-    said = "; ".join(wrong) or f"exports {SYMBOL}(), needs {', '.join(sorted(elf.imports & IMPORTS)) or 'nothing'}"
+    said = (
+        "; ".join(wrong)
+        or f"exports {SYMBOL}(), needs {', '.join(sorted(elf.imports & IMPORTS)) or 'nothing'}"
+    )
     return Step(name="symbols", good=not wrong, said=said)
 
 
@@ -124,7 +138,9 @@ def _digest(digest: str, allowed: frozenset[str] | None) -> Step:
     if allowed is None:
         return Step(name="allowed", good=True, said="no list was asked")
     good = digest in allowed
-    return Step(name="allowed", good=good, said="on the list" if good else f"sha256 {digest} is not on the list")
+    return Step(
+        name="allowed", good=good, said="on the list" if good else f"sha256 {digest} is not on the list"
+    )
 
 
 def _probe(

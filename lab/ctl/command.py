@@ -31,7 +31,9 @@ def parameters_of(pairs: tuple[str, ...]) -> dict[str, int]:
         except ValueError:
             equals = ""
         if not equals or not name:
-            raise UsageError(f"--set {pair}: expected NAME=NUMBER", todo="tailgate ctl strategy deploy --help")
+            raise UsageError(
+                f"--set {pair}: expected NAME=NUMBER", todo="tailgate ctl strategy deploy --help"
+            )
     return found
 
 

@@ -32,8 +32,8 @@ from lab.faults.base import (
 from lab.faults.chance import Chance
 from lab.faults.corrupt import Corrupt, CorruptOptions
 from lab.faults.cut_snapshot import CutSnapshot, CutSnapshotOptions
-from lab.faults.deploy import Deploy, DeployOptions, object_path
 from lab.faults.delay import Delay, DelayOptions
+from lab.faults.deploy import Deploy, DeployOptions, object_path
 from lab.faults.drop import Drop, DropOptions
 from lab.faults.duplicate import Duplicate, DuplicateOptions
 from lab.faults.impairment import ImpairmentOptions, SenderFault, WireFault

@@ -33,12 +33,15 @@ class DeployOptions(FaultOptions):
 
     do: Annotated[Literal["deploy"], Field(description="The fault's name.")]
     strategy: Annotated[
-        str, Field(min_length=1, description="A shipped strategy (touch_taker, quoter, bad_slow...) or a file.")
+        str,
+        Field(min_length=1, description="A shipped strategy (touch_taker, quoter, bad_slow...) or a file."),
     ]
     parameters: Annotated[
         dict[str, Count], Field(description="Parameters of the strategy: names and whole numbers.")
     ] = Field(default_factory=dict)
-    at: Annotated[Trigger, Field(description="When it is asked for: sequence or time. The check comes first.")]
+    at: Annotated[
+        Trigger, Field(description="When it is asked for: sequence or time. The check comes first.")
+    ]
 
 
 @register

@@ -27,6 +27,7 @@ __all__ = [
 SWAP_WINDOW_NS = 50_000_000  # on either side of a swap
 NEVER = 2**63
 ORACLE_KNOWS = "touch_taker"
+CAUSES = ("operator", "time", "orders", "rejections", "crash", "hang", "output")
 
 Changes = Sequence[Mapping[str, Any]]
 
@@ -45,9 +46,12 @@ def reigns(changes: Changes) -> list[Reign]:
     ends = [int(row["sequence"]) for row in changes[1:]] + [NEVER]
     return [
         Reign(
-            name=str(row["after"]), generation=int(row["after_generation"]), first=int(row["sequence"]), end=end
+            name=str(row["after"]),
+            generation=int(row["after_generation"]),
+            first=int(row["sequence"]),
+            end=end,
         )
-        for row, end in zip(changes, ends, strict=True)
+        for row, end in zip(changes, ends, strict=False)  # nobody reigns when nothing has changed
     ]
 
 
@@ -85,7 +89,8 @@ def around_swaps(samples: Rows, changes: Changes) -> NDArray[np.bool_]:
     near = np.zeros(len(samples), bool)
     for row in changes:
         near |= np.abs(samples["wire_ns"] - int(row["at_ns"])) <= SWAP_WINDOW_NS
-    return near & (samples["wire_ns"] != MISSING)
+    near &= samples["wire_ns"] != MISSING
+    return near
 
 
 def strategy_block(account: Mapping[str, Any], faults: Sequence[FaultRecord]) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def strategy_block(account: Mapping[str, Any], faults: Sequence[FaultRecord]) ->
         "asked": len(asked),
         "deployed": deployed,
         "refused": sum(1 for fault in asked if not fault.healed_ns),
-        "rolled_back": {"count": sum(causes.values()), **causes},
+        "rolled_back": {"count": sum(causes.values()), **{cause: causes[cause] for cause in CAUSES}},
         "reign_messages_max": max(put_out, default=0),
         "swap_window_ns": SWAP_WINDOW_NS,
         "active": dict(account.get("active", {})),

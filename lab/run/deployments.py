@@ -58,7 +58,9 @@ def record_of_deployment(
     if swapped_ns:
         detail += f" from message {reply['sequence']} on"
     if out_ns:
-        detail += f", put out at message {out[0]['sequence']} ({cause_of(out[0])}), {out[0]['after']} is active"
+        detail += (
+            f", put out at message {out[0]['sequence']} ({cause_of(out[0])}), {out[0]['after']} is active"
+        )
     return FaultRecord(
         name=name,
         injected_ns=deployment.asked_ns,

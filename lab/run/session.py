@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lab.errors import UndecidedError
+from lab.faults import DeployOptions
 from lab.host import Cores, choose_cores, host_knobs
 from lab.measure.data import (
     ClockInfo,
@@ -37,7 +38,6 @@ from lab.measure.strategies import beginnings, foreign, triggers_with
 from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
-from lab.faults import DeployOptions
 from lab.scenario import Scenario, StrategyParameters
 from lab.tap import market_rows, order_arrivals
 from lab.topology import Ledger, Topology

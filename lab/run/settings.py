@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.faults import DeployOptions, exchange_settings_of, object_path
-from lab.results.files import sha256_of
 from lab.host import Cores
 from lab.quantities import FrozenModel
+from lab.results.files import sha256_of
 from lab.scenario import Engine, Scenario
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE
 from lab.topology.wires import WIRES

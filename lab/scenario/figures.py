@@ -88,7 +88,18 @@ COUNTS = (
     "skipped",
 )
 SHARES = ("matched", "unmatched", "risk_blocked", "late")
-FREE = ("feed", "feed_quality", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap", "strategy")
+FREE = (
+    "feed",
+    "feed_quality",
+    "host",
+    "order_flow",
+    "risk",
+    "exchange",
+    "stages",
+    "pacing",
+    "tap",
+    "strategy",
+)
 WITHIN = ("within_2us", "within_10us", "within_100us")
 FEED_QUALITY = (
     *(

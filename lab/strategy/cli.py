@@ -31,12 +31,16 @@ def build(source: Path, output: Path | None) -> int:
 
 @strategy.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--allow", multiple=True, metavar="SHA256", help="A digest that may be deployed; without any: all.")
+@click.option(
+    "--allow", multiple=True, metavar="SHA256", help="A digest that may be deployed; without any: all."
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=NUMBER", help="A parameter of the strategy.")
 @click.option("--event-ns", type=click.IntRange(100, 10**9), help="Its time budget for an event.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def check(file: Path, allow: tuple[str, ...], settings: tuple[str, ...], event_ns: int | None, as_json: bool) -> int:
-    """Say whether an engine would take FILE: symbols, allowed digest, version and sizes of the interface, a trial run."""
+def check(
+    file: Path, allow: tuple[str, ...], settings: tuple[str, ...], event_ns: int | None, as_json: bool
+) -> int:
+    """Say whether an engine would take FILE: symbols, allowed digest, version and sizes, a trial run."""
     return report(file, allow=allow, settings=settings, event_ns=event_ns, as_json=as_json)
 
 

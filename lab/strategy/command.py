@@ -40,7 +40,9 @@ def build(source: Path, output: Path | None, *, compiler: str | None = None) -> 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise UndecidedError(f"{name} did not finish within {COMPILE_SECONDS:.0f} s", where=str(source)) from error
+        raise UndecidedError(
+            f"{name} did not finish within {COMPILE_SECONDS:.0f} s", where=str(source)
+        ) from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"{name} ended with exit code {done.returncode}"]
         first = next((line for line in lines if "error" in line), lines[0])

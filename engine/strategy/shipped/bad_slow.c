@@ -1,10 +1,10 @@
-/* bad_slow: thinks for `loops` rounds (20000, some 10 us) about every event. */
+/* bad_slow: thinks for `loops` rounds (100000, some 40 us) about every event. */
 #include "engine/strategy/shipped/bad.h"
 
 static int init(void *memory, const struct tailgate_parameters *parameters, const struct tailgate_host *host)
 {
     (void)host;
-    return bad_init(memory, parameters, "loops", 20000);
+    return bad_init(memory, parameters, "loops", 100000);
 }
 
 static void on_event(void *memory, const struct tailgate_event *event, const struct tailgate_top *top,

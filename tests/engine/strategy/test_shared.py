@@ -28,10 +28,14 @@ def engine(first: int = 1, *, budget: BudgetConfig | None = None, **strategy: in
                 "decisions": 65_536,
                 "open_orders": 65_536,
                 "book": BookConfig(orders=65_536, levels=8_192),
-                "feed": FeedConfig(reorder_packets=128, first_sequence=first, unconfirmed_jump_messages=2**62),
+                "feed": FeedConfig(
+                    reorder_packets=128, first_sequence=first, unconfirmed_jump_messages=2**62
+                ),
             },
             strategy=StrategyConfig(**strategy),
-            strategies=StrategiesConfig(budget=budget or BudgetConfig(order_permille=4_000, rejection_burst=10**6)),
+            strategies=StrategiesConfig(
+                budget=budget or BudgetConfig(order_permille=4_000, rejection_burst=10**6)
+            ),
         )
     )
 
