@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
 from engine.risk_build import build_risk_table, risk_limits, risk_report
+from engine.strategy_binding import Hands, fill_budget, strategy_report
 from engine.wires import ORDER_WIRES, wires_report
 
 __all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
@@ -108,6 +109,7 @@ def engine_options(config: EngineConfig) -> Any:
     options.touch_taker.imbalance_permille = strategy.imbalance_permille
     options.touch_taker.cooldown_messages = strategy.cooldown_messages
     options.reflector.every = strategy.every
+    fill_budget(options, config.strategies.budget)
     request = options.reflector.request
     request.trigger_sequence, request.price, request.shares = 1, 10_000, 1
     request.symbol, request.side = 1, b"B"
@@ -169,6 +171,7 @@ class Runner:
             raise EngineError(text(error))
         self._engine = lib.runner_engine(self._runner)
         self._lines = len(config.lines)
+        self.hands = Hands(self._runner, self._engine)
 
     def _string(self, value: str) -> Any:
         self._keep.append(ffi.new("char[]", value.encode()))
@@ -323,6 +326,7 @@ class Runner:
             "decode": numbers(statistics, "unknown_types", "length_errors", "long_messages"),
             "book": self._book_report(),
             "strategy": numbers(engine.touch_taker, "triggers", "suppressed"),
+            "strategies": strategy_report(engine),
             "risk": {
                 text(lib.risk_reason_name(code)): int(engine.risk.reasons[code])
                 for code in range(lib.RISK_REASON_COUNT)

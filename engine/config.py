@@ -12,6 +12,8 @@ from engine.risk_table import RiskTable
 
 __all__ = [
     "BookConfig",
+    "BudgetConfig",
+    "ControlConfig",
     "EngineConfig",
     "FeedConfig",
     "GatewayConfig",
@@ -21,6 +23,7 @@ __all__ = [
     "RiskConfig",
     "ServerConfig",
     "SnapshotConfig",
+    "StrategiesConfig",
     "StrategyConfig",
     "WatchdogConfig",
 ]
@@ -159,6 +162,37 @@ class RiskConfig(RiskTable):
     late_after_ns: Nanoseconds = 10_000_000
 
 
+class BudgetConfig(Frozen):
+    """What a strategy in a shared object may use; the meaning of each is in engine/strategy/slots.h."""
+
+    event_ns_max: Annotated[int, Field(ge=100, le=10**9)] = 5_000
+    hang_ns: Annotated[int, Field(ge=10**6, le=10**10)] = 20_000_000
+    order_burst: Annotated[int, Field(ge=1, le=10**6)] = 64
+    order_permille: Annotated[int, Field(ge=0, le=4000)] = 250
+    rejection_burst: Annotated[int, Field(ge=1, le=10**6)] = 16
+    rejection_permille: Annotated[int, Field(ge=0, le=4000)] = 20
+
+
+class StrategiesConfig(Frozen):
+    """Strategies in shared objects: SHA-256 of those that may be loaded (none by default), and their budget."""
+
+    allow: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    budget: BudgetConfig = BudgetConfig()
+
+
+Role = Literal["viewer", "operator", "risk", "admin"]
+
+
+class ControlConfig(Frozen):
+    """The socket that ``tailgate ctl`` talks to: its file's mode, the role of each user id, and the audit trail."""
+
+    socket: Annotated[Path, Field()]
+    mode: Annotated[str, Field(pattern=r"^0[0-7]{3}$")] = "0600"
+    roles: dict[Annotated[str, Field(pattern=r"^[0-9]{1,10}$")], Role] = {}
+    audit: Path
+    answer_ns: Annotated[int, Field(ge=10**6, le=60 * 10**9)] = 1_000_000_000
+
+
 class EngineConfig(Frozen):
     """Everything the engine is told before it starts."""
 
@@ -175,6 +209,8 @@ class EngineConfig(Frozen):
     feed: FeedConfig = FeedConfig()
     book: BookConfig = BookConfig()
     strategy: StrategyConfig = StrategyConfig()
+    strategies: StrategiesConfig = StrategiesConfig()
+    ctl: ControlConfig | None = None
     risk: RiskConfig = RiskConfig()
     open_orders: Annotated[int, Field(ge=1, le=1 << 20)] = 65_536
     decisions: Annotated[int, Field(ge=1, le=1 << 26)] = 1_048_576

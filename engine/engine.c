@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/order_action.h"
+
 /* The thread was not running for so long: distrust what waited. */
 static inline void note_late(struct engine *engine, uint64_t since_ticks)
 {
@@ -27,10 +29,10 @@ static inline uint64_t note_time(struct engine *engine)
     return ticks;
 }
 
-static enum risk_reason check(struct engine *engine, const struct order_request *request, uint64_t now_ns)
+static inline struct risk_context context_of(const struct engine *engine, uint16_t symbol, uint64_t now_ns)
 {
-    const struct own_symbol *own = own_orders_symbol(&engine->session.own_orders, request->symbol);
-    const struct risk_context context = {
+    const struct own_symbol *own = own_orders_symbol(&engine->session.own_orders, symbol);
+    return (struct risk_context){
         .now_ns = now_ns,
         .position = own->position,
         .open_buy_shares = own->open_buy_shares,
@@ -40,16 +42,26 @@ static enum risk_reason check(struct engine *engine, const struct order_request 
         .session_up = order_session_ready(&engine->session),
         .late = engine->late,
         .own_orders_full = own_orders_full(&engine->session.own_orders),
-        .trading_state = engine->trading_states[request->symbol],
+        .trading_state = engine->trading_states[symbol],
         .strategy = (uint16_t)engine->strategy,
         .own_best_bid = own->own_best_bid,
         .own_best_ask = own->own_best_ask,
-        .last_price = engine->seen.symbols[request->symbol].last_price,
+        .last_price = engine->seen.symbols[symbol].last_price,
         .market_ns = engine->seen.market_ns,
-        .quote_ns = engine->seen.symbols[request->symbol].quote_ns,
+        .quote_ns = engine->seen.symbols[symbol].quote_ns,
         .feed_ns = engine->feed.lines[0].heard_ns > engine->feed.lines[1].heard_ns ? engine->feed.lines[0].heard_ns
                                                                                   : engine->feed.lines[1].heard_ns,
     };
+}
+
+struct risk_context engine_risk_context(const struct engine *engine, uint16_t symbol, uint64_t now_ns)
+{
+    return context_of(engine, symbol, now_ns);
+}
+
+static enum risk_reason check(struct engine *engine, const struct order_request *request, uint64_t now_ns)
+{
+    const struct risk_context context = context_of(engine, request->symbol, now_ns);
     return risk_check(&engine->risk, request, book_top(&engine->book, request->symbol), &context);
 }
 
@@ -80,8 +92,8 @@ static void note_decision(struct engine *engine, struct decision *decision, enum
 }
 
 /* Risk, encode, send, remember: one order request to its end. */
-static void answer(struct engine *engine, const struct order_request *request, uint8_t line, const uint64_t *stages,
-                   uint64_t now_ns)
+enum risk_reason engine_answer(struct engine *engine, const struct order_request *request, char letter, uint8_t line,
+                               const uint64_t *stages, uint64_t now_ns)
 {
     uint8_t packet[CODEC_PACKET_BYTES_MAX];
     uint32_t bytes = 0, wire_number;
@@ -91,7 +103,7 @@ static void answer(struct engine *engine, const struct order_request *request, u
 
     enum risk_reason reason = check(engine, request, now_ns);
     decision->stages[STAGE_RISK] = clock_ticks();
-    if (reason == RISK_NONE && !(bytes = codec_enter(&engine->session.codec, request, 'T', packet, &wire_number)))
+    if (reason == RISK_NONE && !(bytes = codec_enter(&engine->session.codec, request, letter, packet, &wire_number)))
         reason = RISK_REQUEST_INVALID;
     if (reason == RISK_NONE) {
         decision->stages[STAGE_ENCODE] = clock_ticks();
@@ -99,7 +111,7 @@ static void answer(struct engine *engine, const struct order_request *request, u
         decision->stages[STAGE_TX] = clock_ticks();
     }
     if (reason == RISK_NONE)
-        order_session_sent(&engine->session, request, 'T', packet, bytes, wire_number, now_ns);
+        order_session_sent(&engine->session, request, letter, packet, bytes, wire_number, now_ns);
 
     decision->trigger_sequence = request->trigger_sequence;
     decision->price = request->price;
@@ -109,6 +121,7 @@ static void answer(struct engine *engine, const struct order_request *request, u
     decision->ordinal = request->ordinal;
     decision->line = line;
     note_decision(engine, decision, reason, now_ns);
+    return reason;
 }
 
 /* The smallest answer: nothing decoded, a prebuilt packet with its token patched. */
@@ -144,29 +157,44 @@ static inline void stamp(const struct engine *engine, uint64_t *stages, enum dec
         stages[stage] = clock_ticks();
 }
 
-/* Decode, book, strategy, and an answer for each order that the strategy wants. */
+/* Decode and book. */
+static inline bool apply(struct engine *engine, const struct feed_message *message, uint64_t *stages,
+                         struct event *event, uint64_t now_ns)
+{
+    if (!itch50_take(&engine->itch, message->data, message->length, event))
+        return false;
+    event->sequence = message->position;
+    stamp(engine, stages, STAGE_DECODE);
+
+    if (event->kind == EVENT_TRADING_STATE)
+        engine->trading_states[event->symbol] = event->flag;
+    risk_seen_event(&engine->seen, &engine->book, event, now_ns);
+    enum book_outcome outcome = book_apply(&engine->book, event);
+    if (outcome != BOOK_APPLIED && outcome != BOOK_IGNORED && outcome != BOOK_OVERFILL)
+        return false;
+    stamp(engine, stages, STAGE_BOOK);
+    return true;
+}
+
+bool engine_apply(struct engine *engine, const struct feed_message *message, uint64_t *stages, struct event *event,
+                  uint64_t now_ns)
+{
+    return apply(engine, message, stages, event, now_ns);
+}
+
+/* Strategy, and an answer for each order that it wants. */
 static void take(struct engine *engine, const struct feed_message *message, uint64_t *stages, uint64_t now_ns)
 {
     struct event event;
     struct strategy_output output;
-    if (!itch50_take(&engine->itch, message->data, message->length, &event))
+    if (!apply(engine, message, stages, &event, now_ns))
         return;
-    event.sequence = message->position;
-    stamp(engine, stages, STAGE_DECODE);
-
-    if (event.kind == EVENT_TRADING_STATE)
-        engine->trading_states[event.symbol] = event.flag;
-    risk_seen_event(&engine->seen, &engine->book, &event, now_ns);
-    enum book_outcome outcome = book_apply(&engine->book, &event);
-    if (outcome != BOOK_APPLIED && outcome != BOOK_IGNORED && outcome != BOOK_OVERFILL)
-        return;
-    stamp(engine, stages, STAGE_BOOK);
 
     output.count = 0;
     touch_taker_on_event(&engine->touch_taker, &event, book_top(&engine->book, event.symbol), &output);
     stamp(engine, stages, STAGE_STRATEGY);
     for (uint32_t i = 0; i < output.count; i++)
-        answer(engine, &output.orders[i], message->line, stages, now_ns);
+        engine_answer(engine, &output.orders[i], 'T', message->line, stages, now_ns);
 }
 
 /* Messages of one datagram: what the book will touch for those behind is loaded while one is applied. */
@@ -188,6 +216,9 @@ static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_
     uint64_t stages[STAGE_COUNT] = {rx_ticks};
     if (__builtin_expect(engine->session_ordinal != engine->feed.session_ordinal, 0))
         recovery_follow_session(engine);
+    while (__builtin_expect(engine->strategy == STRATEGY_SHARED, 0))
+        if (!strategy_drain(engine, rx_ticks, now_ns, end))
+            return;
     if (end != NULL && engine->feed.block_count > BOOK_AHEAD_BATCH && engine->strategy != STRATEGY_REFLECTOR)
         drain_ahead(engine, stages, now_ns, end);
     while (feed_next(&engine->feed, &message)) {
@@ -223,13 +254,15 @@ uint32_t engine_poll(struct engine *engine)
     struct packet packets[PACKET_BATCH_MAX];
     uint64_t ticks = note_time(engine), now_ns = clock_ns(&engine->clock, ticks);
     uint32_t handled = 0;
+    if (__builtin_expect(engine->control->command != engine->command, 0))
+        command_take(engine, now_ns);
 
     risk_poll(&engine->risk, now_ns);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++) {
         uint32_t count = port_receive(&engine->lines[line], packets);
         uint64_t rx_ticks = count ? clock_ticks() : ticks;
         note_late(engine, rx_ticks - ticks); /* stopped within this very poll, before it found them */
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < count && !(engine->lines_off >> line & 1); i++) {
             feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
             drain(engine, rx_ticks, now_ns, packets[i].data + packets[i].length);
         }
@@ -240,6 +273,7 @@ uint32_t engine_poll(struct engine *engine)
     uint64_t since = now_ns - engine->last_order_poll_ns;
     if (since > ORDER_POLL_BUSY_NS || (handled == 0 && since > order_session_idle_ns(&engine->session))) {
         engine->last_order_poll_ns = now_ns;
+        engine_order_cancels(engine);
         order_session_poll(&engine->session, now_ns);
         order_wire_poll(&engine->order_wire, &engine->session, now_ns);
     }
@@ -250,6 +284,8 @@ uint32_t engine_poll(struct engine *engine)
     }
     if (__builtin_expect(engine->feed.state != FEED_LIVE, 0))
         recovery_poll(engine, now_ns);
+    if (__builtin_expect(engine->strategy == STRATEGY_SHARED, 0))
+        strategy_timer(engine, now_ns);
     if (now_ns - engine->last_publish_ns > CONTROL_PUBLISH_NS)
         publish(engine, now_ns);
     engine->statistics.polls++;
@@ -279,5 +315,8 @@ void engine_step_timer(struct engine *engine, uint64_t now_ns)
     feed_timer(&engine->feed, now_ns);
     drain(engine, clock_ticks(), now_ns, NULL);
     recovery_poll(engine, now_ns);
+    strategy_timer(engine, now_ns);
     order_session_poll(&engine->session, now_ns);
+    if (engine->control->command != engine->command)
+        command_take(engine, now_ns);
 }

@@ -26,6 +26,7 @@
 #include "engine/book/book.h"
 #include "engine/book/book_ahead.h"
 #include "engine/clock.h"
+#include "engine/command.h"
 #include "engine/control.h"
 #include "engine/decision.h"
 #include "engine/feed/feed.h"
@@ -37,7 +38,9 @@
 #include "engine/risk/risk.h"
 #include "engine/risk_follow.h"
 #include "engine/strategy/reflector.h"
+#include "engine/strategy/slots.h"
 #include "engine/strategy/touch_taker.h"
+#include "engine/strategy_run.h"
 
 enum { ENGINE_ERROR_BYTES = 256, ENGINE_MEMORY_ALIGNMENT = 64 };
 
@@ -59,6 +62,7 @@ struct engine_options {
     struct recovery_options recovery;
     uint64_t late_after_ns;     /* 0 = never late */
     uint32_t decision_capacity;
+    struct strategy_budget strategy_budget; /* of strategies in shared objects; event_ns_max 0: the defaults */
 };
 
 struct engine_statistics {
@@ -82,6 +86,8 @@ struct engine {
     uint64_t last_publish_ns;
     uint64_t last_order_ns;
     uint32_t strategy;
+    uint32_t command;        /* number of the last one taken */
+    uint32_t lines_off;      /* bits: lines whose packets are thrown away */
     bool stages;
     bool late;
     uint8_t session_ordinal; /* of the feed session that the book belongs to */
@@ -102,6 +108,7 @@ struct engine {
     struct order_wire order_wire; /* off in step-by-step runs */
     struct port lines[FEED_LINE_COUNT];
     struct recovery recovery;
+    struct strategies strategies;
     struct control own_control; /* used when nobody shares a page */
     struct engine_options options;
     char error[ENGINE_ERROR_BYTES];
@@ -125,6 +132,15 @@ void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, 
 
 /* Everything that the feed can hand out now goes through book, strategy, risk and order. For recovery.c. */
 void engine_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns);
+
+/* What the risk gate is told of a symbol now. For order_action.c. */
+struct risk_context engine_risk_context(const struct engine *engine, uint16_t symbol, uint64_t now_ns);
+
+/* For strategy_run.c: decode and book one message (false: nothing for a strategy), and one order request to its end. */
+bool engine_apply(struct engine *engine, const struct feed_message *message, uint64_t *stages, struct event *event,
+                  uint64_t now_ns);
+enum risk_reason engine_answer(struct engine *engine, const struct order_request *request, char letter, uint8_t line,
+                               const uint64_t *stages, uint64_t now_ns);
 
 /* Timers at a given time: hold-back, silence, heartbeats, recovery. */
 void engine_step_timer(struct engine *engine, uint64_t now_ns);

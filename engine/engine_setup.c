@@ -62,6 +62,14 @@ static int init_strategy(struct engine *engine, const struct engine_options *opt
     } else if (options->strategy != STRATEGY_TOUCH_TAKER) {
         return refuse(engine, -EINVAL, "strategy: unknown kind");
     }
+    struct strategy_budget budget = options->strategy_budget;
+    if (budget.event_ns_max == 0)
+        strategy_budget_default(&budget);
+    if (!strategy_budget_valid(&budget))
+        return refuse(engine, -EINVAL, "strategy budget: out of range");
+    strategies_init(&engine->strategies, &budget);
+    engine->session.observe = strategy_own_event;
+    engine->session.observer = engine;
     return 0;
 }
 
@@ -149,6 +157,7 @@ int engine_init(struct engine *engine, const struct engine_options *options, str
     engine->stall_ticks = clock_ticks_from_ns(&engine->clock, ENGINE_STALL_NS);
     engine->late_ticks = options->late_after_ns ? clock_ticks_from_ns(&engine->clock, options->late_after_ns)
                                                 : UINT64_MAX;
+    strategy_run_init(engine);
     engine->last_poll_ticks = clock_ticks();
     return 0;
 }

@@ -99,10 +99,13 @@ void order_session_receive(struct order_session *session, const uint8_t *bytes, 
         session->query_answered |= understood && event.kind == OWN_EVENT_QUERY && session->queried;
         if (!session->tracking)
             continue;
-        if (understood)
+        if (understood) {
             risk_follow(session->risk, &session->own_orders, &event, now_ns);
-        else
+            if (session->observe)
+                session->observe(session->observer, &event, now_ns);
+        } else {
             own_orders_note_undecodable(&session->own_orders);
+        }
     }
     if (session->tracking)
         unanswered_settle(&session->ring, &session->own_orders, 0);

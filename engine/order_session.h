@@ -116,6 +116,8 @@ struct order_session {
     void *begin_context;
     char address[ORDER_ADDRESS_BYTES]; /* of the gateway, dotted; empty: never connects by itself */
     uint16_t port;
+    void (*observe)(void *observer, const struct own_event *event, uint64_t now_ns); /* after the table; may be NULL */
+    void *observer;
     uint8_t received[ORDER_RECEIVE_BYTES];
 };
 

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from engine.binding import EngineError, Runner, die_with_parent
 from engine.config import EngineConfig
+from engine.control_server import ControlServer
 
 __all__ = ["main"]
 
@@ -73,6 +74,18 @@ def write_results(runner: Runner, output: Path) -> None:
     (output / "engine.json").write_text(json.dumps(runner.report(), indent=1))
 
 
+def open_control(config: EngineConfig, runner: Runner) -> ControlServer | None:
+    """The control socket, where one is configured. EngineError when it cannot be made."""
+    if config.ctl is None:
+        return None
+    try:
+        return ControlServer(config, runner.hands, runner.report)
+    except OSError as error:
+        raise EngineError(
+            f"control socket: {error.filename or config.ctl.socket}: {error.strerror}"
+        ) from error
+
+
 def serve(config: EngineConfig) -> None:
     """Runs one engine from start to stop."""
     runner = Runner(config)
@@ -86,14 +99,18 @@ def serve(config: EngineConfig) -> None:
 
     thread = threading.Thread(target=loop, name="engine")
     thread.start()
+    control = None
     try:
         wait_ready(runner, thread, session=config.gateway is not None)
         if thread.is_alive():
+            control = open_control(config, runner)
             say({"event": "ready"})
             for line in sys.stdin:
                 if json.loads(line).get("do") == "stop":
                     break
     finally:
+        if control:
+            control.close()
         runner.stop()
         thread.join()
     if failures:

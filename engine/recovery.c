@@ -18,6 +18,7 @@ void recovery_begin_anew(struct engine *engine)
 {
     book_reset(&engine->book);
     touch_taker_forget(&engine->touch_taker);
+    strategy_forget(engine, engine->feed.now_ns);
     memset(engine->trading_states, 0, sizeof(engine->trading_states));
 }
 

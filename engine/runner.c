@@ -18,6 +18,7 @@ struct runner {
     struct engine engine;
     struct runner_options options;
     struct control *control;
+    struct watchdog *watchdog;
     uint8_t *memory;
     size_t memory_bytes;
     uint8_t *sent; /* step runs: what the engine wrote to gateway, re-request server and snapshot service */
@@ -268,6 +269,8 @@ int runner_run(struct runner *runner)
     if (result)
         snprintf(runner->error, sizeof(runner->error), "pinning to CPU %d: %s", runner->options.cpu,
                  strerror(-result));
+    if (!result && (result = strategy_load_here(&runner->engine)))
+        snprintf(runner->error, sizeof(runner->error), "signal handlers of strategies: %s", strerror(-result));
     for (uint32_t line = 0; line < FEED_LINE_COUNT && !result; line++)
         result = open_line(runner, line);
     if (!result && runner->options.request_address)
@@ -380,6 +383,8 @@ void runner_close(struct runner *runner)
 {
     if (!runner)
         return;
+    watchdog_stop(runner->watchdog);
+    guard_use(NULL);
     if (runner->memory)
         munmap(runner->memory, runner->memory_bytes);
     if (runner->control)
@@ -388,6 +393,54 @@ void runner_close(struct runner *runner)
     free(runner->snapshot_sent);
     free(runner->requests);
     free(runner);
+}
+
+uint32_t runner_command(struct runner *runner, uint32_t kind, uint64_t argument)
+{
+    return command_post(runner->engine.control, kind, argument);
+}
+
+bool runner_answered(struct runner *runner, uint32_t number, struct command_answer *answer)
+{
+    return command_answered(runner->engine.control, number, answer);
+}
+
+void runner_kill(struct runner *runner, bool on)
+{
+    runner->engine.control->kill.value = on;
+}
+
+bool runner_killed(const struct runner *runner)
+{
+    return runner->engine.control->kill.value != 0;
+}
+
+uint64_t runner_heartbeat_ns(const struct runner *runner)
+{
+    return runner->engine.control->heartbeat_ns;
+}
+
+int runner_strategies_here(struct runner *runner)
+{
+    return strategy_load_here(&runner->engine);
+}
+
+bool runner_load_strategy(struct runner *runner, const char *path, const struct tailgate_parameters *parameters,
+                          struct loader_report *report)
+{
+    if (!runner->watchdog && !(runner->watchdog = watchdog_start(&runner->engine))) {
+        memset(report, 0, sizeof(*report));
+        report->verdict = LOADER_NO_MEMORY;
+        snprintf(report->what, sizeof(report->what), "no thread for the watchdog");
+        return false;
+    }
+    strategy_load(&runner->engine, path, parameters, report);
+    return report->verdict == LOADER_GOOD;
+}
+
+void runner_reclaim_strategies(struct runner *runner, int32_t ready)
+{
+    strategy_reclaim(&runner->engine, ready);
 }
 
 bool runner_die_with_parent(void)

@@ -9,6 +9,7 @@
 #define ENGINE_RUNNER_H
 
 #include "engine/engine.h"
+#include "engine/strategy_load.h"
 #include "engine/wire_watch.h"
 
 enum { RUNNER_ERROR_BYTES = 512, RUNNER_CONNECT_MS = 5000 };
@@ -76,6 +77,21 @@ void runner_port_statistics(const struct runner *runner, uint32_t line, struct a
 /* What changed its wire in this run, valid after runner_run() too. */
 const struct wire_watch *runner_watch(const struct runner *runner);
 void runner_order_wire_counters(const struct runner *runner, struct bypass_tcp_counters *counters);
+
+/* Commands and strategies, from any one thread but the engine's: command.h, strategy_load.h. */
+uint32_t runner_command(struct runner *runner, uint32_t kind, uint64_t argument);
+bool runner_answered(struct runner *runner, uint32_t number, struct command_answer *answer);
+void runner_kill(struct runner *runner, bool on);
+bool runner_killed(const struct runner *runner);
+uint64_t runner_heartbeat_ns(const struct runner *runner); /* CLOCK_MONOTONIC of the last sign of life, 0 = none yet */
+
+/* False, with the reason in the report: nothing was loaded, or nobody can watch over it. */
+bool runner_load_strategy(struct runner *runner, const char *path, const struct tailgate_parameters *parameters,
+                          struct loader_report *report);
+void runner_reclaim_strategies(struct runner *runner, int32_t ready);
+
+/* Step runs: the calling thread is the one that steps. 0 or -errno. runner_run() does it by itself. */
+int runner_strategies_here(struct runner *runner);
 
 /* This process gets SIGKILL when its parent dies; false when the parent is gone already. */
 bool runner_die_with_parent(void);

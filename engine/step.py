@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -107,6 +108,38 @@ class Engine:
     def take_snapshot_sent(self) -> bytes:
         """Bytes for the snapshot service since the last call."""
         return self._runner.take_snapshot_sent()
+
+    def deploy(self, path: Path, parameters: Mapping[str, int] | None = None, *, now_ns: int = 0) -> str:
+        """Swaps in a strategy from a shared object, which nobody has checked; empty, or why it was not."""
+        hands = self._runner.hands
+        hands.here()
+        loaded = hands.load(path, parameters or {})
+        if loaded.slot < 0:
+            return str(loaded.why)
+        return (
+            "" if self._command("deploy", loaded.slot, now_ns) else "the engine cannot swap its strategy now"
+        )
+
+    def roll_back(self, *, now_ns: int = 0) -> bool:
+        """Back to the strategy before; False when there is none."""
+        return self._command("rollback", 0, now_ns)
+
+    def enable_line(self, line: str, *, enabled: bool, now_ns: int = 0) -> bool:
+        return self._command("line_enable" if enabled else "line_disable", LINES[line], now_ns)
+
+    def _command(self, command: str, argument: int, now_ns: int) -> bool:
+        number = self._runner.hands.post(command, argument)
+        self._runner.step_timer(now_ns)
+        answer = self._runner.hands.answered(number)
+        self._runner.hands.reclaim()
+        return answer is not None and answer.done
+
+    def strategies(self) -> dict[str, Any]:
+        """Which strategies were active when, and what the active one has done."""
+        return self._runner.hands.report()
+
+    def kill(self) -> None:
+        self._runner.hands.kill()
 
     def top(self, symbol: int) -> tuple[int, int, int, int]:
         """(bid price, bid shares, ask price, ask shares) of a stock locate; price 0 = empty side."""

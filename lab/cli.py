@@ -15,7 +15,9 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
+from lab.ctl.cli import ctl
 from lab.errors import TailgateError, UsageError
+from lab.strategy.cli import strategy
 
 __all__ = ["app", "main"]
 
@@ -45,6 +47,10 @@ results_option = click.option(
 @click.version_option(package_name="tailgate")
 def app() -> None:
     """Measure a trading engine wire to wire, break its world, and say with evidence whether the tail held."""
+
+
+app.add_command(ctl)
+app.add_command(strategy)
 
 
 @app.group()

@@ -52,7 +52,7 @@ struct bypass_tcp_counters {
     uint64_t resets;            /* connections that the peer reset or that timed out */
     uint64_t memory_empty;      /* lwIP found no block */
     uint64_t memory_used;       /* 0: lwIP uses the C library's heap */
-    bool guarded;               /* guard.h */
+    bool guarded;               /* reset_guard.h */
 };
 
 /* False when the engine was built without lwIP. */

@@ -58,7 +58,7 @@ int frame_port_open(struct frame_port *port, const struct frame_port_options *op
     const char *step = "finding the interface";
     memset(port, 0, sizeof(*port));
     steer_clear(&port->steer);
-    guard_clear(&port->guard);
+    reset_guard_clear(&port->guard);
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
 
     uint32_t ifindex = if_nametoindex(options->interface);
@@ -72,7 +72,7 @@ int frame_port_open(struct frame_port *port, const struct frame_port_options *op
         result = steer_attach(&port->steer, ifindex);
     }
     if (!result)
-        port->guarded = guard_attach(&port->guard, &options->steer, ifindex) == 0;
+        port->guarded = reset_guard_attach(&port->guard, &options->steer, ifindex) == 0;
     if (!result) {
         step = "opening the AF_XDP socket";
         result = create_socket(port, options);
@@ -101,10 +101,10 @@ void frame_port_close(struct frame_port *port)
     if (port->memory)
         munmap(port->memory, MEMORY_BYTES);
     steer_close(&port->steer);
-    guard_close(&port->guard);
+    reset_guard_close(&port->guard);
     memset(port, 0, sizeof(*port));
     steer_clear(&port->steer);
-    guard_clear(&port->guard);
+    reset_guard_clear(&port->guard);
     port->counters = counters;
 }
 

@@ -14,7 +14,7 @@
 
 #include <xdp/xsk.h>
 
-#include "engine/io/guard.h"
+#include "engine/io/reset_guard.h"
 #include "engine/io/steer.h"
 
 enum {
@@ -56,7 +56,7 @@ struct frame_port {
     struct xsk_umem *umem;
     struct xsk_socket *socket;
     struct steer steer;
-    struct guard guard;
+    struct reset_guard guard;
     bool guarded; /* the kernel keeps quiet when the XDP program is gone */
 };
 

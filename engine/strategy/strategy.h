@@ -1,9 +1,8 @@
 /* What a strategy is to the engine: it sees events and tops, and fills a struct strategy_output.
  *
  * The engine calls the chosen strategy's functions directly, selected by enum strategy_kind outside
- * of the loop, so that they can be inlined. This file will become the interface of strategies in
- * shared objects: struct event, struct book_top, struct own_event, struct order_request and struct
- * strategy_output are its types; no other type of the engine may enter a strategy's arguments.
+ * of the loop, so that they can be inlined. These are the strategies that are compiled in; those in
+ * shared objects know strategy_abi.h alone, whose types mirror the ones here (asserted in slots.c).
  *
  *   on_event(state, event, top after the event, output)   for every event that was applied
  *
@@ -31,7 +30,8 @@ enum strategy_kind {
     STRATEGY_NONE = 0,
     STRATEGY_TOUCH_TAKER = 1,
     STRATEGY_REFLECTOR = 2,
-    STRATEGY_KIND_COUNT = 3,
+    STRATEGY_SHARED = 3, /* a shared object: slots.h */
+    STRATEGY_KIND_COUNT = 4,
 };
 
 struct strategy_output {

@@ -19,10 +19,5 @@ int touch_taker_init(struct touch_taker *taker, const struct touch_taker_options
 
 void touch_taker_forget(struct touch_taker *taker)
 {
-    for (uint32_t i = 0; i < STRATEGY_SYMBOL_COUNT; i++) {
-        struct touch_taker_symbol *symbol = &taker->symbols[i];
-        symbol->previous_valid = false;
-        symbol->imbalance_state = 0;
-        symbol->last_trigger = 0;
-    }
+    taker->epoch++;
 }

@@ -46,7 +46,8 @@ struct touch_taker_symbol {
     char stock[8];           /* space padded; first byte 0 = not known */
     int8_t imbalance_state;  /* -1, 0, +1 */
     bool previous_valid;
-    char reserved[6];
+    char reserved[2];
+    uint32_t epoch;          /* of the taker when all of this but the stock was last true */
 };
 
 _Static_assert(sizeof(struct touch_taker_symbol) == 32, "two symbols to a cache line");
@@ -56,13 +57,15 @@ struct touch_taker {
     struct touch_taker_options options;
     uint64_t triggers;
     uint64_t suppressed;
+    uint32_t epoch;
 };
 
 /* Clears the memory. -EINVAL: an option out of range or no memory. */
 int touch_taker_init(struct touch_taker *taker, const struct touch_taker_options *options,
                      struct touch_taker_symbol symbols[STRATEGY_SYMBOL_COUNT]);
 
-/* The market begins anew (a snapshot, a new session): all but the stocks' names is forgotten. About 100 us. */
+/* The market begins anew (a snapshot, a new session, another strategy had its place): all but the stocks' names is
+ * forgotten. One addition: a symbol is cleared when it is next looked at. */
 void touch_taker_forget(struct touch_taker *taker);
 
 /* The stock's name, from an event that carries one; no trigger. */
@@ -76,6 +79,12 @@ static inline void touch_taker_learn(struct touch_taker *taker, const struct eve
 static inline int touch_taker_signal(struct touch_taker *taker, struct touch_taker_symbol *symbol,
                                      uint64_t sequence, const struct book_top *top)
 {
+    if (__builtin_expect(symbol->epoch != taker->epoch, 0)) {
+        symbol->epoch = taker->epoch;
+        symbol->previous_valid = false;
+        symbol->imbalance_state = 0;
+        symbol->last_trigger = 0;
+    }
     if (top->bid_price == 0 || top->ask_price == 0 || top->bid_price >= top->ask_price) {
         symbol->previous_valid = false;
         symbol->imbalance_state = 0;

@@ -33,6 +33,7 @@ from lab.faults.chance import Chance
 from lab.faults.corrupt import Corrupt, CorruptOptions
 from lab.faults.cut_snapshot import CutSnapshot, CutSnapshotOptions
 from lab.faults.delay import Delay, DelayOptions
+from lab.faults.deploy import Deploy, DeployOptions, object_path
 from lab.faults.disconnect import Disconnect, DisconnectOptions
 from lab.faults.drop import Drop, DropOptions
 from lab.faults.duplicate import Duplicate, DuplicateOptions
@@ -58,6 +59,8 @@ __all__ = [
     "CutSnapshotOptions",
     "Delay",
     "DelayOptions",
+    "Deploy",
+    "DeployOptions",
     "Disconnect",
     "DisconnectOptions",
     "Drop",
@@ -98,6 +101,7 @@ __all__ = [
     "exchange_settings_of",
     "fault_for",
     "impairs_wire",
+    "object_path",
     "register",
     "registered",
     "sender_index_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -119,6 +120,9 @@ class FaultContext(Protocol):
 
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         """Tell the exchange how its recovery services behave from now on; keys of its ``recovery`` settings."""
+
+    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
+        """Ask the engine to check and swap in a strategy's shared object; returns when it has been asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,6 +176,7 @@ class EngineReport:
     recovery: Mapping[str, object] = field(default_factory=dict)
     wires: Mapping[str, object] = field(default_factory=dict)
     reason_names: Mapping[int, str] = field(default_factory=dict)
+    strategies: Mapping[str, Any] = field(default_factory=dict)
     stderr_tail: str = ""
 
 

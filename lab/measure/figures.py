@@ -18,6 +18,7 @@ from lab.measure.histogram import PERCENTILES, supports
 from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
 from lab.measure.rows import LINE_NAMES, Rows
+from lab.measure.strategies import strategy_block
 from lab.measure.wire import PUBLISHED_LINES
 from lab.measure.wires_used import wires_block
 from lab.scenario.figures import FAULT_STEPS, SHARES, WITHIN
@@ -78,6 +79,7 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
             **data.host.extra,
         },
         "tap": {"lost": data.tap.lost, "capacity": data.tap.capacity, "peak": data.tap.peak},
+        "strategy": strategy_block(data.engine.strategies, data.faults),
         "wires": wires_block(data.engine.wires),
         "faults": [dict(vars(fault)) for fault in data.faults],
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from lab.measure.histogram import Histogram
 from lab.measure.kill import kill_samples
 from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
 from lab.measure.rows import LINE_NAMES, MISSING, Rows
+from lab.measure.strategies import around_swaps
 from lab.measure.wire import END_OF_SESSION, NEVER, PUBLISHED_LINES, WireArrivals, first_arrivals, locate
 
 __all__ = ["WITHIN_NS", "Counts", "FloorMeasurement", "LinePacing", "Measurement", "Series", "measure_run"]
@@ -120,7 +122,7 @@ def measure_run(data: RunData, *, late_after_ns: int) -> Measurement:
     )
     started_ns = data.started_ns or (int(packets["intended_ns"][0]) if len(packets) else 0)
     series: dict[str, Series] = {}
-    _latency_series(series, matching.samples, started_ns)
+    _latency_series(series, matching.samples, started_ns, swaps=data.engine.strategies.get("changes", ()))
     pacing = _pacing(series, packets, wire, started_ns)
     feed = measure_feed(data, packets, wire)
     _feed_series(series, feed, started_ns)
@@ -173,7 +175,9 @@ def _counts(data: RunData, packets: Rows, matching: Matching, late_after_ns: int
     )
 
 
-def _latency_series(series: dict[str, Series], samples: Rows, started_ns: int) -> None:
+def _latency_series(
+    series: dict[str, Series], samples: Rows, started_ns: int, *, swaps: Sequence[Mapping[str, Any]]
+) -> None:
     when = np.where(samples["intended_ns"] == MISSING, started_ns, samples["intended_ns"])
 
     def put(name: str, column: str, where: NDArray[np.bool_] | None = None) -> None:
@@ -183,6 +187,8 @@ def _latency_series(series: dict[str, Series], samples: Rows, started_ns: int) -
 
     put("wire_to_wire", "wire_to_wire_ns")
     put("wire_to_wire_cold", "wire_to_wire_ns", samples["cold"] | samples["after_idle"])
+    if swaps:
+        put("wire_to_wire_swap", "wire_to_wire_ns", around_swaps(samples, swaps))
     put("response", "response_ns")
     sent = samples["status"] == Status.MATCHED
     for stage in STAGE_COLUMNS:

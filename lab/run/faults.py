@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from lab.errors import UndecidedError
 from lab.faults import (
+    DeployOptions,
     Fault,
     FaultOptions,
     KillOptions,
@@ -33,6 +34,7 @@ from lab.faults import (
 from lab.faults.rule import POSITION_SHIFT
 from lab.measure.data import Event, FaultRecord, Transition
 from lab.run.child import Child
+from lab.run.deployments import Deployment, record_of_deployment
 from lab.run.engine_hands import Freezer, detach_programs, switch_wires
 from lab.run.fault_records import (
     ExchangeAccount,
@@ -90,6 +92,7 @@ class Nemesis:
         exchange: Child | None = None,
         seed: int = 0,
         page: Path | None = None,
+        control: Path | None = None,
     ) -> None:
         self._topology = topology
         self._tap = tap
@@ -98,6 +101,8 @@ class Nemesis:
         self._seed = seed
         self._page = page
         self._freezer = Freezer(engine.pid)
+        self._control = control
+        self._deployments: dict[int, Deployment] = {}
         self._sessions = sessions_of(options)
         self._planned = [Planned(fault_for(option), option) for option in options]
         self._rules: dict[int, list[tuple[Place, int]]] = {}
@@ -110,7 +115,8 @@ class Nemesis:
     @property
     def waiting(self) -> bool:
         """True while a fault is still to be fired or healed by us."""
-        return any(planned.waiting for planned in self._planned)
+        under_way = any(deployment.under_way for deployment in self._deployments.values())
+        return under_way or any(planned.waiting for planned in self._planned)
 
     def sleep_ns(self, reached: Reached) -> int:
         """How long nothing will be due; the less the lab wakes, the less it takes from the exchange's core."""
@@ -146,11 +152,12 @@ class Nemesis:
     def step(self, reached: Reached) -> None:
         """Fires and heals what is due."""
         now_ns = time.monotonic_ns()
-        for planned in self._planned:
+        for index, planned in enumerate(self._planned):
             if not planned.waiting:
                 continue
             if planned.injected_ns == 0:
                 if self._due(planned.options, reached):
+                    self._arming = index
                     planned.injected_ns = now_ns
                     planned.fault.inject(self)
                     self._note("fault", f"{planned.fault.name} injected")
@@ -181,6 +188,8 @@ class Nemesis:
             stack.callback(self._raise_links)
             stack.callback(self.resume_engine)
             stack.callback(self.unstall_engine)
+            for deployment in self._deployments.values():
+                stack.callback(deployment.wait)
             for planned in reversed(self._planned):
                 if not planned.fault.armed and planned.injected_ns and not planned.healed_ns:
                     stack.callback(self._heal, planned)
@@ -241,15 +250,25 @@ class Nemesis:
         if self._exchange is not None and self._exchange.alive:
             self._exchange.send({"do": "recovery", "set": dict(settings)})
 
-    def records(self, transitions: Sequence[Transition], exchange: Path | None = None) -> list[FaultRecord]:
+    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
+        if self._control is not None and self._engine.alive:
+            self._deployments[self._arming] = Deployment(self._control, path, parameters)
+
+    def records(
+        self,
+        transitions: Sequence[Transition],
+        exchange: Path | None = None,
+        strategies: Sequence[Mapping[str, Any]] = (),
+    ) -> list[FaultRecord]:
         """What happened; detection and recovery are the engine's own state changes after the injection.
 
-        ``exchange`` is the directory in which the exchange wrote down what it did.
+        ``exchange`` is the directory in which the exchange wrote down what it did; ``strategies`` are the engine's
+        own changes of its strategy.
         """
         account = exchange_account(exchange)
         windows = self._tap.windows() if self._rules else []
         return [
-            self._record(index, planned, windows, account, transitions)
+            self._record(index, planned, windows, account, transitions, strategies)
             for index, planned in enumerate(self._planned)
         ]
 
@@ -260,8 +279,11 @@ class Nemesis:
         windows: Sequence[Window],
         account: ExchangeAccount,
         transitions: Sequence[Transition],
+        strategies: Sequence[Mapping[str, Any]],
     ) -> FaultRecord:
         fault, options = planned.fault, planned.options
+        if isinstance(options, DeployOptions):
+            return record_of_deployment(fault.name, self._deployments.get(index), strategies)
         if isinstance(fault, SenderFault):
             number = sender_index_of([planned.options for planned in self._planned], index)
             return record_of_sender(fault.name, self._fields(fault, number), number, account, transitions)

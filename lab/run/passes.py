@@ -28,6 +28,7 @@ from lab.run.settings import (
     REQUEST_PORT,
     SNAPSHOT_PORT,
     PassPlan,
+    control_socket,
     engine_settings,
     exchange_settings,
 )
@@ -117,6 +118,7 @@ class Pass:
                 exchange=exchange,
                 seed=self.plan.seed,
                 page=self.scratch / f"{self.plan.name}-engine.page",
+                control=control_socket(self.plan, self.scratch),
             )
             self.stack.callback(nemesis.heal)
             nemesis.arm()
@@ -141,7 +143,9 @@ class Pass:
                 tap=tap.counts(),
                 tap_capacity=capacity,
                 tap_peak=tap.peak,
-                faults=nemesis.records(self._transitions(), self.directory / "exchange"),
+                faults=nemesis.records(
+                    self._transitions(), self.directory / "exchange", self._strategy_changes()
+                ),
                 events=tuple(self.events),
                 engine_exit=exit_code,
                 engine_stderr=engine.stderr_tail(),
@@ -288,6 +292,11 @@ class Pass:
         if not path.exists():
             return []
         return [Transition(**row) for row in json.loads(path.read_text())["transitions"]]
+
+    def _strategy_changes(self) -> list[dict[str, Any]]:
+        path = self.directory / "engine" / "engine.json"
+        changes: list[dict[str, Any]] = []
+        return json.loads(path.read_text())["strategies"]["changes"] if path.exists() else changes
 
 
 def run_pass(plan: PassPlan, **parts: Any) -> PassResult:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lab.errors import UndecidedError
+from lab.faults import DeployOptions
 from lab.host import Cores, choose_cores, host_knobs
 from lab.measure.data import (
     ClockInfo,
@@ -33,10 +34,11 @@ from lab.measure.data import (
 from lab.measure.data import Session as FeedSession
 from lab.measure.joins import disjoint
 from lab.measure.rows import DECISIONS, Rows
+from lab.measure.strategies import beginnings, foreign, triggers_with
 from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
-from lab.scenario import Scenario
+from lab.scenario import Scenario, StrategyParameters
 from lab.tap import market_rows, order_arrivals
 from lab.topology import Ledger, Topology
 
@@ -158,6 +160,7 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
         recovery=raw["recovery"],
         wires=raw["wires"],
         reason_names={int(code): name for code, name in raw["reason_names"].items()},
+        strategies=raw["strategies"],
         stderr_tail=result.engine_stderr,
     )
 
@@ -194,7 +197,11 @@ def host_report(result: PassResult, engine: EngineReport, exchange: ExchangeRepo
 
 
 def ask_oracle(
-    scenario: Scenario, result: PassResult, *, sessions: Sequence[FeedSession], joins: Sequence[Join]
+    scenario: Scenario,
+    result: PassResult,
+    *,
+    sessions: Sequence[FeedSession],
+    joins: Sequence[Join],
 ) -> OracleResult:
     """Replays what was published through the independent book and strategy, which begin anew where the engine did."""
     parameters = scenario.engine.parameters
@@ -223,6 +230,12 @@ def ask_oracle(
     )
 
 
+def oracle_knows_object(scenario: Scenario) -> bool:
+    """True when touch_taker as a shared object has the parameters that the oracle was told."""
+    deployed = [fault for fault in scenario.faults if isinstance(fault, DeployOptions)]
+    return scenario.engine.parameters == StrategyParameters() and not any(one.parameters for one in deployed)
+
+
 def agreed_book(exchange: Rows, oracle: OracleResult) -> Rows | None:
     """The exchange's book when the oracle's own book is the same; None when the two judges disagree."""
     return exchange if np.array_equal(exchange, oracle.book) else None
@@ -238,13 +251,17 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     taps = market_rows(directory / "market_taps.bin")
     arrivals = order_arrivals(directory / "order_frames.bin")
     sessions = sessions_of(result)
-    oracle = ask_oracle(scenario, result, sessions=sessions, joins=engine.joins)
+    changes = engine.strategies.get("changes", ())
+    swaps = [Join(sequence=at, skipped_from=at, at_ns=0) for at in beginnings(changes)]
+    oracle = ask_oracle(scenario, result, sessions=sessions, joins=[*engine.joins, *swaps])
+    others = foreign(changes, known=oracle_knows_object(scenario))
     alive = engine.alive
+    decisions = load_rows(result.engine / "decisions.npy") if alive else np.empty(0, DECISIONS)
     return RunData(
         packets=packets,
         market_taps=taps,
         order_arrivals=arrivals,
-        decisions=load_rows(result.engine / "decisions.npy") if alive else np.empty(0, DECISIONS),
+        decisions=decisions,
         drop_copy=load_rows(result.exchange / "drop_copy.npy"),
         engine=engine,
         exchange=exchange,
@@ -256,7 +273,7 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         ),
         host=host_report(result, engine, exchange),
         started_ns=result.started_ns,
-        expected_triggers=oracle.triggers["sequence"].astype("<u8"),
+        expected_triggers=triggers_with(oracle.triggers["sequence"].astype("<u8"), decisions, others),
         skipped_triggers=oracle.skipped_triggers["sequence"].astype("<u8"),
         sessions=sessions,
         message_locates=oracle.locates,

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.faults import exchange_settings_of
+from lab.faults import DeployOptions, exchange_settings_of, object_path
 from lab.host import Cores
 from lab.quantities import FrozenModel
+from lab.results.files import sha256_of
 from lab.run.pages import ENGINE_KILL_OFFSET
 from lab.scenario import Engine, Scenario
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE
@@ -20,6 +21,7 @@ __all__ = [
     "REQUEST_PORT",
     "SNAPSHOT_PORT",
     "PassPlan",
+    "control_socket",
     "engine_settings",
     "exchange_settings",
     "floor_plan",
@@ -52,6 +54,7 @@ class PassPlan:
     lead_ns: int = 0
     heartbeat_ns: int = 1_000_000_000
     exchange: dict[str, Any] = field(default_factory=dict)  # what else the exchange is told
+    strategies: tuple[Path, ...] = ()  # shared objects that may be deployed
 
 
 def plain(model: FrozenModel) -> dict[str, Any]:
@@ -93,6 +96,9 @@ def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
         lead_ns=lead_ns,
         heartbeat_ns=scenario.traffic.heartbeat_ns,
         exchange=exchange_extras(scenario),
+        strategies=tuple(
+            object_path(fault.strategy) for fault in scenario.faults if isinstance(fault, DeployOptions)
+        ),
     )
 
 
@@ -189,6 +195,11 @@ def recovery_services(engine: Engine) -> dict[str, Any]:
     return {name: offered[name] for name in engine.recovery}
 
 
+def control_socket(plan: PassPlan, scratch: Path) -> Path:
+    """Where ``tailgate ctl`` finds the engine of a pass."""
+    return scratch / f"{plan.name}-engine.sock"
+
+
 def engine_settings(
     plan: PassPlan,
     *,
@@ -232,6 +243,8 @@ def engine_settings(
         },
         "book": {"orders": engine.capacity.orders, "levels": engine.capacity.levels},
         "strategy": {"name": engine.strategy, **plain(engine.parameters)},
+        "strategies": {"allow": sorted({sha256_of(path) for path in plan.strategies})},
+        "ctl": {"socket": str(control_socket(plan, scratch)), "audit": str(directory / "audit.jsonl")},
         "risk": plain(engine.risk),
         "decisions": min(max(messages, 1024), DECISIONS_MAX),
     }

@@ -32,7 +32,7 @@ wires.orders.<changes|resumed|attempts_max>    changes of the order session's tr
 wires.orders.resume_max_ns, wires.lines.change_max_ns                  the longest                duration
 wires.lines.<changes|done>                     changes of a line's wire                           count
 wires.<orders|lines>.causes.<command|connection_lost|program_gone|wire_down|stalled>              count
-feed. host. order_flow. risk. exchange. stages. pacing. tap.
+feed. host. order_flow. risk. exchange. stages. pacing. tap. strategy.
                         known only after the run; _ns is a duration, percent a percentage
 named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth)
 """
@@ -65,6 +65,7 @@ STAGES = ("wire_in", "decode", "book", "strategy", "risk", "encode", "tx", "wire
 SERIES = (
     "wire_to_wire",
     "wire_to_wire_cold",
+    "wire_to_wire_swap",
     "response",
     "pacing_error",
     "pacing_error_B",
@@ -91,7 +92,19 @@ COUNTS = (
     "skipped",
 )
 SHARES = ("matched", "unmatched", "risk_blocked", "late")
-FREE = ("feed", "feed_quality", "host", "order_flow", "risk", "exchange", "stages", "pacing", "tap", "wires")
+FREE = (
+    "feed",
+    "feed_quality",
+    "host",
+    "order_flow",
+    "risk",
+    "exchange",
+    "stages",
+    "pacing",
+    "tap",
+    "wires",
+    "strategy",
+)
 WITHIN = ("within_2us", "within_10us", "within_100us")
 FEED_QUALITY = (
     *(

@@ -7,20 +7,20 @@
  *
  * Cold. The program goes when the link is closed. On an older kernel there is none, and -errno says so.
  */
-#ifndef ENGINE_IO_GUARD_H
-#define ENGINE_IO_GUARD_H
+#ifndef ENGINE_IO_RESET_GUARD_H
+#define ENGINE_IO_RESET_GUARD_H
 
 #include <stdint.h>
 
 #include "engine/io/steer.h"
 
-struct guard {
+struct reset_guard {
     int program;
     int link;
 };
 
-void guard_clear(struct guard *guard);
-int guard_attach(struct guard *guard, const struct steer_options *options, uint32_t ifindex);
-void guard_close(struct guard *guard);
+void reset_guard_clear(struct reset_guard *guard);
+int reset_guard_attach(struct reset_guard *guard, const struct steer_options *options, uint32_t ifindex);
+void reset_guard_close(struct reset_guard *guard);
 
 #endif

@@ -1,4 +1,4 @@
-#include "engine/io/guard.h"
+#include "engine/io/reset_guard.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 enum { ATTACH_TCX_INGRESS = 46, VERDICT_NEXT = -1, VERDICT_DROP = 2 };
 enum { PROGRAM_PASS = MATCH_COUNT + 2 };
 
-int guard_attach(struct guard *guard, const struct steer_options *options, uint32_t ifindex)
+int reset_guard_attach(struct reset_guard *guard, const struct steer_options *options, uint32_t ifindex)
 {
     const struct bpf_insn program[] = {
         MATCH_SEGMENT(options, offsetof(struct __sk_buff, data), offsetof(struct __sk_buff, data_end), PROGRAM_PASS),
@@ -29,16 +29,16 @@ int guard_attach(struct guard *guard, const struct steer_options *options, uint3
     return guard->link < 0 ? -errno : 0;
 }
 
-void guard_clear(struct guard *guard)
+void reset_guard_clear(struct reset_guard *guard)
 {
     guard->program = guard->link = -1;
 }
 
-void guard_close(struct guard *guard)
+void reset_guard_close(struct reset_guard *guard)
 {
     if (guard->link >= 0)
         close(guard->link);
     if (guard->program >= 0)
         close(guard->program);
-    guard_clear(guard);
+    reset_guard_clear(guard);
 }

@@ -1,0 +1,60 @@
+#include "engine/command.h"
+
+#include "engine/engine.h"
+
+static bool set_line(struct engine *engine, uint64_t line, bool enabled)
+{
+    if (line >= FEED_LINE_COUNT)
+        return false;
+    uint32_t bit = 1u << line;
+    engine->lines_off = enabled ? engine->lines_off & ~bit : engine->lines_off | bit;
+    return true;
+}
+
+static enum command_outcome carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns)
+{
+    bool done;
+    switch (kind) {
+    case COMMAND_NONE: return COMMAND_DONE;
+    case COMMAND_STRATEGY_DEPLOY:
+        done = argument < STRATEGY_SLOT_COUNT && strategy_deploy(engine, (int32_t)argument, now_ns);
+        break;
+    case COMMAND_STRATEGY_ROLLBACK:
+        done = strategy_roll_back(engine, STRATEGY_CAUSE_OPERATOR, 0, strategy_position(engine), now_ns);
+        break;
+    case COMMAND_LINE_ENABLE: done = set_line(engine, argument, true); break;
+    case COMMAND_LINE_DISABLE: done = set_line(engine, argument, false); break;
+    default: return COMMAND_UNKNOWN;
+    }
+    return done ? COMMAND_DONE : COMMAND_REFUSED;
+}
+
+void command_take(struct engine *engine, uint64_t now_ns)
+{
+    struct control *control = engine->control;
+    uint32_t number = atomic_load_explicit(&control->command, memory_order_acquire);
+    engine->command = number;
+    control->answer_outcome = carry_out(engine, control->command_kind, control->command_argument, now_ns);
+    control->answer_position = strategy_position(engine);
+    control->answer_poll = engine->statistics.polls;
+    control->answer_ns = now_ns;
+    atomic_store_explicit(&control->acknowledged, number, memory_order_release);
+}
+
+uint32_t command_post(struct control *control, uint32_t kind, uint64_t argument)
+{
+    uint32_t number = atomic_load_explicit(&control->command, memory_order_relaxed) + 1;
+    control->command_kind = kind;
+    control->command_argument = argument;
+    atomic_store_explicit(&control->command, number, memory_order_release);
+    return number;
+}
+
+bool command_answered(const struct control *control, uint32_t number, struct command_answer *answer)
+{
+    if (atomic_load_explicit(&control->acknowledged, memory_order_acquire) != number)
+        return false;
+    *answer = (struct command_answer){control->answer_outcome, control->answer_position, control->answer_poll,
+                                      control->answer_ns};
+    return true;
+}

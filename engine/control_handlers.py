@@ -1,0 +1,262 @@
+"""The table of commands: who may give each one, and what it does to the engine. The socket is control_server.py's.
+
+A handler takes a Desk (the engine's hands, the configuration, a lock for the mailbox) and the command's arguments, and
+returns a Reply. A command that this engine cannot do stands in the table as ``unavailable``: give it a handler here and
+nowhere else.
+
+Exit codes of a reply: 0 done, 1 refused or unhealthy, 2 no answer from the engine, 64 wrong or not allowed, 69 not
+available.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.config import EngineConfig
+from engine.strategy_binding import Answer
+from engine.strategy_check import BYTES_MAX, check_strategy, private_copy
+
+__all__ = ["HANDLERS", "Desk", "Handler", "Reply", "Wrong"]
+
+DONE, REFUSED, NO_ANSWER, WRONG, NOT_AVAILABLE = 0, 1, 2, 64, 69
+ALL = frozenset({"viewer", "operator", "risk", "admin"})
+OPERATING = frozenset({"operator", "risk", "admin"})
+LIMITING = frozenset({"risk", "admin"})
+CHANGING = frozenset({"operator", "admin"})
+DEPLOYING = frozenset({"admin"})
+LINES = {"A": 0, "B": 1}
+STALE_NS = 1_000_000_000
+PARAMETERS_MAX = 32
+
+
+class Wrong(Exception):
+    """The command cannot be understood; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """``sequence`` is the first feed message handed out after the command took effect; None: it changed nothing."""
+
+    exit: int
+    message: str
+    sequence: int | None = None
+    poll: int | None = None
+    at_ns: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.exit == DONE, **vars(self), "detail": dict(self.detail)}
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """What handlers work with. ``report`` is the engine's whole account of itself."""
+
+    hands: Any
+    config: EngineConfig
+    report: Callable[[], Mapping[str, Any]]
+    mailbox: threading.Lock = field(default_factory=threading.Lock)
+
+    def post(self, command: str, argument: int = 0) -> Answer | None:
+        """Into the mailbox, one at a time. None: the engine did not take it."""
+        assert self.config.ctl
+        with self.mailbox:
+            answer: Answer | None = self.hands.command(
+                command, argument, seconds=self.config.ctl.answer_ns / 1e9
+            )
+        return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handler:
+    """``changes``: it does something, so it must be in the audit trail before it is done."""
+
+    roles: frozenset[str]
+    run: Callable[[Desk, Mapping[str, Any]], Reply]
+    changes: bool = True
+
+
+def acknowledged(answer: Answer | None, done: str, refused: str) -> Reply:
+    if answer is None:
+        return Reply(exit=NO_ANSWER, message="the engine did not take the command in time")
+    return Reply(
+        exit=DONE if answer.done else REFUSED,
+        message=done if answer.done else refused,
+        sequence=answer.sequence,
+        poll=answer.poll,
+        at_ns=answer.at_ns,
+    )
+
+
+def unavailable(what: str) -> Callable[[Desk, Mapping[str, Any]], Reply]:
+    def run(_desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
+        return Reply(exit=NOT_AVAILABLE, message=f"{what}: not available in this engine")
+
+    return run
+
+
+def text(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise Wrong(f"{name}: a text is wanted")
+    return value
+
+
+# ---- kill ----
+
+
+def kill_all(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
+    """The word first, which waits for nobody; then the mailbox, whose answer says from when on it held."""
+    desk.hands.kill()
+    return acknowledged(desk.post("none"), "no new order leaves", "")
+
+
+# ---- strategies ----
+
+
+def parameters_of(arguments: Mapping[str, Any]) -> dict[str, int]:
+    given = arguments.get("parameters", {})
+    if not isinstance(given, dict) or len(given) > PARAMETERS_MAX:
+        raise Wrong("parameters: a mapping of names and whole numbers is wanted")
+    for name, value in given.items():
+        if (
+            not name.isidentifier()
+            or len(name) > 23
+            or type(value) is not int
+            or not -(2**63) <= value < 2**63
+        ):
+            raise Wrong(f"parameters: {name}={value} is no parameter")
+    return given
+
+
+def read_object(name: str) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(BYTES_MAX + 1)
+    except OSError as error:
+        raise Wrong(f"{name}: {error.strerror}") from error
+
+
+def deploy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """Checked outside, loaded beside the running one, swapped between two packets."""
+    path, parameters = text(arguments, "path"), parameters_of(arguments)
+    settings = desk.config.strategies
+    data = read_object(path)
+    started = time.monotonic_ns()
+    with private_copy(data) as copy:
+        checked = check_strategy(
+            Path(path),
+            data,
+            allowed=frozenset(settings.allow),
+            parameters=parameters,
+            event_ns_max=settings.budget.event_ns_max,
+            copy=copy,
+        )
+        detail = {"check": checked.to_json(), "check_ns": time.monotonic_ns() - started}
+        if not checked.good:
+            return Reply(exit=REFUSED, message=f"not deployed: {checked.why}", detail=detail)
+        with desk.mailbox:
+            loaded = desk.hands.load(copy, parameters)
+    if loaded.slot < 0:
+        return Reply(exit=REFUSED, message=f"not deployed: {loaded.why}", detail=detail)
+    answer = desk.post("deploy", loaded.slot)
+    if answer is not None and not answer.done:
+        with desk.mailbox:
+            desk.hands.reclaim(loaded.slot)
+    name = f"{loaded.name} {loaded.version}"
+    detail |= {"name": loaded.name, "version": loaded.version, "generation": loaded.generation}
+    reply = acknowledged(answer, f"{name} is active", f"{name}: the engine cannot swap its strategy now")
+    return Reply(**{**vars(reply), "detail": detail})
+
+
+def roll_back(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
+    answer = desk.post("rollback")
+    active = desk.hands.report()["active"]["name"]
+    return acknowledged(answer, f"{active} is active", "the built-in strategy has none before it")
+
+
+# ---- lines ----
+
+
+def line(command: str) -> Callable[[Desk, Mapping[str, Any]], Reply]:
+    def run(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+        name = text(arguments, "line").upper()
+        if name not in LINES:
+            raise Wrong(f"line: {name} is neither A nor B")
+        done = "is heard" if command == "line_enable" else "is not heard"
+        return acknowledged(desk.post(command, LINES[name]), f"line {name} {done}", "no such line")
+
+    return run
+
+
+# ---- looking ----
+
+
+def state(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
+    report = desk.report()
+    strategies = desk.hands.report()
+    off = desk.hands.lines_off
+    detail = {
+        "feed": report["feed"]["state"],
+        "session": report["session"]["state"],
+        "killed": desk.hands.killed,
+        "lines": {name: not off >> bit & 1 for name, bit in LINES.items()},
+        "strategy": strategies["active"],
+        "previous": strategies["previous"]["name"],
+        "changes": strategies["changes"][-5:],
+    }
+    active = strategies["active"]
+    message = f"feed {detail['feed']}, session {detail['session']}, {active['name']} {active['version']}"
+    return Reply(exit=DONE, message=message + (", KILLED" if detail["killed"] else ""), detail=detail)
+
+
+def counters(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
+    report = desk.report()
+    names = ("loop", "risk", "orders", "decode", "decisions", "strategies")
+    detail = {name: report[name] for name in names}
+    loop = report["loop"]
+    return Reply(
+        exit=DONE, message=f"{loop['triggers']} triggers, {loop['orders']} orders sent", detail=detail
+    )
+
+
+def health(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
+    report = desk.report()
+    wrong = []
+    age_ns = time.monotonic_ns() - desk.hands.heartbeat_ns
+    if age_ns > STALE_NS:
+        wrong.append(f"no sign of life for {age_ns / 1e9:.1f} s")
+    if report["feed"]["state"] != "LIVE":
+        wrong.append(f"feed {report['feed']['state']}")
+    if str(report["session"]["state"]).upper() != "UP":
+        wrong.append(f"order session {report['session']['state']}")
+    if not report["book"]["complete"]:
+        wrong.append("book incomplete")
+    if desk.hands.killed:
+        wrong.append("killed")
+    if desk.hands.lines_off:
+        wrong.append("a line is switched off")
+    detail = {"heartbeat_age_ns": age_ns, "wrong": wrong}
+    return Reply(exit=REFUSED if wrong else DONE, message="; ".join(wrong) or "healthy", detail=detail)
+
+
+HANDLERS: dict[str, Handler] = {
+    "kill all": Handler(roles=OPERATING, run=kill_all),
+    "kill symbol": Handler(roles=OPERATING, run=unavailable("kill of one symbol")),
+    "kill strategy": Handler(roles=OPERATING, run=unavailable("kill of one strategy")),
+    "rearm": Handler(roles=LIMITING, run=unavailable("re-arm")),
+    "limits": Handler(roles=LIMITING, run=unavailable("new limits")),
+    "strategy deploy": Handler(roles=DEPLOYING, run=deploy),
+    "strategy rollback": Handler(roles=OPERATING, run=roll_back),
+    "wire switch": Handler(roles=CHANGING, run=unavailable("a switch of wires")),
+    "line enable": Handler(roles=CHANGING, run=line("line_enable")),
+    "line disable": Handler(roles=CHANGING, run=line("line_disable")),
+    "state": Handler(roles=ALL, run=state, changes=False),
+    "counters": Handler(roles=ALL, run=counters, changes=False),
+    "health": Handler(roles=ALL, run=health, changes=False),
+}

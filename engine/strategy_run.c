@@ -1,0 +1,432 @@
+#include "engine/strategy_run.h"
+
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/order_action.h"
+
+/* What the engine itself may need before anybody is suspected: a batch, and an order of it through the kernel. */
+enum { SLACK_NS = 20 * 1000, ANSWER_NS = 20 * 1000 };
+
+/* Why a batch ended early. */
+struct breach {
+    enum strategy_cause cause;
+    uint64_t detail;
+};
+
+void strategy_run_init(struct engine *engine)
+{
+    struct strategies *strategies = &engine->strategies;
+    strategies->event_ticks_max = clock_ticks_from_ns(&engine->clock, strategies->budget.event_ns_max);
+    strategies->slack_ticks = clock_ticks_from_ns(&engine->clock, SLACK_NS);
+    strategies->answer_ticks = clock_ticks_from_ns(&engine->clock, ANSWER_NS);
+}
+
+uint64_t strategy_position(const struct engine *engine)
+{
+    return engine->feed.position_base | engine->feed.next_sequence;
+}
+
+static inline struct strategy_slot *active_slot(struct engine *engine)
+{
+    return &engine->strategies.slots[engine->strategies.active];
+}
+
+/* ---- what it asks for ---- */
+
+static struct tailgate_output *blank(struct strategies *strategies, uint64_t trigger_sequence)
+{
+    struct tailgate_output *output = &strategies->output;
+    if (strategies->ordinal_sequence != trigger_sequence) {
+        strategies->ordinal_sequence = trigger_sequence;
+        strategies->ordinal_next = 0;
+    }
+    output->count = 0;
+    output->first_ordinal = strategies->ordinal_next;
+    output->trigger_sequence = trigger_sequence;
+    return output;
+}
+
+static void refused(struct engine *engine, uint64_t id, const struct tailgate_order *order, uint32_t reason)
+{
+    struct strategy_slot *slot = active_slot(engine);
+    slot->counters.refused++;
+    if (!slot->on_refused)
+        return;
+    guard_enter(&engine->strategies.guard);
+    slot->on_refused(slot->memory, id, order, reason);
+    guard_leave(&engine->strategies.guard);
+}
+
+/* False for refusals that say nothing about the order; a reason that is not known here counts against it. */
+static bool blames_strategy(uint32_t reason)
+{
+    switch (reason) {
+    case RISK_KILL_SWITCH:
+    case RISK_FEED_NOT_LIVE:
+    case RISK_BOOK_INCOMPLETE:
+    case RISK_LATE:
+    case RISK_SESSION_DOWN:
+    case RISK_HALTED:
+    case RISK_OWN_ORDERS_FULL:
+    case RISK_LIMITS_INVALID:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void name_stock(const struct engine *engine, const struct tailgate_order *order, char stock[8])
+{
+    const char *from = order->stock[0] ? order->stock : engine->touch_taker.symbols[order->symbol].stock;
+    memcpy(stock, from, 8);
+}
+
+static enum risk_reason enter(struct engine *engine, const struct tailgate_order *order, uint32_t ordinal, uint8_t line,
+                              const uint64_t *stages, uint64_t now_ns)
+{
+    struct order_request request = {.trigger_sequence = engine->strategies.output.trigger_sequence,
+                                    .price = order->price,
+                                    .shares = order->shares,
+                                    .time_in_force = order->time_in_force,
+                                    .symbol = order->symbol,
+                                    .side = order->side,
+                                    .ordinal = (uint8_t)ordinal};
+    name_stock(engine, order, request.stock);
+    return engine_answer(engine, &request, active_slot(engine)->letter, line, stages, now_ns);
+}
+
+/* 0, or the reason with which it was refused. */
+static uint32_t act(struct engine *engine, const struct tailgate_order *order, uint32_t ordinal, uint64_t now_ns)
+{
+    struct strategy_slot *slot = active_slot(engine);
+    struct order_action action = {.target_key = order->target_id << 8 | (uint8_t)slot->letter,
+                                  .trigger_sequence = engine->strategies.output.trigger_sequence,
+                                  .price = order->price,
+                                  .shares = order->shares,
+                                  .time_in_force = order->time_in_force,
+                                  .symbol = order->symbol,
+                                  .ordinal = (uint8_t)ordinal,
+                                  .kind = order->kind,
+                                  .letter = slot->letter};
+    if (order->kind != TAILGATE_ORDER_REPLACE && order->kind != TAILGATE_ORDER_CANCEL)
+        return RISK_REQUEST_INVALID;
+    return engine_order_action(engine, &action, now_ns) == ORDER_ACTION_SENT ? RISK_NONE : action.reason;
+}
+
+/* Everything in the output, in order, until a budget says no. */
+static bool answer_all(struct engine *engine, uint8_t line, const uint64_t *stages, uint64_t now_ns,
+                       struct breach *breach)
+{
+    struct strategies *strategies = &engine->strategies;
+    struct strategy_slot *slot = active_slot(engine);
+    uint32_t count = strategies->output.count, first = strategies->output.first_ordinal;
+    if (count > TAILGATE_ORDERS_MAX) {
+        *breach = (struct breach){STRATEGY_CAUSE_OUTPUT, count};
+        return false;
+    }
+    strategies->ordinal_next = first + count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tailgate_order *order = &strategies->output.orders[i];
+        uint64_t id = tailgate_order_id(&strategies->output, i);
+        slot->counters.orders++;
+        if (!strategies_pay(&strategies->order_credit)) {
+            slot->counters.refused += count - i;
+            *breach = (struct breach){STRATEGY_CAUSE_ORDERS, slot->counters.orders};
+            return false;
+        }
+        uint32_t reason = first + i > RISK_ORDINAL_MAX        ? TAILGATE_REFUSED_TOO_MANY
+                          : order->kind == TAILGATE_ORDER_NEW ? enter(engine, order, first + i, line, stages, now_ns)
+                                                              : act(engine, order, first + i, now_ns);
+        if (reason == RISK_NONE)
+            continue;
+        refused(engine, id, order, reason);
+        if (reason >= TAILGATE_REFUSED_UNSUPPORTED || !blames_strategy(reason))
+            continue;
+        slot->counters.rejections++;
+        if (!strategies_pay(&strategies->rejection_credit)) {
+            slot->counters.refused += count - i - 1;
+            *breach = (struct breach){STRATEGY_CAUSE_REJECTIONS, reason};
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- calls ---- */
+
+/* One call that is timed, because a batch before was too slow. False: the second slow one. */
+static bool timely(struct engine *engine, uint64_t before, struct breach *breach)
+{
+    struct strategies *strategies = &engine->strategies;
+    uint64_t spent = clock_ticks() - before;
+    strategies->suspect_calls--;
+    if (spent <= strategies->event_ticks_max)
+        return true;
+    *breach = (struct breach){STRATEGY_CAUSE_TIME,
+                              clock_ns(&engine->clock, engine->clock.start.ticks + spent) -
+                                  (uint64_t)engine->clock.start.ns};
+    return ++strategies->slow_calls < STRATEGY_SLOW_CALLS;
+}
+
+static inline bool tell(struct engine *engine, const struct event *event, struct breach *breach)
+{
+    struct strategies *strategies = &engine->strategies;
+    struct strategy_slot *slot = active_slot(engine);
+    struct tailgate_output *output = blank(strategies, event->sequence);
+    bool timed = __builtin_expect(strategies->suspect_calls != 0, 0);
+    uint64_t before = timed ? clock_ticks() : 0;
+    slot->counters.events++;
+    guard_enter(&strategies->guard);
+    slot->on_event(slot->memory, (const struct tailgate_event *)event,
+                   (const struct tailgate_top *)book_top(&engine->book, event->symbol), output);
+    guard_leave(&strategies->guard);
+    return !timed || timely(engine, before, breach);
+}
+
+/* The one clock read of a batch: did it take longer than it may? */
+static void weigh(struct engine *engine, uint64_t begun, uint32_t messages, uint64_t orders)
+{
+    struct strategies *strategies = &engine->strategies;
+    uint64_t now = clock_ticks();
+    uint64_t allowed = messages * strategies->event_ticks_max + orders * strategies->answer_ticks +
+                       strategies->slack_ticks;
+    strategies->last_ticks = now;
+    if (__builtin_expect(now - begun <= allowed, 1))
+        return;
+    active_slot(engine)->counters.suspicions++;
+    strategies->suspect_calls = STRATEGY_SUSPECT_CALLS;
+    strategies->slow_calls = 0;
+}
+
+/* True: it broke a budget and the one before has its place. */
+static __attribute__((noinline)) bool run(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns, const uint8_t *end)
+{
+    struct strategies *strategies = &engine->strategies;
+    uint64_t stages[STAGE_COUNT] = {rx_ticks};
+    uint64_t begun = rx_ticks > strategies->last_ticks ? rx_ticks : strategies->last_ticks;
+    uint64_t orders = active_slot(engine)->counters.orders;
+    uint32_t messages = 0, ahead_left = 0;
+    struct feed_message message;
+    struct book_ahead ahead;
+    struct event event;
+    struct breach breach;
+    if (end && engine->feed.block_count > BOOK_AHEAD_BATCH) {
+        book_ahead_start(&ahead, &engine->book, engine->feed.block, end);
+        ahead_left = engine->feed.block_count;
+    }
+    while (feed_next(&engine->feed, &message)) {
+        if (ahead_left && ahead_left--)
+            book_ahead(&ahead, &engine->book, message.data);
+        messages++;
+        if (!engine_apply(engine, &message, stages, &event, now_ns))
+            continue;
+        if (event.kind == EVENT_ADD || event.kind == EVENT_DIRECTORY)
+            touch_taker_learn(&engine->touch_taker, &event);
+        bool good = tell(engine, &event, &breach);
+        if (engine->stages)
+            stages[STAGE_STRATEGY] = clock_ticks();
+        if (__builtin_expect(good, 1) &&
+            (strategies->output.count == 0 || answer_all(engine, message.line, stages, now_ns, &breach)))
+            continue;
+        return strategy_roll_back(engine, breach.cause, breach.detail, message.position + 1, now_ns);
+    }
+    if (messages) {
+        strategies_earn(strategies, messages);
+        weigh(engine, begun, messages, active_slot(engine)->counters.orders - orders);
+    }
+    return false;
+}
+
+/* Its code did not come back by itself. The message it was told of is spent. */
+static __attribute__((noinline)) bool contain(struct engine *engine, uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    bool hung = strategies->guard.signal == guard_signal();
+    active_slot(engine)->faulted = true;
+    return strategy_roll_back(engine, hung ? STRATEGY_CAUSE_HANG : STRATEGY_CAUSE_CRASH,
+                              hung ? strategies->budget.hang_ns : 0, strategy_position(engine), now_ns);
+}
+
+bool strategy_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns, const uint8_t *end)
+{
+    guard_use(&engine->strategies.guard);
+    if (sigsetjmp(engine->strategies.guard.landing, 0) == 0)
+        return run(engine, rx_ticks, now_ns, end);
+    return contain(engine, now_ns);
+}
+
+/* ---- swaps ---- */
+
+static void note_change(struct engine *engine, int32_t from, enum strategy_cause cause, uint64_t detail,
+                        uint64_t position, uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    int32_t to = strategies->active;
+    struct strategy_change change = {.at_ns = now_ns,
+                                     .position = position,
+                                     .poll = engine->statistics.polls,
+                                     .detail = detail,
+                                     .from_generation = strategies_generation(strategies, from),
+                                     .to_generation = strategies_generation(strategies, to),
+                                     .cause = cause,
+                                     .signal = cause == STRATEGY_CAUSE_CRASH ? strategies->guard.signal : 0};
+    memcpy(change.from_name, strategies_name(strategies, from), strlen(strategies_name(strategies, from)) + 1);
+    memcpy(change.to_name, strategies_name(strategies, to), strlen(strategies_name(strategies, to)) + 1);
+    strategies_note(strategies, &change);
+    control_publish_strategy(engine->control, change.to_generation, strategies->change_count);
+}
+
+static void retire(struct strategies *strategies, int32_t slot)
+{
+    if (slot != STRATEGY_BUILT_IN)
+        atomic_store_explicit(&strategies->slots[slot].state, SLOT_RETIRED, memory_order_release);
+}
+
+static __attribute__((noinline)) bool forget_guarded(struct engine *engine)
+{
+    struct strategies *strategies = &engine->strategies;
+    guard_use(&strategies->guard);
+    if (sigsetjmp(strategies->guard.landing, 0))
+        return false;
+    guard_enter(&strategies->guard);
+    active_slot(engine)->forget(active_slot(engine)->memory);
+    guard_leave(&strategies->guard);
+    return true;
+}
+
+/* The active strategy looks at the market as if for the first time. */
+static void begin(struct engine *engine, uint64_t position, uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    strategies_begin(strategies);
+    engine->strategy = strategies->active == STRATEGY_BUILT_IN ? STRATEGY_TOUCH_TAKER : STRATEGY_SHARED;
+    if (strategies->active == STRATEGY_BUILT_IN) {
+        touch_taker_forget(&engine->touch_taker);
+    } else if (!forget_guarded(engine)) {
+        active_slot(engine)->faulted = true;
+        strategy_roll_back(engine, STRATEGY_CAUSE_CRASH, 0, position, now_ns);
+    }
+}
+
+bool strategy_deploy(struct engine *engine, int32_t slot, uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    int32_t from = strategies->active;
+    if (slot < 0 || slot >= STRATEGY_SLOT_COUNT || engine->strategy == STRATEGY_REFLECTOR ||
+        atomic_load_explicit(&strategies->slots[slot].state, memory_order_acquire) != SLOT_READY)
+        return false;
+    atomic_store_explicit(&strategies->slots[slot].state, SLOT_IN_USE, memory_order_relaxed);
+    retire(strategies, strategies->previous);
+    strategies->previous = from;
+    strategies->active = slot;
+    strategies->last_ticks = 0;
+    note_change(engine, from, STRATEGY_CAUSE_DEPLOYED, 0, strategy_position(engine), now_ns);
+    begin(engine, strategy_position(engine), now_ns);
+    return true;
+}
+
+bool strategy_roll_back(struct engine *engine, enum strategy_cause cause, uint64_t detail, uint64_t position,
+                        uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    int32_t from = strategies->active;
+    if (from == STRATEGY_BUILT_IN)
+        return false;
+    strategies->active = strategies->previous;
+    strategies->previous = STRATEGY_BUILT_IN;
+    note_change(engine, from, cause, detail, position, now_ns);
+    retire(strategies, from);
+    begin(engine, position, now_ns);
+    return true;
+}
+
+/* ---- the rest of what it is told ---- */
+
+/* Orders that no message of this batch causes carry the last message handed out. */
+static void answer_outside(struct engine *engine, uint64_t now_ns)
+{
+    struct breach breach;
+    uint64_t stages[STAGE_COUNT] = {clock_ticks()};
+    if (engine->strategies.output.count && !answer_all(engine, 0, stages, now_ns, &breach))
+        strategy_roll_back(engine, breach.cause, breach.detail, strategy_position(engine), now_ns);
+}
+
+static uint64_t last_message(const struct engine *engine)
+{
+    uint64_t position = strategy_position(engine);
+    return engine->feed.next_sequence > 1 ? position - 1 : position;
+}
+
+void strategy_timer(struct engine *engine, uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    if (engine->strategy != STRATEGY_SHARED || now_ns - strategies->timer_ns < STRATEGY_TIMER_NS)
+        return;
+    struct strategy_slot *slot = active_slot(engine);
+    strategies->timer_ns = now_ns;
+    if (!slot->on_timer)
+        return;
+    guard_use(&strategies->guard);
+    if (sigsetjmp(strategies->guard.landing, 0)) {
+        contain(engine, now_ns);
+        return;
+    }
+    slot->counters.timers++;
+    struct tailgate_output *output = blank(strategies, last_message(engine));
+    guard_enter(&strategies->guard);
+    slot->on_timer(slot->memory, now_ns, output);
+    guard_leave(&strategies->guard);
+    answer_outside(engine, now_ns);
+}
+
+void strategy_forget(struct engine *engine, uint64_t now_ns)
+{
+    if (engine->strategy != STRATEGY_SHARED || forget_guarded(engine))
+        return;
+    active_slot(engine)->faulted = true;
+    strategy_roll_back(engine, STRATEGY_CAUSE_CRASH, 0, strategy_position(engine), now_ns);
+}
+
+static bool translate(const struct engine *engine, const struct own_event *event, struct tailgate_own_event *told)
+{
+    const struct own_order *order = own_orders_find(&engine->session.own_orders, event->token_key);
+    if (event->token_key == 0 || !order)
+        return false;
+    *told = (struct tailgate_own_event){.order_id = event->token_key >> 8,
+                                        .previous_id = event->previous_token_key >> 8,
+                                        .time_ns = event->time_ns,
+                                        .position = own_orders_symbol(&engine->session.own_orders, order->symbol)->position,
+                                        .shares = event->shares,
+                                        .price = event->price,
+                                        .open_shares = order->open_shares,
+                                        .symbol = order->symbol,
+                                        .kind = event->kind,
+                                        .side = order->side,
+                                        .reason = event->reason,
+                                        .state = event->state};
+    return true;
+}
+
+void strategy_own_event(void *context, const struct own_event *event, uint64_t now_ns)
+{
+    struct engine *engine = context;
+    struct strategies *strategies = &engine->strategies;
+    struct tailgate_own_event told;
+    if (engine->strategy != STRATEGY_SHARED)
+        return;
+    struct strategy_slot *slot = active_slot(engine);
+    if (!slot->on_own_order || ouch42_key_letter(event->token_key) != slot->letter || !translate(engine, event, &told))
+        return;
+    guard_use(&strategies->guard);
+    if (sigsetjmp(strategies->guard.landing, 0)) {
+        contain(engine, now_ns);
+        return;
+    }
+    slot->counters.own_events++;
+    struct tailgate_output *output = blank(strategies, last_message(engine));
+    guard_enter(&strategies->guard);
+    slot->on_own_order(slot->memory, &told, output);
+    guard_leave(&strategies->guard);
+    answer_outside(engine, now_ns);
+}

@@ -1,0 +1,45 @@
+/* The engine with a strategy in a shared object: messages to it, its orders to the market, and what happens to it when
+ * it breaks its budget (slots.h) or its fence (guard.h).
+ *
+ * A swap is one store between two packets: engine_poll() sees a new command number (command.h) and calls
+ * strategy_deploy(). A rollback happens inside the batch that showed the breach: the order at fault and all behind it
+ * do not leave, the messages behind it go to the strategy before, which begins anew.
+ * Behind every shared object stands the one before it, and behind that the built-in touch_taker; there is no third.
+ *
+ * Owner: the engine thread.
+ */
+#ifndef ENGINE_STRATEGY_RUN_H
+#define ENGINE_STRATEGY_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/order/own_event.h"
+#include "engine/strategy/slots.h"
+
+struct engine;
+
+/* Ticks of the budget, once the clock is known. */
+void strategy_run_init(struct engine *engine);
+
+/* Hands out everything that the feed has. True: another strategy has taken over and there may be more. */
+bool strategy_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns, const uint8_t *end);
+
+/* The slot's strategy is active from the next message on. False: the slot is not READY, or the engine reflects. */
+bool strategy_deploy(struct engine *engine, int32_t slot, uint64_t now_ns);
+
+/* The one before is active from `position` on. False: there is none. */
+bool strategy_roll_back(struct engine *engine, enum strategy_cause cause, uint64_t detail, uint64_t position,
+                        uint64_t now_ns);
+
+/* First feed message that has not been handed out. */
+uint64_t strategy_position(const struct engine *engine);
+
+/* The three below do nothing unless a shared object is active. */
+void strategy_timer(struct engine *engine, uint64_t now_ns);
+void strategy_forget(struct engine *engine, uint64_t now_ns);
+
+/* What the venue said of an order, after the table of own orders has taken it; `engine` is a struct engine. */
+void strategy_own_event(void *engine, const struct own_event *event, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,1 @@
+"""tailgate ctl: commands to a running engine through its control socket."""

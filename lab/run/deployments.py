@@ -1,0 +1,84 @@
+"""A strategy that the lab puts into the engine while it runs: asked in a thread, so that the lab's loop goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.control_client import ControlError, ask
+from lab.measure.data import FaultRecord
+
+__all__ = ["Deployment", "record_of_deployment"]
+
+SECONDS = 20.0
+
+
+class Deployment:
+    """One request to the control socket. ``reply`` is empty until it is answered."""
+
+    def __init__(self, socket: Path, path: Path, parameters: Mapping[str, int]) -> None:
+        self.path = path
+        self.asked_ns = time.monotonic_ns()
+        self.reply: dict[str, Any] = {}
+        self.failure = ""
+        request = {"do": "strategy deploy", "path": str(path), "parameters": dict(parameters)}
+        self._thread = threading.Thread(target=self._ask, args=(socket, request), daemon=True)
+        self._thread.start()
+
+    def _ask(self, socket: Path, request: Mapping[str, Any]) -> None:
+        try:
+            self.reply = ask(socket, request, seconds=SECONDS)
+        except ControlError as error:
+            self.failure = str(error)
+
+    @property
+    def under_way(self) -> bool:
+        return self._thread.is_alive()
+
+    def wait(self) -> None:
+        self._thread.join(SECONDS)
+
+
+def record_of_deployment(
+    name: str, deployment: Deployment | None, changes: Sequence[Mapping[str, Any]]
+) -> FaultRecord:
+    """``injected`` is when it was asked for, ``healed`` when it was swapped in (0: it was refused), ``detected`` and
+    ``recovered`` when the engine put it out again."""
+    if deployment is None:
+        return FaultRecord(name=name, injected_ns=0, detail="its trigger was never reached")
+    reply = deployment.reply
+    generation = reply.get("detail", {}).get("generation")
+    swapped_ns = int(reply.get("at_ns") or 0) if reply.get("ok") else 0
+    out = [row for row in changes if row["before_generation"] == generation and row["cause"] != "deployed"]
+    out_ns = int(out[0]["at_ns"]) if out and swapped_ns else 0
+    detail = f"{deployment.path.name}: {deployment.failure or reply.get('message', 'no answer')}"
+    if swapped_ns:
+        detail += f" from message {reply['sequence']} on"
+    if out_ns:
+        detail += (
+            f", put out at message {out[0]['sequence']} ({cause_of(out[0])}), {out[0]['after']} is active"
+        )
+    return FaultRecord(
+        name=name,
+        injected_ns=deployment.asked_ns,
+        healed_ns=swapped_ns,
+        detected_ns=out_ns,
+        recovered_ns=out_ns,
+        detail=detail,
+    )
+
+
+def cause_of(change: Mapping[str, Any]) -> str:
+    words = {
+        "time": f"a call took {change['detail'] / 1000:.1f} us",
+        "orders": f"order {change['detail']} was over its budget",
+        "rejections": "risk refused too many of its orders",
+        "hang": f"a call did not come back within {change['detail'] / 1e6:.0f} ms",
+        "crash": str(change["signal"]),
+        "output": f"it wrote {change['detail']} actions",
+        "operator": "by command",
+    }
+    return words.get(str(change["cause"]), str(change["cause"]))
