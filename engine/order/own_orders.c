@@ -268,7 +268,7 @@ static enum own_orders_outcome replace(struct own_orders *orders, const struct o
             return unknown(orders, event);
         new = own_orders_lookup(orders, event->token_key);
     }
-    if (!own_order_is_pending(new->state))
+    if (!own_order_is_pending(new->state) || (new->side == 'B') != (old->side == 'B') || new->symbol != old->symbol)
         return outcome_of(orders, OWN_UNEXPECTED);
     struct own_order *expected = own_orders_part(orders, old), *other = own_orders_part(orders, new);
     if (expected != NULL && expected != new && own_orders_step(orders, expected, OWN_ON_ABANDONED)) {

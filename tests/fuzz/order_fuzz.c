@@ -1,8 +1,9 @@
 /* Fuzz target: the venue's byte stream through soupbin, ouch42 and own_orders, with invariants.
  *
- * The input is a program: send an order, hear a well-formed message about one of 32 tokens, hear raw
- * bytes, cut the stream anywhere, reconnect, let time pass. After every step the sums must hold:
- * open shares and position per symbol, counts of open, dead and free slots, and every order findable.
+ * The input is a program: send an order, cancel, replace or modify one, cancel all, hear a well-formed message about
+ * one of 32 tokens, hear raw bytes, cut the stream anywhere, reconnect, let time pass. After every step the sums must
+ * hold: open shares and orders, best own prices and position per symbol, counts of open, dead and free slots, and every
+ * order findable.
  * Symbol s has one side only (even: buy), so that its position must be executed less broken shares.
  */
 #include <stdint.h>
@@ -45,6 +46,7 @@ static uint8_t take(struct world *world)
 static void check_slots(const struct own_orders *orders)
 {
     uint64_t open_shares[SYMBOLS] = {0};
+    uint32_t open_orders[SYMBOLS] = {0}, best[SYMBOLS] = {0};
     uint32_t open = 0, dead = 0, free_slots = 0, line = 0;
     for (uint32_t slot = 0; slot < orders->order_count; slot++) {
         const struct own_order *order = own_orders_at(orders, slot);
@@ -57,10 +59,15 @@ static void check_slots(const struct own_orders *orders)
         REQUIRE(order->broken_shares <= order->executed_shares);
         open_shares[order->symbol] += order->open_shares;
         if (own_order_is_open(order->state)) {
-            REQUIRE(order->open_shares > 0);
+            const bool better = order->side == 'B' ? order->price > best[order->symbol]
+                                                   : best[order->symbol] == 0 || order->price < best[order->symbol];
+            REQUIRE(order->open_shares > 0 || own_order_is_pending(order->state));
+            if ((order->flags & OWN_FLAG_QUOTED) && better)
+                best[order->symbol] = order->price;
+            open_orders[order->symbol]++;
             open++;
         } else {
-            REQUIRE(order->open_shares == 0);
+            REQUIRE(order->open_shares == 0 && order->partner == OWN_SLOT_NONE && !(order->flags & OWN_FLAG_QUOTED));
             dead++;
         }
     }
@@ -75,6 +82,10 @@ static void check_slots(const struct own_orders *orders)
         REQUIRE(own->position == (symbol % 2 == 0 ? net : -net));
         REQUIRE(own->open_buy_shares == (symbol % 2 == 0 ? open_shares[symbol] : 0));
         REQUIRE(own->open_sell_shares == (symbol % 2 == 0 ? 0 : open_shares[symbol]));
+        REQUIRE(own->open_buy_orders == (symbol % 2 == 0 ? open_orders[symbol] : 0));
+        REQUIRE(own->open_sell_orders == (symbol % 2 == 0 ? 0 : open_orders[symbol]));
+        REQUIRE(own->own_best_bid == (symbol % 2 == 0 ? best[symbol] : 0));
+        REQUIRE(own->own_best_ask == (symbol % 2 == 0 ? 0 : best[symbol]));
     }
 }
 
@@ -162,8 +173,9 @@ static void collect_message(struct world *world)
         payload[23] = number % 2 == 0 ? 'B' : 'S';
         payload[27] = shares;
         payload[64] = take(world) % 8 == 0 ? 'D' : 'L';
-        if (kinds[kind].type == 'U')
-            memcpy(payload + 65, payload + 9, OWN_TOKEN_BYTES);
+        payload[39] = take(world);
+        if (kinds[kind].type == 'U') /* of any order of the same side */
+            ouch42_token_write(ouch42_token_key('T', (number + 2u * take(world)) % TOKENS, 0), (char *)payload + 65);
         break;
     case 'B': payload[30] = take(world) % 16; break;
     case 'E': case 'G': case 'F': payload[39] = take(world) % 16; /* fall through */
@@ -176,13 +188,36 @@ static void collect_message(struct world *world)
 static void send_order(struct world *world)
 {
     const uint8_t number = take(world) % TOKENS;
-    const struct order_request request = {.trigger_sequence = number, .price = 1,
+    const struct order_request request = {.trigger_sequence = number, .price = 1 + take(world),
+                                          .time_in_force = take(world) % 2 ? 99998 : 0,
                                           .shares = take(world) % 64u, .symbol = number % SYMBOLS,
                                           .side = number % 2 == 0 ? 'B' : 'S'};
     const bool full = own_orders_full(&world->orders);
     const enum own_orders_outcome outcome = own_orders_sent(&world->orders, &request, 'T');
     REQUIRE(outcome <= OWN_ORDERS_INVALID);
     REQUIRE(!(full && outcome == OWN_ORDERS_OK));
+}
+
+static void change_order(struct world *world)
+{
+    const uint8_t number = take(world) % TOKENS, kind = take(world) % 5;
+    const struct order_change change = {.token_key = ouch42_token_key('T', number, 0),
+                                        .new_token_key = ouch42_token_key('T', take(world) % TOKENS, 0),
+                                        .shares = take(world) % 64u, .price = 1 + take(world),
+                                        .time_in_force = take(world) % 2 ? 99998 : 0,
+                                        .side = "\0BSTE"[take(world) % 5]};
+    if (kind == 0)
+        own_orders_cancel_sent(&world->orders, change.token_key);
+    else if (kind == 1)
+        own_orders_replace_sent(&world->orders, &change);
+    else if (kind == 2)
+        own_orders_modify_sent(&world->orders, &change);
+    else if (kind == 3)
+        own_orders_cancel_all(&world->orders, number % 2 ? OWN_CANCEL_ALL_SYMBOLS : number % SYMBOLS, 0);
+    const uint64_t next = own_orders_cancel_next(&world->orders);
+    REQUIRE(next == 0 || own_orders_cancel_sent(&world->orders, next) == OWN_ORDERS_OK);
+    if (own_orders_cancel_state(&world->orders) == OWN_CANCEL_ACKNOWLEDGED)
+        REQUIRE(!world->orders.mass.under_way);
 }
 
 static void reconnect(struct world *world)
@@ -212,7 +247,7 @@ static void pass_time(struct world *world)
 
 static void step(struct world *world)
 {
-    const uint8_t operation = take(world) % 16;
+    const uint8_t operation = take(world) % 20;
     if (operation < 4)
         send_order(world);
     else if (operation < 11)
@@ -225,6 +260,8 @@ static void step(struct world *world)
         own_orders_withdraw(&world->orders, ouch42_token_key('T', take(world) % TOKENS, 0));
     else if (operation == 14)
         reconnect(world);
+    else if (operation < 19)
+        change_order(world);
     else
         flush(world);
 }
@@ -233,7 +270,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static _Alignas(64) uint8_t memory[6 << 20];
+    static _Alignas(64) uint8_t memory[10 << 20];
     static const struct soupbin_options account = {.username = "u", .password = "p", .requested_sequence = 1};
     static struct world world;
     memset(&world, 0, sizeof(world));

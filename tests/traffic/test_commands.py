@@ -11,8 +11,8 @@ from exchange_process import Process, Wires, configure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.commands import Behave, Commands, Start, Stop
-from traffic.config import RecoveryBehaviour
+from traffic.commands import Behave, BehaveGateway, Commands, Start, Stop
+from traffic.config import GatewayBehaviour, RecoveryBehaviour
 from traffic.errors import InputError
 
 RECOVERY = {"address": "127.0.0.1", "rate_per_s": 100}
@@ -32,9 +32,11 @@ def pipe() -> Iterator[tuple[int, int]]:
     os.close(reading)
 
 
-def read_all(reading: int, *, behaviour: RecoveryBehaviour | None) -> list[Start | Behave | Stop]:
+def read_all(
+    reading: int, *, behaviour: RecoveryBehaviour | None
+) -> list[Start | Behave | BehaveGateway | Stop]:
     commands = Commands(reading, behaviour=behaviour)
-    found: list[Start | Behave | Stop] = []
+    found: list[Start | Behave | BehaveGateway | Stop] = []
     while not found or not isinstance(found[-1], Stop):
         found += commands.read()
     return found
@@ -45,7 +47,7 @@ def test_commands_are_understood_in_any_pieces_and_changes_add_up(cuts: set[int]
     reading, writing = os.pipe()
     data = b"".join(LINES)
     commands = Commands(reading, behaviour=RecoveryBehaviour(burst=3))
-    found: list[Start | Behave | Stop] = []
+    found: list[Start | Behave | BehaveGateway | Stop] = []
     begin = 0
     for end in [*sorted(cuts), len(data)]:
         os.write(writing, data[begin:end])
@@ -80,6 +82,8 @@ def test_the_end_of_the_file_means_stop(pipe: tuple[int, int]) -> None:
         ('{"do": "start", "at_ns": true}', "expected"),
         ('{"do": "recovery", "set": {"refuse": 1}}', "refuse: Input should be a valid boolean"),
         ('{"do": "recovery", "set": {"address": "1.2.3.4"}}', "address: Extra inputs are not permitted"),
+        ('{"do": "gateway", "set": {"cuts": -1}}', "command gateway: cuts: Input should be greater than"),
+        ('{"do": "gateway", "set": {"cut": 1}}', "command gateway: cut: Extra inputs are not permitted"),
         ('{"do": "recovery", "set": {"loss": 2}}', "loss: Input should be less than or equal to 1"),
     ],
 )
@@ -89,6 +93,17 @@ def test_what_is_not_understood_is_named(pipe: tuple[int, int], line: str, says:
     os.close(writing)
     with pytest.raises(InputError, match=says):
         read_all(reading, behaviour=RecoveryBehaviour())
+
+
+def test_a_gateway_is_told_all_of_its_behaviour_at_once(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    os.write(writing, b'{"do": "gateway", "set": {"cuts": 3, "mute": true}}\n{"do": "gateway", "set": {}}\n')
+    os.close(writing)
+    told = [
+        BehaveGateway(behaviour=GatewayBehaviour(cuts=3, mute=True)),
+        BehaveGateway(behaviour=GatewayBehaviour()),
+    ]
+    assert read_all(reading, behaviour=None) == [*told, Stop()]
 
 
 def test_recovery_that_is_not_there_cannot_be_changed(pipe: tuple[int, int]) -> None:

@@ -57,7 +57,9 @@ class Orders:
     discrepancies: int = 0
 
     def _of(self, symbol: int, *, buy: bool) -> list[Order]:
-        return [o for o in self.orders.values() if o.symbol == symbol and (o.side == "B") == buy and o.is_open]
+        return [
+            o for o in self.orders.values() if o.symbol == symbol and (o.side == "B") == buy and o.is_open
+        ]
 
     def open_shares(self, symbol: int, *, buy: bool) -> int:
         return sum(order.open for order in self._of(symbol, buy=buy))
@@ -69,7 +71,9 @@ class Orders:
         prices = [order.price for order in self._of(symbol, buy=buy) if order.rests]
         return (max if buy else min)(prices, default=0)
 
-    def sent(self, token: str, side: str, shares: int, symbol: int, price: int = 1, rests: bool = False) -> str:
+    def sent(
+        self, token: str, side: str, shares: int, symbol: int, price: int = 1, rests: bool = False
+    ) -> str:
         if token in self.orders:
             return "duplicate"
         if sum(order.is_open for order in self.orders.values()) >= self.open_max:
@@ -183,7 +187,7 @@ class Orders:
             if sum(each.is_open for each in self.orders.values()) >= self.open_max:
                 return "unknown"
             order = self.orders[new] = Order(side, shares, old.symbol, price)
-        if order.life != "pending":
+        if order.life != "pending" or (order.side == "B") != (old.side == "B") or order.symbol != old.symbol:
             return "unexpected"
         other = old.partner
         old.partner = None

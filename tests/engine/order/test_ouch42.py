@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from reference_ouch import (
     cancel_packet,
     encode_host,
     enter_packet,
+    soup,
     token,
     token_parts,
 )
@@ -319,3 +321,68 @@ def test_execution_of_no_or_too_many_shares_is_refused(shares: int) -> None:
         "E", time_ns=1, token=token("T", 1, 0), shares=shares, price=1, liquidity=b"R", match=1
     )
     assert decode(message)[0] == lib.OUCH42_BAD_VALUE
+
+
+@settings(max_examples=200)
+@given(
+    old=SEQUENCES,
+    new=SEQUENCES,
+    shares=st.integers(1, 999_999),
+    price=st.integers(1, 1_999_999_900),
+    seconds=st.integers(0, 99_999),
+    display=st.sampled_from([b"\0", b"N", b"P"]),
+    sweep=st.sampled_from([b"\0", b"Y"]),
+    minimum=st.integers(0, 999_999),
+)
+def test_replace_equals_the_reference_encoder(
+    old: int, new: int, shares: int, price: int, seconds: int, display: bytes, sweep: bytes, minimum: int
+) -> None:
+    values = {
+        "token_key": lib.ouch42_token_key(b"T", old, 1),
+        "new_token_key": lib.ouch42_token_key(b"T", new, 2),
+        "shares": shares,
+        "price": price,
+        "time_in_force": seconds,
+        "minimum_shares": minimum,
+        "display": display,
+        "intermarket_sweep": sweep,
+    }
+    out = ffi.new("uint8_t[50]")
+    length = lib.ouch42_replace(template(minimum_shares=9), ffi.new("struct order_change *", values), out)
+    expected = struct.pack(
+        ">c14s14sIIIccI",
+        b"U", token("T", old, 1), token("T", new, 2), shares, price, seconds,
+        b"Y" if display == b"\0" else display, b"N" if sweep == b"\0" else sweep, minimum or 9,
+    )  # fmt: skip
+    assert bytes(out[0:length]) == soup(b"U", expected)
+
+
+@given(
+    sequence=SEQUENCES, shares=st.integers(0, 1_000_000), side=st.sampled_from([b"B", b"S", b"T", b"E", b"X"])
+)
+def test_modify_equals_the_reference_encoder(sequence: int, shares: int, side: bytes) -> None:
+    values = {"token_key": lib.ouch42_token_key(b"T", sequence, 0), "shares": shares, "side": side}
+    out = ffi.new("uint8_t[23]")
+    length = lib.ouch42_modify(ffi.new("struct order_change *", values), out)
+    fits = 1 <= shares <= 999_999 and side != b"X"
+    expected = soup(b"U", struct.pack(">c14scI", b"M", token("T", sequence, 0), side, shares))
+    assert bytes(out[0:length]) == (expected if fits else b"")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"new_token_key": 1},
+        {"new_token_key": 5 << 16 | ord("T")},
+        {"token_key": 0},
+        {"shares": 0},
+        {"shares": 1_000_000},
+        {"price": 0},
+        {"time_in_force": 100_000},
+        {"minimum_shares": 1_000_000},
+    ],
+)
+def test_a_replace_that_cannot_be_said_is_not_written(changes: dict[str, int]) -> None:
+    good = {"token_key": lib.ouch42_token_key(b"T", 5, 0), "new_token_key": lib.ouch42_token_key(b"T", 6, 0)}
+    change = ffi.new("struct order_change *", good | {"shares": 1, "price": 1} | changes)
+    assert lib.ouch42_replace(template(), change, ffi.new("uint8_t[50]")) == 0
