@@ -110,8 +110,11 @@ static inline bool duplicate(const struct risk *risk, const struct order_request
     const struct risk_recent *recent = recent_of(risk, request->symbol);
     const uint64_t terms = recent_terms(request);
     _Static_assert(RISK_RECENT_WAYS == 8, "two steps of four lanes");
-    const risk_lanes same = (risk_lanes)(lanes_at(recent->terms) == terms) | (risk_lanes)(lanes_at(recent->terms + 4) == terms);
-    if (__builtin_expect(lanes_zero(same), 1))
+    risk_lanes first, second;
+    lanes_load(&first, recent->terms);
+    lanes_load(&second, recent->terms + 4);
+    const risk_lanes same = (risk_lanes)(first == terms) | (risk_lanes)(second == terms);
+    if (__builtin_expect(lanes_zero(&same), 1))
         return false;
     return young(recent, terms, now_ns, risk->account.duplicate_window_ns);
 }
