@@ -17,9 +17,9 @@ static void look_after_fill(struct risk *risk, uint16_t number, uint64_t now_ns)
     const int64_t position = risk->memory->symbols[number].position;
     const uint64_t watched = risk->trips.after_fill;
     struct risk_terms terms;
-    if (risk->head.magic != RISK_TABLE_MAGIC || risk->tripped) /* closed already */
+    if (risk->missing || risk->tripped) /* closed already */
         return;
-    if (!trips_sealed(risk)) {
+    if (!rules_sealed(risk) || !trips_sealed(risk)) {
         risk_trip(risk, RISK_LIMITS_INVALID, now_ns);
         return;
     }

@@ -42,7 +42,8 @@
  *
  * Trips: an answer in trips.at_once, the `breaches`-th in trips.counted within window_ns of the first of its run, or
  * after an execution a POSITION, NET_EXPOSURE or GROSS_EXPOSURE over the hard limit that is in trips.after_fill,
- * latches the gate: every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm() opens it. Trips,
+ * latches the gate (also, whatever the table says, a refusal or an execution that finds the line of trips, or an execution
+ * that finds any line, not verifying: reason LIMITS_INVALID): every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm() opens it. Trips,
  * re-arms, and kills that were seen, are recorded in a ring for the caller.
  *
  * Owner: the engine's thread; kill switches, commands and tables alone are written by a control thread (kills.h,
@@ -149,11 +150,10 @@ struct risk_symbol {
 
 /* Orders that passed lately; symbols that share their number modulo RISK_RECENT_SETS share a set. */
 struct risk_recent {
-    uint64_t terms[RISK_RECENT_WAYS];   /* price << 32 | shares; 0 = none */
+    uint64_t terms[RISK_RECENT_WAYS];   /* price << 32 | symbol / 64 << 22 | buy << 21 | shares; 0 = none */
     uint64_t sent_ns[RISK_RECENT_WAYS];
-    uint32_t names[RISK_RECENT_WAYS];   /* symbol << 8 | side */
-    uint32_t next;
-    uint32_t reserved[7];
+    uint64_t next;
+    uint64_t reserved[7];
 };
 
 _Static_assert(sizeof(struct risk_symbol) == 32, "two to a cache line");
@@ -239,6 +239,7 @@ struct risk {
             struct risk_trips trips;
         };
     };
+    uint64_t digest[8]; /* of head, limits, account and soft, as they were when verified */
     const struct risk_kill_switch *kill_switch; /* NULL: not initialised, gate closed */
     struct risk_memory *memory;
     const struct risk_table *table; /* for symbols and profiles; NULL: none published yet, or none good */

@@ -19,6 +19,9 @@ static void tune_all(struct risk *risk, uint64_t now_ns)
     tune(&risk->orders, risk->limits.order_burst, risk->limits.order_rate_per_s, risk->soft.order_tokens_permille, now_ns);
     tune(&risk->messages, risk->account.message_burst, risk->account.message_rate_per_s,
          risk->soft.message_tokens_permille, now_ns);
+    risk_lanes sums[2];
+    digest_of(risk, &sums[0], &sums[1]);
+    memcpy(risk->digest, sums, sizeof(sums));
     risk->trip_on_loss = risk->trips.at_once;
     risk->lost_reason = RISK_NONE;
 }
@@ -162,7 +165,8 @@ void risk_take_table(struct risk *risk, uint64_t published, uint64_t now_ns)
     risk->table = NULL;
     risk->published = hold(risk, published); /* 0: looked at again at the next order */
     risk->missing = risk->published != 0 && (risk->published & 3) == 0;
-    memset(&risk->rules, 0, sizeof(risk->rules)); /* nothing verifies */
+    memset(&risk->rules, 0, sizeof(risk->rules));
+    memset(risk->digest, 0xff, sizeof(risk->digest)); /* nothing verifies */
     if ((risk->published & 3) == 0) {
         note_loss(risk, risk->missing ? RISK_LIMITS_MISSING : RISK_LIMITS_INVALID, now_ns);
         return;
@@ -236,7 +240,11 @@ void risk_poll(struct risk *risk, uint64_t now_ns)
                          0))
         take_commands(risk, now_ns);
     look_at_tables(risk, now_ns);
-    if (__builtin_expect(rules_stale(risk, now_ns), 0) && risk->lost_reason == RISK_NONE)
+    if (__builtin_expect(risk->missing, 0))
+        note_loss(risk, RISK_LIMITS_MISSING, now_ns);
+    else if (__builtin_expect(!rules_sealed(risk), 0))
+        note_loss(risk, RISK_LIMITS_INVALID, now_ns);
+    else if (__builtin_expect(rules_stale(risk, now_ns), 0))
         note_loss(risk, RISK_LIMITS_STALE, now_ns);
 }
 
