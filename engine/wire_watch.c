@@ -35,16 +35,15 @@ static bool has_carrier(const char *interface)
     return there;
 }
 
-/* True once there has been no carrier for long enough. */
-static bool wire_is_down(const struct wire_watch *watch, const char *interface, uint64_t *down_ns, uint64_t now_ns)
+/* True when the carrier has come back after long enough: before, another transport would not get through either. */
+static bool was_down(const struct wire_watch *watch, const char *interface, uint64_t *down_ns, uint64_t now_ns)
 {
-    if (has_carrier(interface)) {
+    bool there = has_carrier(interface), lasted = *down_ns != 0 && now_ns - *down_ns >= watch->options.wire_down_ns;
+    if (there)
         *down_ns = 0;
-        return false;
-    }
-    if (*down_ns == 0)
+    else if (*down_ns == 0)
         *down_ns = now_ns;
-    return now_ns - *down_ns >= watch->options.wire_down_ns;
+    return there && lasted;
 }
 
 /* Lines */
@@ -157,7 +156,7 @@ static void judge_line(struct wire_watch *watch, uint32_t line, uint64_t now_ns)
     enum wire_cause cause = WIRE_CAUSE_NONE;
     if (!af_xdp_redirected(&port->af_xdp))
         cause = WIRE_CAUSE_PROGRAM_GONE;
-    else if (wire_is_down(watch, watch->options.lines[line].af_xdp.interface, &state->down_ns, now_ns))
+    else if (was_down(watch, watch->options.lines[line].af_xdp.interface, &state->down_ns, now_ns))
         cause = WIRE_CAUSE_WIRE_DOWN;
     else if (watch->still_ns >= watch->options.stall_ns)
         cause = WIRE_CAUSE_STALLED;
@@ -216,7 +215,7 @@ static void judge_orders(struct wire_watch *watch, uint64_t now_ns)
     enum wire_cause cause = WIRE_CAUSE_NONE;
     if (!bypass_tcp_steered(watch->watched))
         cause = WIRE_CAUSE_PROGRAM_GONE;
-    else if (wire_is_down(watch, bypass_tcp_interface(watch->watched), &watch->orders_down_ns, now_ns))
+    else if (was_down(watch, bypass_tcp_interface(watch->watched), &watch->orders_down_ns, now_ns))
         cause = WIRE_CAUSE_WIRE_DOWN;
     else if (watch->still_ns >= watch->options.stall_ns)
         cause = WIRE_CAUSE_STALLED;

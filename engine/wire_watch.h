@@ -4,7 +4,8 @@
  *
  *   seen                                              done
  *   packets are no longer redirected to our socket    that port goes to the kernel's sockets
- *   no carrier for wire_down_ns                       the same (a shorter flap is TCP's and the feed's to bridge)
+ *   no carrier for wire_down_ns                       the same, once the carrier is back: until then nothing gets through,
+ *                                                     and TCP keeps what it sent (a shorter flap is TCP's to bridge)
  *   the hot loop has stood still for stall_ns         every port does
  *   the operator's command (control.h)                as told, to the bypass and back
  *

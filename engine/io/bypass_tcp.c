@@ -396,7 +396,10 @@ void bypass_tcp_hang_up(struct bypass_tcp *bypass, bool abort)
     /* Bytes nobody will read: taken as read, or the peer would get a reset instead of the end. */
     tcp_recved(pcb, (u16_t)(bypass->received_head - bypass->received_tail));
     bypass->received_tail = bypass->received_head;
-    if (abort || tcp_close(pcb) != ERR_OK)
+    if (!abort && pcb->nrtx > 0 && pcb->unacked)
+        tcp_rexmit_rto(pcb); /* the wire was away: what was lost goes before the end, and not at the next time-out */
+    /* Our end, but not the peer's: answers on their way would meet a closed door, a reset, and end what is sent again. */
+    if (abort || (pcb->state == SYN_SENT ? tcp_close(pcb) : tcp_shutdown(pcb, 0, 1)) != ERR_OK)
         tcp_abort(pcb);
     release_held(bypass);
     if (bypass->frames.unkicked)
@@ -487,7 +490,7 @@ void bypass_tcp_close(struct bypass_tcp *bypass)
         return;
     const struct timespec pause = {.tv_nsec = 100 * 1000};
     bypass_tcp_hang_up(bypass, false);
-    uint64_t until_ns = monotonic_ns() + BYPASS_TCP_LINGER_NS;
+    uint64_t until_ns = monotonic_ns() + (bypass_tcp_steered(bypass) ? BYPASS_TCP_LINGER_NS : BYPASS_TCP_LINGER_DEAF_NS);
     while (tcp_active_pcbs && monotonic_ns() < until_ns) {
         bypass_tcp_poll(bypass, monotonic_ns());
         nanosleep(&pause, NULL);

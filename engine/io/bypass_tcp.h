@@ -36,7 +36,8 @@ enum {
     BYPASS_TCP_WINDOW = 65535,
     BYPASS_TCP_TICK_NS = 10 * 1000 * 1000,
     BYPASS_TCP_ACKNOWLEDGE_NS = 100 * 1000,
-    BYPASS_TCP_LINGER_NS = 50 * 1000 * 1000, /* bypass_tcp_close(): for what has still to be acknowledged */
+    BYPASS_TCP_LINGER_NS = 200 * 1000 * 1000, /* bypass_tcp_close(): for what has still to be acknowledged */
+    BYPASS_TCP_LINGER_DEAF_NS = 5 * 1000 * 1000, /* without the program no acknowledgement can come */
     BYPASS_TCP_RESOLVE_MS = 1000,            /* for the kernel to find the gateway's Ethernet address */
 };
 
@@ -63,7 +64,7 @@ bool bypass_tcp_built(void);
 struct bypass_tcp *bypass_tcp_open(const char *address, uint16_t port, uint32_t queue, char *error,
                                    uint32_t error_bytes);
 
-/* Lets a closed connection say good-bye for at most BYPASS_TCP_LINGER_NS, then takes everything down. */
+/* Lets a closed connection say good-bye for at most BYPASS_TCP_LINGER_NS, then resets it and takes everything down. */
 void bypass_tcp_close(struct bypass_tcp *bypass);
 
 /* Frames in, timers, acknowledgements that have waited long enough. */
