@@ -164,6 +164,10 @@ def _events(data: RunData) -> Iterator[dict[str, Any]]:
         detail = {"cause": change.cause, "sequence": change.sequence}
         what = f"{change.before} -> {change.after}"
         yield {"at_ns": change.at_ns, "kind": "feed_state", "what": what, "detail": detail}
+    for swap in data.engine.strategies.get("changes", ()):
+        what = f"{swap['before']} -> {swap['after']}"
+        detail = {name: swap[name] for name in ("cause", "sequence", "poll", "detail", "signal")}
+        yield {"at_ns": int(swap["at_ns"]), "kind": "strategy", "what": what, "detail": detail}
     for join in data.engine.joins:
         skipped = {"sequence": join.sequence, "skipped": join.sequence - join.skipped_from}
         what = "began with an empty book" if join.emptied else "snapshot joined"

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/strategy/loader.h"
@@ -141,6 +143,22 @@ static void test_a_late_signal_harms_no_other_call(void)
     loader_reclaim(strategies, report.slot);
 }
 
+static void test_a_fault_outside_of_a_call_is_what_it_always_was(void)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit none_ = {0, 0};
+        setrlimit(RLIMIT_CORE, &none_);
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(1);
+        raise(SIGSEGV);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(status != 0); /* the signal, or a sanitizer's exit */
+}
+
 static void test_purses_fill_by_messages_and_no_further(void)
 {
     strategies->budget = (struct strategy_budget){5000, 1000000, 2, 500, 1, 0};
@@ -187,6 +205,7 @@ int main(int count, char **arguments)
     RUN(test_a_crash_lands_and_can_happen_again);
     RUN(test_a_hang_is_ended_by_another_thread);
     RUN(test_a_late_signal_harms_no_other_call);
+    RUN(test_a_fault_outside_of_a_call_is_what_it_always_was);
     RUN(test_purses_fill_by_messages_and_no_further);
     RUN(test_budgets_have_bounds);
     guard_use(NULL);

@@ -1,6 +1,7 @@
 """Faults: what each does to the world, that healing undoes it, and that healing twice is harmless."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ class World:
         self.down: set[str] = set()
         self.paused = False
         self.recovery: dict[str, int | bool] = {}
+        self.deployed: list[str] = []
 
     @property
     def whole(self) -> bool:
@@ -60,6 +62,9 @@ class World:
         if not settings.get("snapshot_cut_connections", 1):
             self.recovery.pop("snapshot_cut_after", None)
 
+    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
+        self.deployed.append(path.stem)
+
 
 AT = {"sequence": 1000}
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -74,6 +79,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "link_down": {"do": "link_down", "port": "B", "for": "200ms", "at": {"time": "1s"}},
     "pause": {"do": "pause", "for": "50ms", "at": {"sequence": "2k"}},
     "kill": {"do": "kill", "for": "5ms", "at": {"time": "1s"}, "repeat": {"times": 3, "every": "20ms"}},
+    "deploy": {"do": "deploy", "strategy": "quoter", "parameters": {"tick": "10k"}, "at": AT},
 }
 IN_THE_EXCHANGE = ("duplicate", "reorder", "delay", "session_roll", "kill")
 
@@ -90,13 +96,20 @@ def test_every_fault_has_an_example_here() -> None:
     assert set(registered()) == set(EXAMPLES)
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in IN_THE_EXCHANGE])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in (*IN_THE_EXCHANGE, "deploy")])
 def test_a_fault_breaks_the_world_and_healing_mends_it(name: str) -> None:
     world, fault = World(), make(name)
     fault.inject(world)
     assert not world.whole
     fault.heal(world)
     assert world.whole
+
+
+def test_a_deployment_is_asked_for_and_left_to_the_engine() -> None:
+    world, fault = World(), make("deploy")
+    fault.inject(world)
+    fault.heal(world)
+    assert (world.deployed, fault.armed) == (["quoter"], False)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

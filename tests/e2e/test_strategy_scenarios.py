@@ -1,0 +1,101 @@
+"""Strategies deployed into a running engine on real wires: every file of scenarios/strategy ends as it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from lab_cli import REPOSITORY, Run, left_behind, runs_in, start, tailgate
+
+pytestmark = pytest.mark.privileged
+
+SCENARIOS = sorted(path.stem for path in (REPOSITORY / "scenarios" / "strategy").glob("*.yaml"))
+REFUSED = {"bad_abi", "bad_load"}
+TIMED = {"pacing"}  # the host has a say in it
+PREFIX = "tgswap"
+CONTROL_PREFIX = "tgctl"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def run(request: pytest.FixtureRequest, results: Path) -> Run:
+    """The scenario named by the parameter, played once for all tests that look at it."""
+    name = request.param
+    answer = tailgate("run", f"scenarios/strategy/{name}", "--results", results, "--prefix", PREFIX)
+    assert not answer.err
+    assert answer.code in (0, 1, 2)
+    assert not left_behind(PREFIX)
+    return runs_in(results)[name]
+
+
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_every_check_but_the_timed_ones_passes(run: Run) -> None:
+    assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
+
+
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_the_evidence_is_in_the_runs_directory(run: Run) -> None:
+    """Summary, time line and audit trail tell the same story."""
+    strategy = run.summary["strategy"]
+    events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+    swaps = [event for event in events if event["kind"] == "strategy"]
+    trail = (run.path / "raw" / "run" / "engine" / "audit.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in trail]
+    audited = [row for row in records if row["kind"] == "strategy"]
+    assert len(swaps) == len(audited) == len(strategy["changes"])
+    assert [row["sequence"] for row in audited] == [row["sequence"] for row in strategy["changes"]]
+    answers = [row for row in records if row["kind"] == "answer"]
+    assert [row["command"] for row in answers] == ["strategy deploy"]
+    assert answers[0]["ok"] == (run.summary["scenario"] not in REFUSED)
+    if strategy["changes"]:
+        assert answers[0]["sequence"] == strategy["changes"][0]["sequence"]
+        assert run.summary["latency_ns"]["wire_to_wire_swap"]["count"] > 0
+
+
+def test_a_running_engine_takes_commands_and_says_from_when_on(results: Path) -> None:
+    process = start(
+        "run", "scenarios/strategy/hot_deploy", "--results", results / "ctl", "--prefix", CONTROL_PREFIX
+    )
+    ctl = ("ctl", "--prefix", CONTROL_PREFIX, "--json")
+    try:
+        deadline = time.monotonic() + 60
+        while tailgate(*ctl, "health").code != 0:
+            assert time.monotonic() < deadline, "the engine never became healthy"
+            assert process.poll() is None
+        state = json.loads(tailgate(*ctl, "state").out)["detail"]
+        assert (state["feed"], state["killed"]) == ("LIVE", False)
+        killed = tailgate(*ctl, "kill", "all")
+        assert killed.code == 0, killed.out + killed.err
+        assert json.loads(killed.out)["sequence"] > 0
+        assert tailgate(*ctl, "wire", "switch", "kernel").code == 69
+        assert tailgate(*ctl, "health").code == 1
+        process.wait(120)
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGTERM)
+            process.wait(60)
+    (played,) = runs_in(results / "ctl").values()
+    sequence = json.loads(killed.out)["sequence"]
+    blocked = played.summary["order_flow"]["risk"]["kill_switch"]
+    assert blocked > 0
+    assert sequence < played.summary["counts"]["published"]
+    assert not left_behind(CONTROL_PREFIX)
+
+
+def test_no_shared_object_is_left_in_the_temporary_directory() -> None:
+    found = subprocess.run(
+        ["find", "/tmp", "-maxdepth", "1", "-name", "tailgate-strategy-*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout == ""
