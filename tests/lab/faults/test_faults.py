@@ -23,7 +23,7 @@ from lab.faults import (
 )
 from lab.faults.chance import CERTAIN, of_2_32
 from lab.faults.rule import POSITION_SHIFT, Action, Corruption, Pattern
-from traffic.config import ImpairmentConfig, SessionConfig
+from traffic.config import GatewayBehaviour, ImpairmentConfig, SessionConfig
 
 
 class World:
@@ -35,10 +35,11 @@ class World:
         self.down: set[str] = set()
         self.paused = False
         self.recovery: dict[str, int | bool] = {}
+        self.gateway: dict[str, int | bool] = {}
 
     @property
     def whole(self) -> bool:
-        return not (self.rules or self.down or self.paused or any(self.recovery.values()))
+        return not (self.rules or self.down or self.paused or any(self.recovery.values()) or self.gateway)
 
     def impair(self, place: str, rule: Rule) -> None:
         self.rules.append((place, rule))
@@ -55,6 +56,9 @@ class World:
     def resume_engine(self) -> None:
         self.paused = False
 
+    def set_gateway(self, settings: Mapping[str, int | bool]) -> None:
+        self.gateway = dict(settings)  # what is not given is as by default
+
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         self.recovery.update(settings)
         if not settings.get("snapshot_cut_connections", 1):
@@ -70,6 +74,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "delay": {"do": "delay", "by": "50us", "at": AT},
     "refuse_requests": {"do": "refuse_requests", "for": "200ms", "at": AT},
     "cut_snapshot": {"do": "cut_snapshot", "connections": 2, "after": 10, "at": {"time": "0s"}},
+    "disconnect": {"do": "disconnect", "times": 200, "orders": 20, "seed": 3, "at": {"time": "1s"}},
     "session_roll": {"do": "session_roll", "at": {"sequence": 5000}},
     "link_down": {"do": "link_down", "port": "B", "for": "200ms", "at": {"time": "1s"}},
     "pause": {"do": "pause", "for": "50ms", "at": {"sequence": "2k"}},
@@ -117,6 +122,17 @@ def test_what_the_exchange_plays_is_told_before_the_start_and_touches_nothing(na
     assert not fault.on_wire
     (key,) = exchange_settings_of([fault.options], 1)
     assert key == ("sessions" if name == "session_roll" else "impairments")
+
+
+def test_disconnect_tells_the_gateway_where_the_cuts_fall() -> None:
+    world = World()
+    make("disconnect").inject(world)
+    assert world.gateway == {"cuts": 200, "cut_orders": 20, "cut_seed": 3}
+    fault_for(options(do="disconnect", at=AT)).inject(world)
+    assert world.gateway == {"cuts": 1, "cut_orders": 0, "cut_seed": 1}  # at once
+    fault_for(options(do="disconnect", at=AT, times=2)).inject(world)
+    assert world.gateway["cut_orders"] == 1  # the second needs an order to fall on
+    GatewayBehaviour.model_validate(world.gateway)
 
 
 def test_drop_arms_every_line_it_names_with_the_same_rule() -> None:
