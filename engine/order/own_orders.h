@@ -24,8 +24,8 @@
  * Executions are kept in a ring of executions_max for corrections and breaks; an older one is unknown.
  *
  * Owner: the engine thread. Memory: the caller's, own_orders_bytes(), 64-byte aligned.
- * Cost: insert and apply about 20 ns each when the lines are in the cache, and for a resting order two walks in a
- * treap of the symbol's own prices (own_quotes.h); no allocation, no other loop longer than a probe (the index is at
+ * Cost: insert and apply some tens of ns each when the lines are in the cache (an order has two, and entering or leaving
+ * the list of open ones touches those of its neighbours), and for a resting order two walks in a treap of the symbol's own prices (own_quotes.h); no allocation, no other loop longer than a probe (the index is at
  * most half full) or one order's executions.
  * Invariants: open_buy and open_sell of a symbol are the sums of its open orders' open shares;
  * position is the sum of its executions, signed, less the broken ones.

@@ -25,6 +25,8 @@ KINDS = {
     "replaced": lib.OWN_EVENT_REPLACED,
     "canceled": lib.OWN_EVENT_CANCELED,
     "executed": lib.OWN_EVENT_EXECUTED,
+    "executed_reference": lib.OWN_EVENT_EXECUTED_REFERENCE,
+    "self_trade_canceled": lib.OWN_EVENT_SELF_TRADE_CANCELED,
     "corrected": lib.OWN_EVENT_CORRECTED,
     "broken": lib.OWN_EVENT_BROKEN,
     "rejected": lib.OWN_EVENT_REJECTED,

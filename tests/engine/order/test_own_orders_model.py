@@ -54,8 +54,9 @@ def perform(table: Table, model: Orders, action: tuple[Any, ...], matches: int) 
         assert table.modify_sent(*action[1:]) == model.modify_sent(name, *action[2:])
     else:
         _, _, amount, live, back, crossed, price, previous = action
-        matches += what == "executed"
-        match = matches if what == "executed" else max(0, matches - back)
+        executes = what in ("executed", "executed_reference")
+        matches += executes
+        match = matches if executes else max(0, matches - back)
         side = side_of((previous if what == "replaced" else number) + crossed)
         if what != "replaced" and name in model.orders and not crossed:
             side = model.orders[name].side  # a chain of replacements keeps its side, whatever its numbers
