@@ -17,16 +17,17 @@
  * looks at no more than OWN_CANCEL_LOOKS open ones a call, own_orders_cancel_state() says when nothing of it is open.
  *
  * Room: open_max orders may be open at once (PENDING, LIVE, PARTIAL); one more is refused with
- * OWN_ORDERS_FULL. A dead order (FILLED, CANCELED, REJECTED, DEAD) keeps its slot, so that late
+ * OWN_ORDERS_FULL. A dead order (FILLED, CANCELED, REJECTED, DEAD, REPLACED) keeps its slot, so that late
  * executions, corrections and breaks find it, until dead_keep further orders have died: then the
  * oldest dead one is recycled. Tokens are unique for the day, so a recycled token cannot be confused
  * with a new one: what still comes for it is counted as `unknown` (and unknown_executions).
  * Executions are kept in a ring of executions_max for corrections and breaks; an older one is unknown.
  *
  * Owner: the engine thread. Memory: the caller's, own_orders_bytes(), 64-byte aligned.
- * Cost: insert and apply about 20 ns each when the lines are in the cache, and for a resting order two walks in a
- * treap of the symbol's own prices (own_quotes.h); no allocation, no other loop longer than a probe (the index is at
- * most half full) or one order's executions.
+ * Cost: insert and apply some tens of ns each when the lines are in the cache (an order has two, and entering or leaving
+ * the list of open ones touches those of its neighbours), and for a resting order two walks in a treap of the symbol's
+ * own prices (own_quotes.h); no allocation, no other loop longer than a probe (the index is at most half full) or one
+ * order's executions.
  * Invariants: open_buy and open_sell of a symbol are the sums of its open orders' open shares;
  * position is the sum of its executions, signed, less the broken ones.
  * Specification: OUCH 4.2 section 3 (outbound messages) and "semantics" of each.

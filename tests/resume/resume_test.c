@@ -1,7 +1,7 @@
 /* The engine's order session against the exchange's gateway, over a pipe that is cut at any byte.
  *
  * Seeded: each run sends orders, cancels, replaces and modifies in bursts while the market moves, and cuts the
- * connection again and again: here, after any number of bytes in either direction, and in the gateway, around or within
+ * connection again and again, and raises and releases the kill switch: the pipe is cut here, after any number of bytes in either direction, and in the gateway, around or within
  * an answer. In the end it must hold: every order that left the engine was received once and only once, the position of
  * every stock is that of the drop copy, both sides have the same orders open, and a mass cancel leaves none.
  * RESUME_SEEDS (default 200) runs for each protocol; RESUME_SEED runs one seed alone.
@@ -31,6 +31,7 @@ struct run {
     uint64_t names[NAMES_MAX]; /* token keys that left the engine as new orders */
     uint32_t name_count;
     uint32_t cuts;
+    _Atomic uint32_t kill;
 };
 
 static uint32_t draw(struct run *run, uint32_t choices)
@@ -58,6 +59,7 @@ static void start(struct run *run, uint64_t seed, uint8_t protocol)
     run->seed = run->random = seed;
     run->name = 1;
     CHECK(order_session_init(&run->session, &options, run->memory, bytes, &what) == 0);
+    run->session.hold = &run->kill;
 }
 
 static void connect_again(struct run *run)
@@ -167,6 +169,8 @@ static void step(struct run *run)
         pump(run, UINT32_MAX, UINT32_MAX);
     else if (draw(run, 4) == 0)
         cut(run);
+    else if (draw(run, 4) == 0)
+        run->kill = !run->kill;
     else if (draw(run, 8) == 0)
         venue_reject(run->venue, 1 + draw(run, 3));
     run->now_ns += draw(run, 4) == 0 ? STEP_NS : 0;
@@ -281,6 +285,7 @@ static void one_run(uint64_t seed, uint8_t protocol)
     }
     for (uint32_t count = 0; count < STEPS; count++)
         step(&run);
+    run.kill = 0;
     CHECK(settle(&run));
     CHECK(own_orders_trusted(&run.session.own_orders));
     check_orders(&run);

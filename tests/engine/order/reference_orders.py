@@ -234,6 +234,8 @@ class Orders:
         order.changing = False
         return "ok" if usual else "accounted"
 
+    _executed_reference, _self_trade_canceled = _executed, _canceled
+
     def _revised(self, order: Order, match: int, shares: int) -> str:
         known = order.life not in ("pending",) and (order.life != "alive" or order.done > 0)
         if not known or not order.executions.get(match):

@@ -22,6 +22,7 @@ EXPECT_ALL: dict[str, object] = {
     "position_matches_drop_copy": True,
     "book_matches_oracle": True,
     "every_message_decoded": True,
+    "no_lost_or_duplicate_orders": True,
 }
 
 Change = Callable[[RunData], RunData]
@@ -131,6 +132,35 @@ def blind(share: float) -> Change:
     return lambda data: rows("decisions", "feed_state", slice(0, int(len(data.decisions) * share)), 3)(data)
 
 
+def drop_copy_again(kind: bytes) -> Change:
+    """The exchange received an order a second time: as a new one (O), or one to be ignored (D)."""
+
+    def change(data: RunData) -> RunData:
+        again = data.drop_copy[data.drop_copy["kind"] == b"O"][:1].copy()
+        again["kind"] = kind
+        arrivals = np.concatenate([data.order_arrivals, order_seen_again(data)])
+        return replace(data, drop_copy=np.concatenate([data.drop_copy, again]), order_arrivals=arrivals)
+
+    return change
+
+
+def order_seen_again(data: RunData) -> Any:
+    token = data.drop_copy["token"][data.drop_copy["kind"] == b"O"][0]
+    again = data.order_arrivals[data.order_arrivals["token"] == token][:1].copy()
+    again["stamp_ns"] += 10**6
+    return again
+
+
+def sent_again(count: int, kind: bytes = b"D") -> Change:
+    def change(data: RunData) -> RunData:
+        data = drop_copy_again(kind)(data)
+        return replace(
+            data, engine=replace(data.engine, orders={**data.engine.orders, "resent_orders": count})
+        )
+
+    return change
+
+
 def other_book(data: RunData) -> RunData:
     assert data.engine_book is not None
     book = data.engine_book.copy()
@@ -203,6 +233,56 @@ CASES: list[tuple[str, str, Change, Verdict, str]] = [
         less("order_arrivals", lambda r: slice(1, None)),
         FAIL,
         "seen by nobody",
+    ),
+    ("triggers_accounted", "order twice", drop_copy_again(b"D"), FAIL, "sent more than once"),
+    ("triggers_accounted", "sent again after a disconnect", sent_again(1), PASS, "=="),
+    ("triggers_accounted", "taken twice", sent_again(1, b"O"), FAIL, "received as new orders more than once"),
+    ("no_lost_or_duplicate_orders", "sound", SAME, PASS, "sent"),
+    ("no_lost_or_duplicate_orders", "sent again", sent_again(1), PASS, "1 orders more than once on the wire"),
+    ("no_lost_or_duplicate_orders", "twice", sent_again(1, b"O"), FAIL, "received more than once"),
+    (
+        "no_lost_or_duplicate_orders",
+        "lost",
+        less("drop_copy", lambda r: slice(3, None)),
+        FAIL,
+        "never received",
+    ),
+    (
+        "no_lost_or_duplicate_orders",
+        "invented",
+        less("decisions", lambda r: slice(1, None)),
+        FAIL,
+        "did not send",
+    ),
+    (
+        "no_lost_or_duplicate_orders",
+        "unseen",
+        less("order_arrivals", lambda r: slice(1, None)),
+        FAIL,
+        "nobody saw on the wire",
+    ),
+    (
+        "no_lost_or_duplicate_orders",
+        "foreign",
+        rows("drop_copy", "token", 0, b"lower case tok"),
+        FAIL,
+        "another form",
+    ),
+    ("no_lost_or_duplicate_orders", "dead", engine(alive=False), UNKNOWN, "left no decisions"),
+    ("no_lost_or_duplicate_orders", "no order", nothing_answered, UNKNOWN, "no order was sent"),
+    (
+        "no_lost_or_duplicate_orders",
+        "tap lost",
+        lambda d: replace(d, tap=replace(d.tap, lost=3)),
+        UNKNOWN,
+        "the tap lost 3",
+    ),
+    (
+        "no_lost_or_duplicate_orders",
+        "rows lost",
+        exchange(counters={"rows_lost": 2}),
+        UNKNOWN,
+        "found no room in the drop copy",
     ),
     ("orders_while_blind", "sound", SAME, PASS, "0"),
     ("orders_while_blind", "blind", blind(0.1), FAIL, "in GAP; first for message"),

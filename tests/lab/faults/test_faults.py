@@ -24,7 +24,7 @@ from lab.faults import (
 )
 from lab.faults.chance import CERTAIN, of_2_32
 from lab.faults.rule import POSITION_SHIFT, Action, Corruption, Pattern
-from traffic.config import ImpairmentConfig, SessionConfig
+from traffic.config import GatewayBehaviour, ImpairmentConfig, SessionConfig
 
 
 class World:
@@ -37,10 +37,11 @@ class World:
         self.paused = False
         self.recovery: dict[str, int | bool] = {}
         self.deployed: list[str] = []
+        self.gateway: dict[str, int | bool] = {}
 
     @property
     def whole(self) -> bool:
-        return not (self.rules or self.down or self.paused or any(self.recovery.values()))
+        return not (self.rules or self.down or self.paused or any(self.recovery.values()) or self.gateway)
 
     def impair(self, place: str, rule: Rule) -> None:
         self.rules.append((place, rule))
@@ -56,6 +57,9 @@ class World:
 
     def resume_engine(self) -> None:
         self.paused = False
+
+    def set_gateway(self, settings: Mapping[str, int | bool]) -> None:
+        self.gateway = dict(settings)  # what is not given is as by default
 
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         self.recovery.update(settings)
@@ -75,6 +79,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "delay": {"do": "delay", "by": "50us", "at": AT},
     "refuse_requests": {"do": "refuse_requests", "for": "200ms", "at": AT},
     "cut_snapshot": {"do": "cut_snapshot", "connections": 2, "after": 10, "at": {"time": "0s"}},
+    "disconnect": {"do": "disconnect", "times": 200, "orders": 20, "seed": 3, "at": {"time": "1s"}},
     "session_roll": {"do": "session_roll", "at": {"sequence": 5000}},
     "link_down": {"do": "link_down", "port": "B", "for": "200ms", "at": {"time": "1s"}},
     "pause": {"do": "pause", "for": "50ms", "at": {"sequence": "2k"}},
@@ -138,6 +143,17 @@ def test_a_kill_is_thrown_and_released_each_time() -> None:
     assert [(command["at_ns"] // 1_000_000, command["value"]) for command in told] == [
         (1000, 1), (1005, 0), (1020, 1), (1025, 0), (1040, 1), (1045, 0),
     ]  # fmt: skip
+
+
+def test_disconnect_tells_the_gateway_where_the_cuts_fall() -> None:
+    world = World()
+    make("disconnect").inject(world)
+    assert world.gateway == {"cuts": 200, "cut_orders": 20, "cut_seed": 3}
+    fault_for(options(do="disconnect", at=AT)).inject(world)
+    assert world.gateway == {"cuts": 1, "cut_orders": 0, "cut_seed": 1}  # at once
+    fault_for(options(do="disconnect", at=AT, times=2)).inject(world)
+    assert world.gateway["cut_orders"] == 1  # the second needs an order to fall on
+    GatewayBehaviour.model_validate(world.gateway)
 
 
 def test_drop_arms_every_line_it_names_with_the_same_rule() -> None:

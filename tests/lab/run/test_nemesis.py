@@ -205,6 +205,18 @@ def test_the_exchange_is_told_at_the_trigger_and_told_again_to_behave(hands: Han
     assert not wires.waiting
 
 
+def test_the_gateway_is_told_of_the_cuts_and_to_behave_at_the_end(hands: Hands) -> None:
+    wires = nemesis(hands, {"do": "disconnect", "times": 3, "orders": 5, "at": {"sequence": 100}})
+    wires.step(at(messages=100))
+    assert not wires.waiting
+    wires.heal()
+    cuts = {"cuts": 3, "cut_orders": 5, "cut_seed": 1}
+    assert [done for done in hands.done if done[0] == "told"] == [
+        ("told", "gateway", cuts),
+        ("told", "gateway", {}),
+    ]
+
+
 def test_a_fault_that_lasts_to_the_end_keeps_nobody_waiting(hands: Hands) -> None:
     wires = nemesis(hands, {"do": "cut_snapshot", "connections": 2, "at": {"time": "0s"}})
     assert wires.waiting

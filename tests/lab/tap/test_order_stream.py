@@ -21,6 +21,15 @@ HEARTBEAT = b"\0\x01R"
 CANCEL = struct.pack(">H", 20) + b"UX" + b"T00000000000A0" + bytes(4)
 LOOKS_LIKE = struct.pack(">H", 50) + b"UP" + b"T00000000000B0" + bytes(34)  # an order's length, another type
 
+
+def enter50(name: bytes, options: bytes = b"") -> bytes:
+    """Enter Order of OUCH 5.0: the token is its ClOrdID, options are at its end."""
+    order = (
+        struct.pack(">IcI8sQ5s14sH", 7, b"B", 100, b"ACME", 10_000, b"3YPNN", name, len(options)) + options
+    )
+    return struct.pack(">H", len(order) + 2) + b"UO" + order
+
+
 Cut = tuple[int, int]  # first byte of the stream and the one after the last
 
 
@@ -61,6 +70,11 @@ NUMBERS = st.integers(0, 2**48 - 1)
 PACKETS = st.lists(
     st.one_of(
         st.builds(lambda number, ordinal: enter(token(number, ordinal)), NUMBERS, st.integers(0, 9)),
+        st.builds(
+            lambda number, options: enter50(token(number), options), NUMBERS, st.binary(max_size=20)
+        ).filter(
+            lambda packet: len(packet) != 52  # that of an OUCH 4.2 order; no element has two bytes
+        ),
         st.sampled_from([LOGIN, HEARTBEAT, CANCEL, LOOKS_LIKE]),
     ),
     min_size=1,
@@ -100,7 +114,8 @@ def expected_of(packets: list[bytes], pieces: list[Cut]) -> list[tuple[int, byte
         if not all(own):
             break
         if packet[2:4] == b"UO":
-            found.append((max(own), packet[4:18]))
+            at = 4 if len(packet) == 52 else 34
+            found.append((max(own), packet[at : at + 14]))
         position += len(packet)
     return sorted(found)
 
