@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
-from engine.risk_build import build_risk_table, risk_limits, risk_report
+from engine.risk_build import RiskControl, build_risk_table, risk_limits, risk_report
 
 __all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
 
@@ -192,6 +192,10 @@ class Runner:
     @property
     def feed_state(self) -> str:
         return text(lib.feed_state_name(self._engine.feed.state)).upper()
+
+    @property
+    def risk_control(self) -> RiskControl:
+        return RiskControl(self._engine.risk_memory)
 
     def accept_login(self, now_ns: int) -> None:
         lib.runner_accept_login(self._runner, now_ns)
