@@ -49,7 +49,9 @@ FEED_POLICY = (
     "retry_ns",
 )
 DELIVERIES = {"strict": lib.FEED_DELIVERY_STRICT, "best_effort": lib.FEED_DELIVERY_BEST_EFFORT}
-TABLES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # a table lives as long as the options that point to it
+TABLES: WeakKeyDictionary[Any, Any] = (
+    WeakKeyDictionary()
+)  # a table lives as long as the options that point to it
 STRATEGIES = {"touch_taker": lib.STRATEGY_TOUCH_TAKER, "reflector": lib.STRATEGY_REFLECTOR}
 
 

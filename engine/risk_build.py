@@ -103,8 +103,8 @@ def _fill_symbols(made: Any, table: RiskTable, locates: Mapping[str, int]) -> No
             lib.risk_table_set_symbol(made, locate, UNLISTED[table.unlisted], 0)
     taken: dict[int, int] = {}
     for index, symbol in enumerate(table.symbols):
-        number = locates.get(symbol.stock, -1) if symbol.stock is not None else symbol.locate
-        if number is None or not 0 <= number < lib.RISK_SYMBOL_COUNT:
+        number = locates.get(symbol.stock, -1) if symbol.stock is not None else (symbol.locate or 0)
+        if not 0 <= number < lib.RISK_SYMBOL_COUNT:
             raise RiskTableError(f"symbols.{index}: the feed has no symbol {symbol.stock}; give its locate")
         if number in taken:
             raise RiskTableError(f"symbols.{index}: the same symbol as symbols.{taken[number]}")
@@ -216,9 +216,7 @@ class RiskControl:
         self._tables = ffi.addressof(memory, "tables")
         self._kills = ffi.addressof(memory, "kills")
 
-    def publish(
-        self, table: RiskTable, *, created_ns: int, locates: Mapping[str, int] | None = None
-    ) -> int:
+    def publish(self, table: RiskTable, *, created_ns: int, locates: Mapping[str, int] | None = None) -> int:
         """Puts a table in force from the next order on; returns its generation. RiskTableError: nothing changed."""
         generation = int(self._tables.generation) + 1
         made = build_risk_table(table, generation=generation, created_ns=created_ns, locates=locates)

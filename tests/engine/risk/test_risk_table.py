@@ -67,7 +67,10 @@ def test_a_table_in_yaml_becomes_a_sealed_table(tmp_path: Path) -> None:
     rules = made.rules
     assert rules.head.generation == rules.limits.generation == 7
     assert rules.head.valid_until_ns == 1000 + 86_400_000_000_000
-    assert (rules.head.session_open_ns, rules.head.session_close_ns) == (34_200_000_000_000, 57_600_000_000_000)
+    assert (rules.head.session_open_ns, rules.head.session_close_ns) == (
+        34_200_000_000_000,
+        57_600_000_000_000,
+    )
     assert (rules.limits.order_shares_max, rules.limits.position_short_max) == (500, 10_000)
     assert (rules.account.open_orders_max, rules.account.last_collar_permille) == (200, 20)
     assert (rules.soft.order_shares, rules.soft.order_tokens_permille) == (400, 200)
@@ -165,7 +168,10 @@ def reasons(engine: Engine) -> list[str]:
 
 ONE_EACH: dict[str, dict[str, Any]] = {
     "restricted": {"symbols": (RiskSymbol(locate=1, restricted=True),)},
-    "order_shares": {"profiles": {"none": RiskProfile(order_shares_max=99)}, "symbols": (RiskSymbol(locate=1, profile="none"),)},
+    "order_shares": {
+        "profiles": {"small": RiskProfile(order_shares_max=99)},
+        "symbols": (RiskSymbol(locate=1, profile="small"),),
+    },
     "session_hours": {"session": RiskSession(open_ns=10, close_ns=10)},
     "feed_age": {"feed_age_max_ns": 0},
     "quote_age": {"quote_age_max_ns": 0},
