@@ -3,6 +3,10 @@
  * One comparison and one branch per reason, in the order in which they are tried, each of them expected to fall through:
  * an order that passes goes straight down, also when it is the first in a long while and nothing is predicted.
  */
+#if defined(__GNUC__) && !defined(__clang__) /* packing single comparisons into vectors costs more than it saves here */
+#pragma GCC optimize("no-tree-slp-vectorize")
+#endif
+
 #include "engine/risk/risk.h"
 
 #include "engine/risk/risk_inside.h"
@@ -63,7 +67,8 @@ static inline struct worth worth_of(const struct risk *risk, const struct order_
     const struct risk_exposure *exposure = &risk->exposure;
     const bool buy = request->side == 'B';
     const int64_t value = marked_value(symbol), before = largest(value, symbol->open_buy, symbol->open_sell);
-    const uint64_t side = buy ? (uint64_t)value + (uint64_t)symbol->open_buy : (uint64_t)symbol->open_sell - (uint64_t)value;
+    const uint64_t side = buy ? (uint64_t)value + (uint64_t)symbol->open_buy
+                              : (uint64_t)symbol->open_sell - (uint64_t)value;
     const uint64_t net = buy ? (uint64_t)exposure->value + (uint64_t)exposure->open_buy
                              : (uint64_t)exposure->open_sell - (uint64_t)exposure->value;
     const int64_t grown = (int64_t)(side + more), after = grown > before ? grown : before;
@@ -105,7 +110,8 @@ static __attribute__((noinline, cold)) bool young(const struct risk_recent *rece
     return false;
 }
 
-static inline bool duplicate(const struct risk *risk, const struct order_request *request, uint64_t terms, uint64_t now_ns)
+static inline bool duplicate(const struct risk *risk, const struct order_request *request, uint64_t terms,
+                             uint64_t now_ns)
 {
     const struct risk_recent *recent = recent_of(risk, request->symbol);
     _Static_assert(RISK_RECENT_WAYS == 8, "two steps of four lanes");
