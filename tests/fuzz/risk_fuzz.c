@@ -102,7 +102,8 @@ static void write_over(void)
 
 static void order(void)
 {
-    const struct book_top top = {.bid_price = 9900 + take(), .ask_price = 10000 + take(), .bid_shares = 1, .ask_shares = 1};
+    const struct book_top top = {
+        .bid_price = 9900 + take(), .ask_price = 10000 + take(), .bid_shares = 1, .ask_shares = 1};
     const struct order_request request = {.trigger_sequence = take(), .price = (uint32_t)take_wide(),
                                           .shares = (uint32_t)take_wide(), .symbol = take() % SYMBOLS,
                                           .side = take() % 2 ? 'B' : 'S', .stock = "X       "};
