@@ -2,7 +2,7 @@
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH
 
-.PHONY: demo test setup check fuzz sanitize soak oracle bench bench-book bench-tick heal clean
+.PHONY: demo test setup check fuzz sanitize soak oracle bench bench-book bench-tick bench-risk stress-risk heal clean
 
 demo: setup
 	tailgate run scenarios/quickstart
@@ -50,6 +50,16 @@ bench-book: setup
 # Tick to order in process, stage by stage: percentiles of ns.
 bench-tick: setup
 	python tests/bench/tick_bench.py
+
+# Cost of the whole risk gate: p50 and p99 of single decisions.
+bench-risk: setup
+	@[ -f build/bench/build.ninja ] || meson setup build/bench -Dbuildtype=release >/dev/null
+	@ninja -C build/bench --quiet tests/bench/risk_bench && build/bench/tests/bench/risk_bench
+
+# Millions of decisions while another thread changes limits, corrupts tables, kills and re-arms.
+stress-risk: setup
+	@[ -f build/bench/build.ninja ] || meson setup build/bench -Dbuildtype=release >/dev/null
+	@ninja -C build/bench --quiet tests/engine/risk/risk_stress && build/bench/tests/engine/risk/risk_stress 30000000
 
 heal: setup
 	tailgate heal

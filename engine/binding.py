@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
-from engine.risk_build import build_risk_table, risk_limits, risk_report
+from engine.risk_build import RiskControl, build_risk_table, risk_limits, risk_report
 from engine.strategy_binding import Hands, fill_budget, strategy_report
 from engine.wires import ORDER_WIRES, wires_report
 
@@ -53,7 +53,9 @@ FEED_POLICY = (
 )
 DELIVERIES = {"strict": lib.FEED_DELIVERY_STRICT, "best_effort": lib.FEED_DELIVERY_BEST_EFFORT}
 PROTOCOLS = {"ouch42": lib.CODEC_OUCH42, "ouch50": lib.CODEC_OUCH50}
-TABLES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # a table lives as long as the options that point to it
+TABLES: WeakKeyDictionary[Any, Any] = (
+    WeakKeyDictionary()
+)  # a table lives as long as the options that point to it
 STRATEGIES = {"touch_taker": lib.STRATEGY_TOUCH_TAKER, "reflector": lib.STRATEGY_REFLECTOR}
 
 
@@ -207,6 +209,10 @@ class Runner:
     @property
     def feed_state(self) -> str:
         return text(lib.feed_state_name(self._engine.feed.state)).upper()
+
+    @property
+    def risk_control(self) -> RiskControl:
+        return RiskControl(self._engine.risk_memory)
 
     def accept_login(self, now_ns: int) -> None:
         lib.runner_accept_login(self._runner, now_ns)

@@ -11,7 +11,14 @@ from typing import Any
 from engine._engine import ffi, lib
 from engine.risk_table import RiskProfile, RiskTable, RiskTableError
 
-__all__ = ["build_risk_table", "risk_limits", "risk_report", "risk_table_bytes", "verify_risk_table"]
+__all__ = [
+    "RiskControl",
+    "build_risk_table",
+    "risk_limits",
+    "risk_report",
+    "risk_table_bytes",
+    "verify_risk_table",
+]
 
 UNLISTED = {
     "allowed": lib.RISK_SYMBOL_SHORT,
@@ -96,8 +103,8 @@ def _fill_symbols(made: Any, table: RiskTable, locates: Mapping[str, int]) -> No
             lib.risk_table_set_symbol(made, locate, UNLISTED[table.unlisted], 0)
     taken: dict[int, int] = {}
     for index, symbol in enumerate(table.symbols):
-        number = locates.get(symbol.stock, -1) if symbol.stock is not None else symbol.locate
-        if number is None or not 0 <= number < lib.RISK_SYMBOL_COUNT:
+        number = locates.get(symbol.stock, -1) if symbol.stock is not None else (symbol.locate or 0)
+        if not 0 <= number < lib.RISK_SYMBOL_COUNT:
             raise RiskTableError(f"symbols.{index}: the feed has no symbol {symbol.stock}; give its locate")
         if number in taken:
             raise RiskTableError(f"symbols.{index}: the same symbol as symbols.{taken[number]}")
@@ -196,3 +203,38 @@ def risk_report(risk: Any) -> dict[str, Any]:
             for row in rows
         ],
     }
+
+
+class RiskControl:
+    """What one control thread may do to a running gate: other limits, kills, re-arms. Never blocks the engine.
+
+    ``memory`` is the gate's struct risk_memory and must outlive this.
+    """
+
+    def __init__(self, memory: Any) -> None:
+        self._memory = memory
+        self._tables = ffi.addressof(memory, "tables")
+        self._kills = ffi.addressof(memory, "kills")
+
+    def publish(self, table: RiskTable, *, created_ns: int, locates: Mapping[str, int] | None = None) -> int:
+        """Puts a table in force from the next order on; returns its generation. RiskTableError: nothing changed."""
+        generation = int(self._tables.generation) + 1
+        made = build_risk_table(table, generation=generation, created_ns=created_ns, locates=locates)
+        buffer = lib.risk_tables_begin(self._tables)
+        ffi.memmove(buffer, made, ffi.sizeof("struct risk_table"))
+        _refuse(lib.risk_tables_publish(self._tables, buffer))
+        return generation
+
+    def withdraw(self) -> None:
+        """No limits, no orders: every one is refused with limits_missing."""
+        lib.risk_tables_withdraw(self._tables)
+
+    def kill_symbol(self, locate: int, *, on: bool = True) -> None:
+        lib.risk_kill_symbol(self._kills, locate, on)
+
+    def kill_strategy(self, strategy: int, *, on: bool = True) -> None:
+        lib.risk_kill_strategy(self._kills, strategy, on)
+
+    def rearm(self, who: int) -> bool:
+        """Asks the engine to open a tripped gate, in the name of ``who``. False: too many commands are waiting."""
+        return bool(lib.risk_command(self._kills, lib.RISK_COMMAND_REARM, 0, who))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.binding import Runner
 from engine.config import EngineConfig
+from engine.risk_build import RiskControl
 
 __all__ = ["Engine", "Order"]
 
@@ -77,6 +78,11 @@ class Engine:
     def receive(self, data: bytes, *, now_ns: int = 0) -> None:
         """Bytes from the order gateway."""
         self._runner.receive(data, now_ns)
+
+    @property
+    def risk_control(self) -> RiskControl:
+        """Limits, kills and re-arms, as a control thread gives them."""
+        return self._runner.risk_control
 
     def take_requests(self) -> list[bytes]:
         """MoldUDP64 requests that would leave, since the last call; replies come in as line ``recovery``."""

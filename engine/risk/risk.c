@@ -3,6 +3,10 @@
  * One comparison and one branch per reason, in the order in which they are tried, each of them expected to fall through:
  * an order that passes goes straight down, also when it is the first in a long while and nothing is predicted.
  */
+#if defined(__GNUC__) && !defined(__clang__) /* packing single comparisons into vectors costs more than it saves here */
+#pragma GCC optimize("no-tree-slp-vectorize")
+#endif
+
 #include "engine/risk/risk.h"
 
 #include "engine/risk/risk_inside.h"
@@ -63,7 +67,8 @@ static inline struct worth worth_of(const struct risk *risk, const struct order_
     const struct risk_exposure *exposure = &risk->exposure;
     const bool buy = request->side == 'B';
     const int64_t value = marked_value(symbol), before = largest(value, symbol->open_buy, symbol->open_sell);
-    const uint64_t side = buy ? (uint64_t)value + (uint64_t)symbol->open_buy : (uint64_t)symbol->open_sell - (uint64_t)value;
+    const uint64_t side = buy ? (uint64_t)value + (uint64_t)symbol->open_buy
+                              : (uint64_t)symbol->open_sell - (uint64_t)value;
     const uint64_t net = buy ? (uint64_t)exposure->value + (uint64_t)exposure->open_buy
                              : (uint64_t)exposure->open_sell - (uint64_t)exposure->value;
     const int64_t grown = (int64_t)(side + more), after = grown > before ? grown : before;
@@ -105,10 +110,10 @@ static __attribute__((noinline, cold)) bool young(const struct risk_recent *rece
     return false;
 }
 
-static inline bool duplicate(const struct risk *risk, const struct order_request *request, uint64_t now_ns)
+static inline bool duplicate(const struct risk *risk, const struct order_request *request, uint64_t terms,
+                             uint64_t now_ns)
 {
     const struct risk_recent *recent = recent_of(risk, request->symbol);
-    const uint64_t terms = recent_terms(request);
     _Static_assert(RISK_RECENT_WAYS == 8, "two steps of four lanes");
     risk_lanes first, second;
     lanes_load(&first, recent->terms);
@@ -119,11 +124,11 @@ static inline bool duplicate(const struct risk *risk, const struct order_request
     return young(recent, terms, now_ns, risk->account.duplicate_window_ns);
 }
 
-static inline void remember(struct risk *risk, const struct order_request *request, uint64_t now_ns)
+static inline void remember(struct risk *risk, const struct order_request *request, uint64_t terms, uint64_t now_ns)
 {
     struct risk_recent *recent = recent_of(risk, request->symbol);
     const uint64_t way = recent->next;
-    recent->terms[way] = recent_terms(request);
+    recent->terms[way] = terms;
     recent->sent_ns[way] = now_ns;
     recent->next = (way + 1) & (RISK_RECENT_WAYS - 1);
 }
@@ -165,6 +170,7 @@ struct quantities {
     struct worth worth;
     uint32_t open_orders; /* with this one */
     uint64_t order_credit, message_credit;
+    uint64_t recent; /* its terms, in one word */
 };
 
 static inline struct quantities quantities_of(const struct risk *risk, const struct order_request *request,
@@ -186,6 +192,7 @@ static inline struct quantities quantities_of(const struct risk *risk, const str
         .open_orders = risk->exposure.open_orders + (replaced->open_shares == 0),
         .order_credit = bucket_credit(&risk->orders, context->now_ns),
         .message_credit = bucket_credit(&risk->messages, context->now_ns),
+        .recent = recent_terms(request),
     };
 }
 
@@ -213,7 +220,7 @@ static inline enum risk_reason against_order(const struct risk *risk, const stru
     AGAINST(order->worth.more_gross & (order->worth.gross > (int64_t)account->gross_exposure_max), RISK_GROSS_EXPOSURE);
     AGAINST(risk->exposure.lost, RISK_GROSS_EXPOSURE);
     AGAINST(crosses_own(request, context), RISK_SELF_CROSS);
-    AGAINST(duplicate(risk, request, context->now_ns), RISK_DUPLICATE);
+    AGAINST(duplicate(risk, request, order->recent, context->now_ns), RISK_DUPLICATE);
     AGAINST(order->open_orders > account->open_orders_max, RISK_OPEN_ORDERS);
     AGAINST(context->own_orders_full, RISK_OWN_ORDERS_FULL);
     AGAINST(order->order_credit < RISK_TOKEN, RISK_ORDER_RATE);
@@ -304,7 +311,7 @@ static inline __attribute__((always_inline)) enum risk_reason decide(struct risk
     risk->reasons[RISK_NONE]++;
     bucket_settle(&risk->orders, order.order_credit - RISK_TOKEN, now_ns);
     bucket_settle(&risk->messages, order.message_credit - RISK_TOKEN, now_ns);
-    remember(risk, request, now_ns);
+    remember(risk, request, order.recent, now_ns);
     return RISK_NONE;
 }
 

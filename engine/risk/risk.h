@@ -9,8 +9,9 @@
  * so a rate token is taken only for an order that leaves. A request that passes can be encoded. Cancels always pass.
  *
  * Limits come from a table (limits.h). LIMITS_MISSING: it was withdrawn. LIMITS_INVALID: a line that is read (head,
- * limits, account, soft, the symbol's entry, its profile) does not verify. LIMITS_STALE: now is at or
- * after valid_until_ns, or more than RISK_CREATED_TOLERANCE_NS before created_ns. Where the symbol has a profile, the profile's limits stand in for the table's.
+ * limits, account, soft, the symbol's entry, its profile) does not verify. LIMITS_STALE: now is at or after
+ * valid_until_ns, or more than RISK_CREATED_TOLERANCE_NS before created_ns. Where the symbol has a profile, the profile's
+ * limits stand in for the table's.
  *
  * Ages: now - feed_ns and now - quote_ns, 0 when in the future, must be below their limits.
  * Hours: session_open_ns <= market_ns < session_close_ns.
@@ -41,10 +42,10 @@
  * is left after it.
  *
  * Trips: an answer in trips.at_once, the `breaches`-th in trips.counted within window_ns of the first of its run, or
- * after an execution a POSITION, NET_EXPOSURE or GROSS_EXPOSURE over the hard limit that is in trips.after_fill,
- * latches the gate (also, whatever the table says, a refusal or an execution that finds the line of trips, or an execution
- * that finds any line, not verifying: reason LIMITS_INVALID): every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm() opens it. Trips,
- * re-arms, and kills that were seen, are recorded in a ring for the caller.
+ * after an execution a POSITION, NET_EXPOSURE or GROSS_EXPOSURE over the hard limit that is in trips.after_fill, latches
+ * the gate. So does, whatever the table says, a refusal that finds the line of trips, or an execution that finds any line,
+ * not verifying (LIMITS_INVALID). Every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm()
+ * opens it. Trips, re-arms, and kills that were seen, are recorded in a ring for the caller.
  *
  * Owner: the engine's thread; kill switches, commands and tables alone are written by a control thread (kills.h,
  * limits.h). Limits are checked against their checksums at every order: a stray write closes the gate. A swap of tables

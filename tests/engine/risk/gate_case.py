@@ -134,7 +134,11 @@ class Case:
         return Trips(
             at_once=self.some(names) if self.random.random() < 0.3 else frozenset(),
             counted=self.some(names * 3) if self.random.random() < 0.3 else frozenset(),
-            after_fill=frozenset(self.random.sample(["position", "net_exposure", "gross_exposure"], k=self.random.choice([0, 0, 1, 3]))),
+            after_fill=frozenset(
+                self.random.sample(
+                    ["position", "net_exposure", "gross_exposure"], k=self.random.choice([0, 0, 1, 3])
+                )
+            ),
             breaches=self.random.choice([0, 1, 2, 3]),
             window_ns=self.random.choice([0, 1000, 10 * SECOND]),
         )
@@ -170,7 +174,11 @@ class Case:
             trips=self.trips(),
             profiles=(profile,),
             symbols={
-                symbol: (self.random.random() < 0.05, self.random.random() < 0.8, self.random.choice([0, 0, 1]))
+                symbol: (
+                    self.random.random() < 0.05,
+                    self.random.random() < 0.8,
+                    self.random.choice([0, 0, 1]),
+                )
                 for symbol in SYMBOLS[1:]
             },
         )
@@ -292,13 +300,21 @@ class Case:
         request = Request(
             side=mostly(pick("BS"), "X", share=0.01),
             shares=mostly(pick([100, 100, 50, 200]), 1, 1000, 1001, 0, 999_999, 2**32 - 1),
-            price=mostly(1_000_000, 999_900, 1_010_000, 990_000, 950_000, 0, 1_999_999_900, 2**32 - 1, share=0.2),
+            price=mostly(
+                1_000_000, 999_900, 1_010_000, 990_000, 950_000, 0, 1_999_999_900, 2**32 - 1, share=0.2
+            ),
             ordinal=mostly(0, 9, 10, share=0.02),
             time_in_force=mostly(0, 99_999, 100_000, share=0.02),
             trigger_sequence=mostly(1, 2**48 - 1, 2**48, share=0.02),
             stock=mostly(b"AAPL    ", bytes(8), b"\x80       ", share=0.02),
         )
-        top = mostly(Top(), Top(bid_price=0), Top(bid_price=1_000_000), Top(bid_price=1, ask_price=2**32 - 1), share=0.04)
+        top = mostly(
+            Top(),
+            Top(bid_price=0),
+            Top(bid_price=1_000_000),
+            Top(bid_price=1, ask_price=2**32 - 1),
+            share=0.04,
+        )
         world, symbol, old = self.world(), self.symbol, None
         if self.open and random.random() < 0.15:
             replaced = random.choice(self.open)
@@ -359,7 +375,9 @@ class Case:
 
     def compare(self) -> None:
         c, model = self.c, self.model
-        assert {name: c.reasons[code] for code, name in enumerate(REASONS) if c.reasons[code]} == dict(model.reasons)
+        assert {name: c.reasons[code] for code, name in enumerate(REASONS) if c.reasons[code]} == dict(
+            model.reasons
+        )
         warnings = {name: c.warnings[code] for code, name in enumerate(REASONS) if c.warnings[code]}
         assert warnings == dict(model.warnings)
         assert c.warned == sum(BITS[name] for name in warnings)
@@ -376,7 +394,12 @@ class Case:
         assert count == len(model.records)
         for number in range(max(0, count - 64), count):
             row = c.records[number % 64]
-            seen = ffi.string(lib.risk_record_name(row.kind)).decode(), REASONS[row.reason], row.subject, row.who
+            seen = (
+                ffi.string(lib.risk_record_name(row.kind)).decode(),
+                REASONS[row.reason],
+                row.subject,
+                row.who,
+            )
             assert seen == model.records[number]
 
     STEPS = (

@@ -1,4 +1,4 @@
-"""The whole risk gate as a model: orders, executions, tables, kills and re-arms in; reasons, sums, warnings and trips out.
+"""The whole risk gate as a model: orders, executions, tables and kills in; reasons, sums, warnings and trips out.
 
 Written from the essay of engine/risk/risk.h in plain integers and fractions, without a look at how the gate does it.
 """
@@ -62,7 +62,7 @@ class Rules:
     created_ns: int = 0
     valid_until_ns: int = 2**64 - 1
     session: tuple[int, int] = (0, 2**64 - 1)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     gross_exposure_max: int = EXPOSURE_MAX
     net_exposure_max: int = EXPOSURE_MAX
     quote_age_ns_max: int = 2**64 - 1
@@ -250,7 +250,9 @@ class Model:
 
     # decisions
 
-    def check(self, request: Request, symbol: int, top: Top, world: World, old: tuple[int, int] | None = None) -> str:
+    def check(
+        self, request: Request, symbol: int, top: Top, world: World, old: tuple[int, int] | None = None
+    ) -> str:
         """``old``: open shares and price of the order that this one replaces."""
         now_ns = world.now_ns
         self.look(now_ns)
@@ -344,8 +346,13 @@ class Model:
 
     def _gross_with(self, symbol: int, side: str, value: int) -> int:
         account = self.account(symbol)
-        grown = replace(account, **{"open_buy" if side == "B" else "open_sell": value + (
-            account.open_buy if side == "B" else account.open_sell)})
+        grown = replace(
+            account,
+            **{
+                "open_buy" if side == "B" else "open_sell": value
+                + (account.open_buy if side == "B" else account.open_sell)
+            },
+        )
         return self.gross - account.worst + grown.worst
 
     def _against_order(
@@ -371,7 +378,9 @@ class Model:
         if not 0 < top.bid_price < top.ask_price or outside(price, middle, terms.collar_permille):
             return "collar"
         last = Fraction(world.last_price)
-        if terms.last_collar_permille is not None and (last == 0 or outside(price, last, terms.last_collar_permille)):
+        if terms.last_collar_permille is not None and (
+            last == 0 or outside(price, last, terms.last_collar_permille)
+        ):
             return "collar_last"
         shares, value = self._adds(request, old)
         reach = self._reach(request, world, shares)
@@ -425,11 +434,15 @@ class Model:
             and outside(price, Fraction(top.bid_price + top.ask_price, 2), soft.collar_permille),
             "collar_last": soft.last_collar_permille is not None
             and outside(price, Fraction(world.last_price), soft.last_collar_permille),
-            "position": position is not None and shares > 0 and self._reach(request, world, shares) > position,
+            "position": position is not None
+            and shares > 0
+            and self._reach(request, world, shares) > position,
             "net_exposure": soft.net_exposure is not None
             and value > 0
             and self.net(side) + value > soft.net_exposure,
-            "gross_exposure": soft.gross_exposure is not None and gross > self.gross and gross > soft.gross_exposure,
+            "gross_exposure": soft.gross_exposure is not None
+            and gross > self.gross
+            and gross > soft.gross_exposure,
             "open_orders": soft.open_orders is not None and self._opens(old) > soft.open_orders,
             "order_rate": self.orders.tokens * 1000 < self.orders.burst * soft.order_tokens_permille,
             "message_rate": self.messages.tokens * 1000 < self.messages.burst * soft.message_tokens_permille,
@@ -470,8 +483,15 @@ class Model:
         if self.broken_rules or self.broken_trips:
             self.trip("limits_invalid")
             return
-        watched, terms, position = self.rules.trips.after_fill, self.terms(symbol), self.account(symbol).position
-        over = not -terms.position_short_max <= position <= terms.position_long_max or symbol in self.broken_symbols
+        watched, terms, position = (
+            self.rules.trips.after_fill,
+            self.terms(symbol),
+            self.account(symbol).position,
+        )
+        over = (
+            not -terms.position_short_max <= position <= terms.position_long_max
+            or symbol in self.broken_symbols
+        )
         if "position" in watched and over:
             self.trip("position")
         elif "net_exposure" in watched and max(self.net("B"), self.net("S")) > self.rules.net_exposure_max:

@@ -77,13 +77,14 @@ class Engine:
         if lib.risk_check(self.gate, request, self.top, context) != lib.RISK_NONE:
             return False
         assert lib.own_orders_sent(self.orders, request, b"T") == lib.OWN_ORDERS_OK
+        lib.risk_on_sent(self.gate, 1, side.encode(), shares, 1_000_000)
         self.venue[self.sequence] = {"side": side, "open": shares, "accepted": False}
         return True
 
     def hear(self, message: bytes) -> None:
         raw = ffi.new(f"uint8_t[{len(message)}]", message)
         assert lib.ouch42_decode(self.decoder, raw, len(message), self.event) == lib.OUCH42_DECODED
-        assert lib.own_orders_apply(self.orders, self.event) == lib.OWN_ORDERS_OK
+        assert lib.risk_follow(self.gate, self.orders, self.event, 0) == lib.OWN_ORDERS_OK
 
     def answer(self, action: str, pick: int, shares: int) -> None:
         """The venue does something it may do with one of the orders it has."""
@@ -162,6 +163,14 @@ def test_position_never_passes_its_limits_under_any_answers_of_the_venue(
         assert own.position - own.open_sell_shares >= -SHORT_MAX
         for side, shares in (("B", own.open_buy_shares), ("S", own.open_sell_shares)):
             assert shares == sum(order["open"] for order in engine.venue.values() if order["side"] == side)
+        exposure = engine.gate.exposure
+        assert (exposure.open_buy, exposure.open_sell) == (
+            own.open_buy_shares * 1_000_000,
+            own.open_sell_shares * 1_000_000,
+        )
+        assert exposure.value == own.position * 1_000_000
+        assert exposure.open_orders == len(engine.venue) == engine.orders.open_count
+        assert not exposure.lost
     assert lib.own_orders_trusted(engine.orders)
 
 

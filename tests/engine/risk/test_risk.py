@@ -226,7 +226,8 @@ def test_gate_without_a_kill_switch_is_refused() -> None:
     assert lib.risk_init(ffi.new("struct risk *"), options) == 0
     options.memory = ffi.NULL
     assert lib.risk_init(ffi.new("struct risk *"), options) < 0, "nor without memory"
-    assert memory and kill
+    assert memory
+    assert kill
 
 
 @pytest.mark.parametrize(
