@@ -41,6 +41,8 @@ struct bypass_tcp {
     uint64_t now_ns;
     uint64_t tick_ns;
     uint64_t held_ns;
+    uint64_t heard_ns;     /* the peer acknowledged something, or nothing was owed */
+    uint32_t heard_number;
     uint32_t held_bytes; /* an acknowledgement waits for an order to take it along */
     uint32_t acknowledged; /* number that the last segment sent has acknowledged; 0: none, the first never waits */
     uint16_t local_port;
@@ -197,6 +199,22 @@ static void take_frame(struct bypass_tcp *bypass, const uint8_t *frame, uint32_t
     ip4_input(packet, &bypass->netif);
 }
 
+/* lwIP alone would go on for minutes. */
+static void tick(struct bypass_tcp *bypass, uint64_t now_ns)
+{
+    bypass->tick_ns = now_ns;
+    tcp_tmr();
+    const struct tcp_pcb *pcb = bypass->pcb;
+    if (!pcb || !pcb->unacked || pcb->lastack != bypass->heard_number || bypass->heard_ns == 0) {
+        bypass->heard_ns = now_ns;
+        bypass->heard_number = pcb ? pcb->lastack : 0;
+    } else if (now_ns - bypass->heard_ns >= BYPASS_TCP_SILENCE_NS) {
+        bypass_tcp_hang_up(bypass, true);
+        bypass->failure = ETIMEDOUT;
+        bypass->counters.resets++;
+    }
+}
+
 void bypass_tcp_poll(struct bypass_tcp *bypass, uint64_t now_ns)
 {
     bypass->now_ns = now_ns;
@@ -207,10 +225,8 @@ void bypass_tcp_poll(struct bypass_tcp *bypass, uint64_t now_ns)
         take_frame(bypass, frame, length);
     }
     frame_port_release(&bypass->frames);
-    if (now_ns - bypass->tick_ns >= BYPASS_TCP_TICK_NS) {
-        bypass->tick_ns = now_ns;
-        tcp_tmr();
-    }
+    if (now_ns - bypass->tick_ns >= BYPASS_TCP_TICK_NS)
+        tick(bypass, now_ns);
     if (bypass->held_bytes && now_ns - bypass->held_ns >= BYPASS_TCP_ACKNOWLEDGE_NS)
         release_held(bypass);
     if (bypass->frames.unkicked)
@@ -288,6 +304,7 @@ int bypass_tcp_connect(struct bypass_tcp *bypass)
     const struct segment_ends ends = {bypass->route.local, bypass->route.peer, bypass->local_port, bypass->peer_port};
     segment_template_init(&bypass->segment, &ends);
     bypass->ahead = false;
+    bypass->heard_ns = 0;
     err_t error = tcp_bind(pcb, &local, bypass->local_port);
     if (error == ERR_OK) {
         tcp_bind_netif(pcb, &bypass->netif);
