@@ -59,7 +59,9 @@ class Lossy(Wire):
         for end in ends:
             end.close()
 
-    def _release(self, held: list[tuple[int, bytes, socket.socket]]) -> list[tuple[int, bytes, socket.socket]]:
+    def _release(
+        self, held: list[tuple[int, bytes, socket.socket]]
+    ) -> list[tuple[int, bytes, socket.socket]]:
         for left, frame, to in held:
             if left <= 0:
                 to.send(frame)
@@ -96,7 +98,21 @@ def lossy_wire(seed: int) -> Iterator[Lossy]:
         for space in (peer, ours, middle):
             run("ip", "netns", "add", space)
         for space, end, address in ((peer, "left", PEER), (ours, "right", OURS)):
-            run("ip", "-n", space, "link", "add", "order", "type", "veth", "peer", "name", end, "netns", middle)
+            run(
+                "ip",
+                "-n",
+                space,
+                "link",
+                "add",
+                "order",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                end,
+                "netns",
+                middle,
+            )
             run("ip", "-n", space, "address", "add", f"{address}/24", "dev", "order")
             run("ip", "netns", "exec", middle, "sysctl", "-qw", f"net.ipv6.conf.{end}.disable_ipv6=1")
             run("ip", "-n", middle, "link", "set", end, "up")

@@ -93,7 +93,9 @@ def test_nobody_listening_is_a_refusal(stream: Stream) -> None:
     assert not stream.send(ORDER)
 
 
-def test_a_reset_by_the_peer_is_told_behind_what_came_before_it(stream: Stream, server: socket.socket) -> None:
+def test_a_reset_by_the_peer_is_told_behind_what_came_before_it(
+    stream: Stream, server: socket.socket
+) -> None:
     client = connected(stream, server)
     client.sendall(b"last words")
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
