@@ -1,6 +1,6 @@
 """Faults: what each does to the world, that healing undoes it, and that healing twice is harmless."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -55,6 +55,18 @@ class World:
     def resume_engine(self) -> None:
         self.paused = False
 
+    def stall_engine(self) -> None:
+        self.paused = True
+
+    def unstall_engine(self) -> None:
+        self.paused = False
+
+    def detach_xdp(self, port: str) -> None:
+        self.calls.append(("detached", port))
+
+    def switch_wires(self, ports: Sequence[str], target: str) -> None:
+        self.calls.append((target, *ports))
+
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         self.recovery.update(settings)
         if not settings.get("snapshot_cut_connections", 1):
@@ -73,7 +85,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "session_roll": {"do": "session_roll", "at": {"sequence": 5000}},
     "link_down": {"do": "link_down", "port": "B", "for": "200ms", "at": {"time": "1s"}},
     "pause": {"do": "pause", "for": "50ms", "at": {"sequence": "2k"}},
+    "stall": {"do": "stall", "for": "50ms", "at": {"sequence": "2k"}},
+    "switch_wire": {"do": "switch_wire", "to": "kernel", "ports": ["A", "order"], "at": AT},
+    "xdp_detach": {"do": "xdp_detach", "port": "order", "at": AT},
 }
+IN_THE_ENGINE = ("switch_wire", "xdp_detach")  # nothing to mend: the engine goes on with what it has
 IN_THE_EXCHANGE = ("duplicate", "reorder", "delay", "session_roll")
 
 
@@ -89,7 +105,7 @@ def test_every_fault_has_an_example_here() -> None:
     assert set(registered()) == set(EXAMPLES)
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in IN_THE_EXCHANGE])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in IN_THE_EXCHANGE + IN_THE_ENGINE])
 def test_a_fault_breaks_the_world_and_healing_mends_it(name: str) -> None:
     world, fault = World(), make(name)
     fault.inject(world)
@@ -105,6 +121,14 @@ def test_healing_works_twice_and_without_injection(name: str) -> None:
     fault.inject(world)
     fault.heal(world)
     fault.heal(world)
+    assert world.whole
+
+
+def test_what_is_done_to_the_engine_names_its_ports() -> None:
+    world = World()
+    make("switch_wire").inject(world)
+    make("xdp_detach").inject(world)
+    assert world.calls == [("kernel", "A", "order"), ("detached", "order")]
     assert world.whole
 
 
