@@ -15,7 +15,9 @@ __all__ = ["ORDER_WIRES", "RACE_ROW", "RaceError", "bypass_built", "echo", "list
 ORDER_WIRES = {"kernel": lib.STREAM_TCP, "af_xdp": lib.STREAM_BYPASS}
 STREAMS = {number: name for name, number in ORDER_WIRES.items()}
 PORTS = {lib.PORT_AF_XDP: "af_xdp", lib.PORT_KERNEL: "kernel"}
-RACE_ROW = np.dtype([("sent_ns", "<u8"), ("returned_ns", "<u8"), ("echoed_ns", "<u8"), ("answered_ns", "<u8")])
+RACE_ROW = np.dtype(
+    [("sent_ns", "<u8"), ("returned_ns", "<u8"), ("echoed_ns", "<u8"), ("answered_ns", "<u8")]
+)
 
 
 class RaceError(Exception):
@@ -68,7 +70,7 @@ def wires_report(runner: Any) -> dict[str, Any]:
 
 
 def race(*, address: str, port: int, rows: int, interval_ns: int) -> NDArray[Any]:
-    """RACE_ROW of every message: even rows over the kernel's TCP, odd ones over the bypass. RaceError when one is lost."""
+    """RACE_ROW of every message: even rows kernel TCP, odd ones bypass. RaceError when one is lost."""
     name = ffi.new("char[]", address.encode())
     options = ffi.new("struct stream_race_options *", (name, port, rows, interval_ns))
     found, error = np.zeros(rows, RACE_ROW), ffi.new("char[256]")

@@ -181,19 +181,29 @@ def bench_wires(scenario: str, results: Path, prefix: str, as_json: bool) -> Non
 
 
 @bench.command("orders")
-@click.option("--messages", type=click.IntRange(min=1_000), default=20_000, show_default=True, help="In one race.")
+@click.option(
+    "--messages", type=click.IntRange(min=1_000), default=20_000, show_default=True, help="In a race."
+)
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Races, pooled.")
+@click.option("--scenario", help="Play this scenario over both transports too, and compare the whole engine.")
+@results_option
 @prefix_option
 @as_json_option
-def bench_orders(messages: int, repeats: int, prefix: str, as_json: bool) -> None:
+def bench_orders(
+    messages: int, repeats: int, scenario: str | None, results: Path, prefix: str, as_json: bool
+) -> None:
     """Race the bypass's TCP against the kernel's on the order wire, message by message in turn."""
+    from lab.run.bench import compare_wires
     from lab.run.order_bench import race_orders, show_race
 
-    race = race_orders(rows=messages, repeats=repeats, prefix=prefix, console=None if as_json else out)
+    console = None if as_json else out
+    race = race_orders(rows=messages, repeats=repeats, prefix=prefix, console=console)
     if as_json:
         print_json(race.to_json())
     else:
         show_race(race, out)
+    if scenario:
+        show(compare_wires(scenario, results=results, prefix=prefix, console=console, orders=True), as_json)
 
 
 @bench.command("tap")

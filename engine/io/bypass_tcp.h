@@ -12,8 +12,8 @@
  *
  * Clocks: lwIP's timers run BYPASS_TCP_TICK_NS apart, 25 times as fast as it is made for: what it knows as 500 ms is
  * 20 ms here. So a retransmission comes at the earliest 20 ms after the segment (three duplicate acknowledgements
- * bring it at once), a SYN again after 120 ms, an acknowledgement is delayed at most 10 ms, TIME_WAIT is 4.8 s, and a
- * peer that answers nothing is given up after about 15 s. Nagle is off. The receive window is BYPASS_TCP_WINDOW.
+ * bring it at once), a SYN again after 120 ms, six times, an acknowledgement is delayed at most 10 ms, TIME_WAIT is
+ * 4.8 s. A peer that acknowledges nothing for BYPASS_TCP_SILENCE_NS is given up with ETIMEDOUT. Nagle is off. The receive window is BYPASS_TCP_WINDOW.
  *
  * Acknowledgements: one that carries nothing else waits up to BYPASS_TCP_ACKNOWLEDGE_NS, and the next order takes it
  * along; a duplicate one, which tells the peer of a loss, never waits.
@@ -40,6 +40,8 @@ enum {
     BYPASS_TCP_LINGER_DEAF_NS = 5 * 1000 * 1000, /* without the program no acknowledgement can come */
     BYPASS_TCP_RESOLVE_MS = 1000,            /* for the kernel to find the gateway's Ethernet address */
 };
+
+#define BYPASS_TCP_SILENCE_NS 5000000000ull
 
 struct bypass_tcp;
 

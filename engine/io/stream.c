@@ -12,6 +12,7 @@
 
 #include "engine/io/bypass_tcp.h"
 
+/* 0, the errno that the connection failed with (ETIMEDOUT among them), or -EINPROGRESS: no answer yet. */
 static int wait_connected(int descriptor, int timeout_ms)
 {
     struct pollfd ready = {.fd = descriptor, .events = POLLOUT};
@@ -19,7 +20,7 @@ static int wait_connected(int descriptor, int timeout_ms)
     socklen_t size = sizeof(failure);
     int count = poll(&ready, 1, timeout_ms);
     if (count == 0)
-        return -ETIMEDOUT;
+        return -EINPROGRESS;
     if (count < 0 || getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &size))
         return -errno;
     return -failure;
@@ -89,14 +90,14 @@ void stream_tick(struct stream *stream, uint64_t now_ns)
 static int wait_bypass(const struct stream *stream)
 {
     int result = bypass_tcp_connected(stream->bypass);
-    return result == 0 ? -ETIMEDOUT : result > 0 ? 0 : result;
+    return result == 0 ? -EINPROGRESS : result > 0 ? 0 : result;
 }
 
 bool stream_connected(struct stream *stream)
 {
     if (stream->connecting) {
         int result = stream->kind == STREAM_BYPASS ? wait_bypass(stream) : wait_connected(stream->socket, 0);
-        if (result == -ETIMEDOUT)
+        if (result == -EINPROGRESS)
             return false;
         stream->connecting = false;
         stream->open = result == 0;
@@ -112,6 +113,7 @@ int stream_connect(struct stream *stream, const char *address, uint16_t port, in
     int result = stream_begin(stream, address, port);
     if (!result)
         result = wait_connected(stream->socket, timeout_ms);
+    result = result == -EINPROGRESS ? -ETIMEDOUT : result;
     stream->connecting = false;
     if (result) {
         snprintf(error, error_bytes, "order gateway %s:%u: connect: %s", address, port, strerror(-result));

@@ -1,4 +1,4 @@
-"""switch_wire: the operator's command to change the engine's wires while it runs. No fault, but what one is told to do."""
+"""switch_wire: the operator's command to change the engine's wires while it runs."""
 
 from __future__ import annotations
 

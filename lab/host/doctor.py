@@ -59,6 +59,16 @@ def af_xdp() -> Finding:
     return finding("AF_XDP", True, "sockets can be opened", "")
 
 
+def bypass_tcp() -> Finding:
+    from engine.wires import bypass_built
+
+    todo = "apt-get install liblwip-dev, then build again (ci/setup)"
+    built = bypass_built()
+    return finding(
+        "bypass TCP", built, "lwIP" if built else "built without lwIP: orders over the kernel only", todo
+    )
+
+
 def program(name: str, package: str) -> Callable[[], Finding]:
     def look() -> Finding:
         path = shutil.which(name)
@@ -121,6 +131,7 @@ EXAMINATIONS: tuple[Callable[[], Finding], ...] = (
     privilege,
     cpus,
     af_xdp,
+    bypass_tcp,
     program("ip", "iproute2"),
     program("tshark", "tshark"),
     clock,

@@ -71,13 +71,19 @@ def _run(scenario: Scenario, data: RunData, measurement: Measurement) -> dict[st
 
 
 def _wires(data: RunData, blocks: Mapping[str, Any]) -> dict[str, Any]:
-    """Every wire of the run: what it is made of, and how many packets were stamped on it."""
+    """Every wire of the run: what it is made of, how many packets were stamped on it, and how it was changed."""
+    changed = blocks["wires"]
     lines = {
         name: {"backend": data.engine.wire, "mode": data.engine.wire_mode, **counters}
         for name, counters in blocks["feed"]["wire"].items()
     }
-    order = {"backend": "kernel", "mode": "tcp", "orders": blocks["counts"]["orders"]}
-    return {**lines, "order": order}
+    bypass = changed.get("in_use") == "af_xdp"
+    order = {
+        "backend": "af_xdp" if bypass else "kernel",
+        "mode": "lwip" if bypass else "tcp",
+        "orders": blocks["counts"]["orders"],
+    }
+    return {**changed, **lines, "order": order}
 
 
 def _engine(data: RunData) -> dict[str, Any]:

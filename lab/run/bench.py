@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +20,29 @@ from lab.run.passes import PassResult, run_pass
 from lab.run.session import load_rows, open_session
 from lab.run.settings import PassPlan, floor_plan
 from lab.scenario import Scenario, load_scenarios
+from lab.scenario.models import Orders
 
 __all__ = ["TapCost", "compare_wires", "tap_cost"]
 
+WIRES: tuple[Literal["kernel", "af_xdp"], ...] = ("kernel", "af_xdp")
 
-def compare_wires(name: str, *, results: Path, prefix: str, console: Console | None) -> Comparison:
-    """Plays the scenario over kernel sockets, then over AF_XDP, on the same wires in the same session."""
+
+def compare_wires(
+    name: str, *, results: Path, prefix: str, console: Console | None, orders: bool = False
+) -> Comparison:
+    """Plays the scenario over kernel sockets, then over AF_XDP, on the same wires in the same session.
+
+    ``orders``: it is the order session that changes, and the lines stay as the scenario has them.
+    """
     scenarios = load_scenarios([name])
     if len(scenarios) != 1:
         raise UsageError(f"{name} holds {len(scenarios)} scenarios", todo="name one of them with --scenario")
     scenario = scenarios[0]
     runs = []
     with open_session(prefix) as session:
-        for wire in ("kernel", "af_xdp"):
-            engine = scenario.engine.model_copy(update={"wire": wire})
+        for wire in WIRES:
+            change = {"orders": Orders(wire=wire)} if orders else {"wire": wire}
+            engine = scenario.engine.model_copy(update=change)
             variant = scenario.model_copy(update={"engine": engine, "name": f"{scenario.name}-{wire}"})
             played = play_and_judge(session, variant, results=results, console=console)
             runs.append(load_run(str(played.directory), root=results))

@@ -107,4 +107,3 @@ def switch_wires(page: Path, ports: Collection[str], target: Literal["kernel", "
                 f"the engine refused to change {', '.join(ports)} to {target}",
                 why="its engine.json says why: wires.error",
             )
-

@@ -238,7 +238,9 @@ class Nemesis:
         if port != "order":
             self._tap.withdraw_engine(port)
         elif not detach_programs(self._engine.pid):
-            raise UndecidedError("the engine has no XDP program to detach", todo="engine: {orders: {wire: af_xdp}}")
+            raise UndecidedError(
+                "the engine has no XDP program to detach", todo="engine: {orders: {wire: af_xdp}}"
+            )
 
     def switch_wires(
         self, ports: Sequence[Literal["A", "B", "order"]], target: Literal["kernel", "af_xdp"]

@@ -56,7 +56,9 @@ class OrderRace:
             transport: {
                 figure: {
                     "count": len(times),
-                    **{f"p{percent}": self.percentile(transport, figure, percent) for percent in (50, 90, 99)},
+                    **{
+                        f"p{percent}": self.percentile(transport, figure, percent) for percent in (50, 90, 99)
+                    },
                 }
                 for figure, times in figures.items()
             }
@@ -136,7 +138,9 @@ def race_orders(*, rows: int, repeats: int, prefix: str, console: Console | None
             races.append(run_race(session, session.scratch / f"race-{repeat}", rows=rows))
     return OrderRace(
         times={
-            transport: {figure: np.concatenate([one[transport][figure] for one in races]) for figure in FIGURES}
+            transport: {
+                figure: np.concatenate([one[transport][figure] for one in races]) for figure in FIGURES
+            }
             for transport in TRANSPORTS
         }
     )
@@ -144,7 +148,9 @@ def race_orders(*, rows: int, repeats: int, prefix: str, console: Console | None
 
 def show_race(race: OrderRace, console: Console) -> None:
     """The table of a race, in microseconds."""
-    table = Table(box=None, title="Order wire: kernel TCP against bypass TCP, in turn, us", title_justify="left")
+    table = Table(
+        box=None, title="Order wire: kernel TCP against bypass TCP, in turn, us", title_justify="left"
+    )
     for column in ("", "kernel p50", "bypass p50", "ratio", "kernel p99", "bypass p99", "ratio", "count"):
         table.add_column(column, justify="right" if column else "left")
     for figure in FIGURES:

@@ -20,7 +20,17 @@ from lab.measure.rows import MARKET_TAPS, Rows
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE, Topology
 from lab.topology.wires import WIRES, netns_descriptor
 
-__all__ = ["PLACES", "ProgramCost", "RuleResult", "Tap", "TapCounts", "Window", "detach_link", "market_rows", "predict"]
+__all__ = [
+    "PLACES",
+    "ProgramCost",
+    "RuleResult",
+    "Tap",
+    "TapCounts",
+    "Window",
+    "detach_link",
+    "market_rows",
+    "predict",
+]
 
 RECORD = np.dtype(
     [("stamp_ns", "<u8"), ("sequence", "<u8"), ("length", "<u4")]
@@ -178,7 +188,9 @@ class Tap:
         """Takes the engine's AF_XDP socket off a line; its packets pass to the kernel, stamped as before."""
         result = lib.tap_withdraw_engine(self._tap, LINES[line])
         if result and -result != errno.ENOENT:
-            raise UsageError(f"line {line}: the engine's socket could not be taken off", why=os.strerror(-result))
+            raise UsageError(
+                f"line {line}: the engine's socket could not be taken off", why=os.strerror(-result)
+            )
 
     @property
     def engine_sockets(self) -> int:

@@ -1,4 +1,4 @@
-"""A veth pair in namespaces of its own, a peer on the kernel's TCP at one end, and a stream of the engine at the other."""
+"""A veth pair in namespaces of its own: a peer on the kernel's TCP at one end, the engine's stream at the other."""
 
 from __future__ import annotations
 

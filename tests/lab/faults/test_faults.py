@@ -1,6 +1,6 @@
 """Faults: what each does to the world, that healing undoes it, and that healing twice is harmless."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,18 @@ class World:
     def set_gateway(self, settings: Mapping[str, int | bool]) -> None:
         self.gateway = dict(settings)  # what is not given is as by default
 
+    def stall_engine(self) -> None:
+        self.paused = True
+
+    def unstall_engine(self) -> None:
+        self.paused = False
+
+    def detach_xdp(self, port: str) -> None:
+        self.calls.append(("detached", port))
+
+    def switch_wires(self, ports: Sequence[str], target: str) -> None:
+        self.calls.append((target, *ports))
+
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         self.recovery.update(settings)
         if not settings.get("snapshot_cut_connections", 1):
@@ -85,7 +97,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "pause": {"do": "pause", "for": "50ms", "at": {"sequence": "2k"}},
     "kill": {"do": "kill", "for": "5ms", "at": {"time": "1s"}, "repeat": {"times": 3, "every": "20ms"}},
     "deploy": {"do": "deploy", "strategy": "quoter", "parameters": {"tick": "10k"}, "at": AT},
+    "stall": {"do": "stall", "for": "50ms", "at": {"sequence": "2k"}},
+    "switch_wire": {"do": "switch_wire", "to": "kernel", "ports": ["A", "order"], "at": AT},
+    "xdp_detach": {"do": "xdp_detach", "port": "order", "at": AT},
 }
+IN_THE_ENGINE = ("switch_wire", "xdp_detach", "deploy")  # nothing to mend: the engine goes on with what it has
 IN_THE_EXCHANGE = ("duplicate", "reorder", "delay", "session_roll", "kill")
 
 
@@ -101,7 +117,7 @@ def test_every_fault_has_an_example_here() -> None:
     assert set(registered()) == set(EXAMPLES)
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in (*IN_THE_EXCHANGE, "deploy")])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in IN_THE_EXCHANGE + IN_THE_ENGINE])
 def test_a_fault_breaks_the_world_and_healing_mends_it(name: str) -> None:
     world, fault = World(), make(name)
     fault.inject(world)
@@ -124,6 +140,14 @@ def test_healing_works_twice_and_without_injection(name: str) -> None:
     fault.inject(world)
     fault.heal(world)
     fault.heal(world)
+    assert world.whole
+
+
+def test_what_is_done_to_the_engine_names_its_ports() -> None:
+    world = World()
+    make("switch_wire").inject(world)
+    make("xdp_detach").inject(world)
+    assert world.calls == [("kernel", "A", "order"), ("detached", "order")]
     assert world.whole
 
 

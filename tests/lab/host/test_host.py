@@ -80,7 +80,17 @@ def test_a_good_host_has_nothing_to_do(host: Host) -> None:
     assert {finding.status for finding in findings.values()} == {"good"}
     assert {finding.todo for finding in findings.values()} == {""}
     assert list(findings) == [
-        *("root", "CPUs", "AF_XDP", "ip", "tshark", "clock", "time stamps", "frequency governor"),
+        *(
+            "root",
+            "CPUs",
+            "AF_XDP",
+            "bypass TCP",
+            "ip",
+            "tshark",
+            "clock",
+            "time stamps",
+            "frequency governor",
+        ),
         *("isolated CPUs", "SMT", "huge pages", "steal"),
     ]
 

@@ -1,0 +1,60 @@
+"""Fallback from the bypass to kernel sockets and back, on real wires: every scenario of scenarios/wires."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+
+from engine.wires import bypass_built
+
+pytestmark = [
+    pytest.mark.privileged,
+    pytest.mark.skipif(not bypass_built(), reason="built without lwIP: apt-get install liblwip-dev"),
+]
+
+SCENARIOS = sorted(path.stem for path in (REPOSITORY / "scenarios" / "wires").glob("*.yaml"))
+TIMED = {"pacing"}  # the host has a say in it
+PREFIX = "tgwires"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def run(request: pytest.FixtureRequest, results: Path) -> Run:
+    """The scenario named by the parameter, played once for all tests that look at it."""
+    name = request.param
+    answer = tailgate("run", f"scenarios/wires/{name}", "--results", results, "--prefix", PREFIX)
+    assert not answer.err
+    assert answer.code in (0, 1, 2)
+    assert not left_behind(PREFIX)
+    return runs_in(results)[name]
+
+
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_every_check_but_the_timed_ones_passes(run: Run) -> None:
+    assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
+
+
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_the_result_says_what_changed_and_how_long_it_took(run: Run) -> None:
+    wires = run.summary["wires"]
+    assert wires["lines"]["done"] == wires["lines"]["changes"]
+    assert wires["orders"]["resumed"] == wires["orders"]["changes"]
+    assert wires["lines"]["changes"] + wires["orders"]["changes"] > 0
+
+
+def test_both_transports_race_side_by_side() -> None:
+    answer = tailgate("bench", "orders", "--messages", "1000", "--repeats", "1", "--prefix", PREFIX, "--json")
+    assert answer.code == 0, answer.err
+    figures = json.loads(answer.out)
+    assert set(figures) == {"kernel", "af_xdp", "ratio_p50"}
+    for transport in ("kernel", "af_xdp"):
+        for figure in figures[transport].values():
+            assert 0 < figure["p50"] <= figure["p99"]
+            assert figure["count"] >= 300
