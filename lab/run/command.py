@@ -14,6 +14,7 @@ from lab.check.base import Verdict
 from lab.results import Judgement, RunDirectory, judge_run
 from lab.run.passes import Progress as Report
 from lab.run.session import Session, open_session
+from lab.run.settings import main_plan
 from lab.scenario import Scenario, load_scenarios
 
 __all__ = ["PlayedRun", "play_and_judge", "run_scenarios", "showing_progress"]
@@ -86,6 +87,8 @@ def run_scenarios(
 ) -> int:
     """Plays every scenario on one set of wires. FAIL outranks UNKNOWN outranks PASS."""
     scenarios = load_scenarios(names, settings=settings)
+    for scenario in scenarios:
+        main_plan(scenario)  # a strategy that is nowhere is said before anything is started
     played = []
     with open_session(prefix) as session:
         for scenario in scenarios:

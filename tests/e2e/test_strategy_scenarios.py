@@ -9,8 +9,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lab_cli import REPOSITORY, Run, left_behind, runs_in, start, tailgate
+
+from engine.control_client import ControlError, ask
+from lab.ctl.command import socket_of
 
 pytestmark = pytest.mark.privileged
 
@@ -19,6 +23,7 @@ REFUSED = {"bad_abi", "bad_load"}
 TIMED = {"pacing"}  # the host has a say in it
 PREFIX = "tgswap"
 CONTROL_PREFIX = "tgctl"
+KILL_SWITCH = 1  # enum risk_reason
 
 
 @pytest.fixture(scope="module")
@@ -61,33 +66,52 @@ def test_the_evidence_is_in_the_runs_directory(run: Run) -> None:
         assert run.summary["latency_ns"]["wire_to_wire_swap"]["count"] > 0
 
 
-def test_a_running_engine_takes_commands_and_says_from_when_on(results: Path) -> None:
-    process = start(
-        "run", "scenarios/strategy/hot_deploy", "--results", results / "ctl", "--prefix", CONTROL_PREFIX
-    )
-    ctl = ("ctl", "--prefix", CONTROL_PREFIX, "--json")
+LONG = """
+title: A market that lasts long enough to give commands by hand
+traffic: {source: model, rate: 20k/s, duration: 20s, arrivals: even}
+measure: {pacing_bound: 100ms, wire_floor: false}
+"""
+
+
+def healthy(engine: Path) -> bool:
+    try:
+        return bool(ask(engine, {"do": "health"})["ok"])
+    except ControlError:
+        return False  # not there yet
+
+
+def test_a_running_engine_takes_commands_and_says_from_when_on(results: Path, tmp_path: Path) -> None:
+    """Asked from here: with both cores busy a command of its own would need seconds to start."""
+    scenario = tmp_path / "long.yaml"
+    scenario.write_text(LONG)
+    process = start("run", scenario, "--results", results / "ctl", "--prefix", CONTROL_PREFIX)
+    engine = socket_of(None, CONTROL_PREFIX)
     try:
         deadline = time.monotonic() + 60
-        while tailgate(*ctl, "health").code != 0:
+        while not healthy(engine):
             assert time.monotonic() < deadline, "the engine never became healthy"
             assert process.poll() is None
-        state = json.loads(tailgate(*ctl, "state").out)["detail"]
+            time.sleep(0.2)
+        state = ask(engine, {"do": "state"})["detail"]
         assert (state["feed"], state["killed"]) == ("LIVE", False)
-        killed = tailgate(*ctl, "kill", "all")
-        assert killed.code == 0, killed.out + killed.err
-        assert json.loads(killed.out)["sequence"] > 0
-        assert tailgate(*ctl, "wire", "switch", "kernel").code == 69
-        assert tailgate(*ctl, "health").code == 1
+        first = ask(engine, {"do": "line disable", "line": "B"})
+        killed = ask(engine, {"do": "kill all"})
+        assert (first["exit"], killed["exit"]) == (0, 0)
+        assert 0 < first["sequence"] <= killed["sequence"]
+        assert first["poll"] < killed["poll"]
+        assert ask(engine, {"do": "wire switch", "to": "kernel"})["exit"] == 69
+        assert ask(engine, {"do": "health"})["exit"] == 1
         process.wait(120)
     finally:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGTERM)
             process.wait(60)
     (played,) = runs_in(results / "ctl").values()
-    sequence = json.loads(killed.out)["sequence"]
-    blocked = played.summary["order_flow"]["risk"]["kill_switch"]
-    assert blocked > 0
-    assert sequence < played.summary["counts"]["published"]
+    rows = np.load(played.path / "raw" / "run" / "engine" / "decisions.npy")
+    late = rows[rows["trigger_sequence"] >= killed["sequence"]]
+    assert len(late) > 0
+    assert (late["reason"] == KILL_SWITCH).all()
+    assert killed["sequence"] < played.summary["counts"]["published"]
     assert not left_behind(CONTROL_PREFIX)
 
 
