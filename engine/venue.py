@@ -1,6 +1,6 @@
-"""Which venue an engine speaks, by its config: a Runner comes out; that of MDP 3.0 reports its channel and its books.
+"""An engine's config goes in; the Runner of its venue comes out. That of MDP 3.0 reports its channel and its books.
 
-Market data only: the report of an MDP 3.0 run has no decisions, orders or positions, and says so in ``market_data_only``.
+Market data only: the report of an MDP 3.0 run has no decisions, orders or positions, and says so.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ LEVEL_ROW = np.dtype(
     + [("price", "<i8"), ("quantity", "<u8"), ("order_count", "<u4")]
 )
 INSTRUMENT_ROW = ("security", "state", "status", "expected_report")
-EVENT_KINDS = (
-    "none add execute execute_price reduce delete replace trade cross broken system directory trading_state reference"
-    " level order book_reset channel_reset trade_summary trade_order volume statistic limit status definition snapshot"
-).split()
+PREFIX = "EVENT_"
+# enum event_kind by number; the other enums of the header have longer prefixes
+EVENT_KINDS = {
+    number: name
+    for number, name in ffi.typeof("enum event_kind").elements.items()
+    if name not in ("EVENT_KIND_COUNT",)
+}
 
 
 class Mdp3Runner(Runner):
@@ -52,7 +55,7 @@ class Mdp3Runner(Runner):
         lib.venue_mdp3_timer(self._venue, now_ns)
 
     def levels(self) -> NDArray[Any]:
-        """Every level of every book by price, LEVEL_ROW; levels that are known to be empty are left out."""
+        """Every level of every book by price, LEVEL_ROW, each side up to its first level known to be empty."""
         rows = []
         for security in self.channel.securities:
             book = self.channel.book(security)
@@ -92,7 +95,8 @@ class Mdp3Runner(Runner):
             "instruments": [self._instrument(security) for security in channel.securities],
             "loop": numbers(statistics),
             "transitions": [
-                {"sequence": row.pop("position"), **row} for row in (dict(one) for one in channel.transitions())
+                {"sequence": row.pop("position"), **row}
+                for row in (dict(one) for one in channel.transitions())
             ],
             "transitions_lost": counters["transitions_lost"],
         }
@@ -104,7 +108,11 @@ class Mdp3Runner(Runner):
 
     def _events(self) -> dict[str, Any]:
         tally = self._venue.tally
-        kinds = {name: int(count) for name, count in zip(EVENT_KINDS, tally.kinds, strict=True) if count}
+        kinds = {
+            EVENT_KINDS[kind].removeprefix(PREFIX).lower(): int(count)
+            for kind, count in enumerate(tally.kinds)
+            if count
+        }
         return {
             "count": int(tally.events),
             "kinds": kinds,
@@ -130,4 +138,3 @@ class Mdp3Runner(Runner):
 def runner_for(config: EngineConfig) -> Runner:
     """The runner of the config's venue. EngineError as Runner()."""
     return Mdp3Runner(config) if config.venue == "mdp3" else Runner(config)
-

@@ -1,7 +1,7 @@
 """level_books_match: the engine's books by price are those of an independent reader of the same packets.
 
-The reader (lab/oracle/mdp3_books.py) is given the packets that reached the engine on either line, and all of them: a book
-that the engine calls right must be what all packets make of it, whatever was lost.
+The reader (lab/oracle/mdp3_books.py) is given the packets that reached the engine on either line, and all of them: a
+book that the engine calls right must be what all packets make of it, whatever was lost.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
+from lab.measure.arbitration import late_copies
 from lab.measure.rows import Rows
 
 __all__ = ["check"]
@@ -26,7 +27,9 @@ def check(evidence: Evidence) -> CheckResult:
         return unknown(NAME, expected=EXPECTED, observed="the engine left no books")
     mine, reader = np.sort(two.engine_levels, order=ORDER), np.sort(two.reached_levels, order=ORDER)
     if not len(mine) and not len(reader):
-        return unknown(NAME, expected=EXPECTED, observed="all books are empty", evidence="nothing was compared")
+        return unknown(
+            NAME, expected=EXPECTED, observed="all books are empty", evidence="nothing was compared"
+        )
     for name, left, right in (
         ("of the packets that reached it", mine, reader),
         (
@@ -38,7 +41,7 @@ def check(evidence: Evidence) -> CheckResult:
         if np.array_equal(left, right):
             continue
         where = _difference(left, right)
-        late = sum(int(line["late"]) for line in engine.feed["lines"].values())  # type: ignore[attr-defined]
+        late = late_copies(engine)
         report = unknown if late and right is reader else failed
         why = f"{where}; {late:,} copies came after their number was given up" if late else where
         return report(NAME, expected=EXPECTED, observed=f"the books {name} differ", evidence=why)

@@ -1,20 +1,20 @@
 """line_winners: which line won each packet, and by how much, is what the tap saw and what the capture says.
 
-The bound is the scenario's measure.line_bound. Packets that cannot be told apart by it are counted, not judged, and when
-too few are left, or the engine or the lab stood still too often, nothing was shown.
+The bound is the scenario's measure.line_bound. Packets that cannot be told apart by it are counted, not judged, and
+when too few are left, or the engine or the lab stood still too often, nothing was shown.
 """
 
 from __future__ import annotations
 
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
-from lab.measure.arbitration import Arbitration
+from lab.measure.arbitration import Arbitration, late_copies
 from lab.units import format_duration_exact
 
 __all__ = ["check"]
 
 NAME = "line_winners"
 DECIDED_LEAST = 0.5  # of the packets that came on both lines
-STOOD_STILL_MOST = 0.02  # of them: the engine found both copies waiting, or read one late
+STOOD_STILL_MOST = 0.05  # of them: the engine found both copies waiting, or read one late
 OFF_SCHEDULE_MOST = 0.05  # of them: the lab did not replay the capture's difference
 
 
@@ -46,12 +46,13 @@ def _wrong(evidence: Evidence, lines: Arbitration) -> list[str]:
     if lines.wrong:
         numbers = ", ".join(str(number) for number in lines.wrong_numbers)
         found.append(f"{lines.wrong:,} winners are not the line whose copy was first (packets {numbers})")
-    late = sum(int(line["late"]) for line in evidence.data.engine.feed["lines"].values())  # type: ignore[attr-defined]
-    if lines.unreported > late:
+    if lines.unreported > late_copies(evidence.data.engine):
         found.append(f"{lines.unreported:,} packets came on both lines and the engine does not say so")
     if lines.unfounded or lines.repeated:
         count = lines.unfounded + lines.repeated
-        found.append(f"{count:,} arrivals of the engine are of no packet that came on both lines, or its second")
+        found.append(
+            f"{count:,} arrivals of the engine are of no packet that came on both lines, or its second"
+        )
     if lines.early:
         found.append(f"{lines.early:,} arrivals are stamped before the copy was on the wire")
     return found
@@ -75,6 +76,6 @@ def _told(lines: Arbitration) -> str:
         for line, (capture, tap, engine) in lines.winners.items()
     )
     return (
-        f"{winners}; not judged: {lines.close:,} closer than the bound, {lines.off_schedule:,} not replayed as captured,"
-        f" {lines.together:,} found waiting together; {lines.late_reads:,} margins off by a late read"
+        f"{winners}; not judged: {lines.close:,} closer than the bound, {lines.off_schedule:,} not replayed as"
+        f" captured, {lines.together:,} found waiting together; {lines.late_reads:,} margins off by a late read"
     )

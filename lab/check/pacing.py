@@ -85,7 +85,8 @@ def _intended(evidence: Evidence, line: str) -> Rows:
     """Intended times in order of the feed, as arrivals are; NEVER: not meant for this line."""
     packets, two = evidence.data.packets, evidence.data.two_lines
     if two is not None:
-        return two.intended_ns[LINE_NAMES.index(line)]
+        mine: Rows = two.intended_ns[LINE_NAMES.index(line)]
+        return mine
     ordered: Rows = packets["intended_ns"][np.argsort(packets["first_sequence"], kind="stable")]
     return ordered
 
@@ -106,7 +107,9 @@ def _held_back(evidence: Evidence, line: str) -> NDArray[np.bool_]:
 def _missing_with_link_up(evidence: Evidence, line: str) -> int:
     """Packets that never reached the wire although no fault had taken its link down at their time."""
     intended = _intended(evidence, line)
-    missing = intended[(evidence.measurement.wire.at_wire[LINE_NAMES.index(line)] == NEVER) & (intended != NEVER)]
+    missing = intended[
+        (evidence.measurement.wire.at_wire[LINE_NAMES.index(line)] == NEVER) & (intended != NEVER)
+    ]
     explained = np.zeros(len(missing), bool)
     for fault, record in zip(evidence.scenario.faults, evidence.data.faults, strict=False):
         if getattr(fault, "port", None) == line and record.injected_ns:

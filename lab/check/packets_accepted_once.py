@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
+from lab.measure.arbitration import late_copies
 from lab.measure.wire import NEVER, PUBLISHED_LINES
 
 __all__ = ["check"]
@@ -29,11 +30,13 @@ def check(evidence: Evidence) -> CheckResult:
     reached = (evidence.measurement.wire.at_engine[:PUBLISHED_LINES] != NEVER).any(axis=0)
     wanted, taken = int(reached.sum()), int(feed["delivered"])
     lines = [feed["lines"][name] for name in "AB"]
-    wins, late = sum(line["wins"] for line in lines), sum(line["late"] for line in lines)
+    wins, late = sum(line["wins"] for line in lines), late_copies(data.engine)
     inside = np.flatnonzero(reached)
     holes = int(inside[-1] - inside[0] + 1 - wanted) if len(inside) else 0
     observed = f"{taken:,} of {wanted:,} packets, each once"
-    tapped = [evidence.measurement.wire.seen[line] - _kept_off(evidence, line) for line in range(PUBLISHED_LINES)]
+    tapped = [
+        evidence.measurement.wire.seen[line] - _kept_off(evidence, line) for line in range(PUBLISHED_LINES)
+    ]
     wrong = []
     if taken != wanted:
         wrong.append(f"{wanted:,} packets reached its ports and {taken:,} were taken")
@@ -48,7 +51,9 @@ def check(evidence: Evidence) -> CheckResult:
         wrong.append(f"{data.tap.lost:,} tap records lost")
         return unknown(NAME, expected=EXPECTED, observed=observed, evidence="; ".join(wrong))
     if wrong and late and taken + feed["gap_packets"] == wanted + holes:
-        wrong.append(f"{late:,} copies came after their number was given up: a stall, or too short a hold-back")
+        wrong.append(
+            f"{late:,} copies came after their number was given up: a stall, or too short a hold-back"
+        )
         return unknown(NAME, expected=EXPECTED, observed=observed, evidence="; ".join(wrong))
     if wrong:
         return failed(NAME, expected=EXPECTED, observed=wrong[0], evidence="; ".join(wrong))

@@ -6,10 +6,10 @@ than ``bound``, and as far apart as the other says, to within ``bound``; the res
 
     close         the copies are nearer together than the bound, in the capture or at the tap
     off_schedule  the lab did not replay the capture's difference: its own stall, not the engine's
-    together      the engine says the other line, and both copies were there before it read the first: its thread had not
-                  been running, and line A is read first
-A decided packet whose winner the engine names wrongly, having read the first copy before the second came, is ``wrong``.
-A margin of the engine's that is off by more than the bound, since one of the copies was read late, is in ``late_reads``.
+    together      the engine says the other line, and both copies were there before it read the first: its thread
+                  had not been running, and line A is read first
+A decided packet whose winner the engine names wrongly, having read the first copy before the second came, is
+``wrong``. Margins of the engine that are off by more than the bound, a copy having been read late: ``late_reads``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.measure.data import EngineReport
 from lab.measure.histogram import Histogram
 from lab.measure.lines import signed_figures
 from lab.measure.rows import Rows
 from lab.measure.two_lines import TwoLineData
 from lab.measure.wire import NEVER, PUBLISHED_LINES, WireArrivals
 
-__all__ = ["Arbitration", "arbitrate"]
+__all__ = ["Arbitration", "arbitrate", "late_copies"]
 
 Integers = NDArray[np.int64]
 
@@ -60,15 +61,12 @@ class Arbitration:
     engine_margin: tuple[Integers, Integers]
 
     def to_json(self) -> dict[str, Any]:
-        counts = (
-            "bound_ns both decided close off_schedule together late_reads wrong unreported unfounded repeated early"
-        )
         margins = {
             name: Histogram.of(margin).figures().to_json()
             for name, margin in zip("AB", self.engine_margin, strict=True)
         }
         return {
-            **{name: getattr(self, name) for name in counts.split()},
+            **{name: value for name, value in vars(self).items() if isinstance(value, int)},
             "winners": {
                 line: dict(zip(("capture", "tap", "engine"), by, strict=True))
                 for line, by in self.winners.items()
@@ -77,6 +75,12 @@ class Arbitration:
             "engine_error_ns": signed_figures(self.engine_error),
             "engine_won_by_ns": margins,
         }
+
+
+def late_copies(engine: EngineReport) -> int:
+    """Copies that came after the engine had given their number up, by its own counters."""
+    lines: Any = engine.feed.get("lines") or {}
+    return sum(int(line["late"]) for line in lines.values())
 
 
 def arbitrate(packets: Rows, wire: WireArrivals, two: TwoLineData, *, bound_ns: int) -> Arbitration:

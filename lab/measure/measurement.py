@@ -139,7 +139,9 @@ def measure_run(data: RunData, *, late_after_ns: int, line_bound_ns: int = 20_00
         floor=floor,
         triggers_from=source,
         started_ns=started_ns,
-        arbitration=arbitrate(packets, wire, data.two_lines, bound_ns=line_bound_ns) if data.two_lines else None,
+        arbitration=arbitrate(packets, wire, data.two_lines, bound_ns=line_bound_ns)
+        if data.two_lines
+        else None,
     )
 
 

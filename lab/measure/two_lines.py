@@ -1,4 +1,4 @@
-"""Packets of a two-line replay, one row for each line's copy, go in; one row a number, and each line's times, come out."""
+"""Packets of a two-line replay, a row for each line's copy, go in; a row a number, and each line's times, come out."""
 
 from __future__ import annotations
 

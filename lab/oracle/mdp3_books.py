@@ -1,9 +1,9 @@
 """MDP 3.0 packets in order go in, as bytes; every book by price as an independent reader has it comes out.
 
-The second opinion on the engine's books, from CME's specification and in plain Python: it shares nothing with the engine
-but the rules. A hole in the numbers ends the event that had begun; an entry whose RptSeq is not the instrument's next
-one, or that contradicts its book, makes the whole book unknown, and what is told from then on makes it known level by
-level. A new week's numbers, books by order, definitions and snapshots are not read.
+The second opinion on the engine's books, from CME's specification and in plain Python: it shares nothing with the
+engine but the rules. A hole in the numbers ends the event that had begun; an entry whose RptSeq is not the instrument's
+next one, or that contradicts its book, makes the whole book unknown, and what is told from then on makes it known level
+by level. A new week's numbers, books by order, definitions and snapshots are not read.
 """
 
 from __future__ import annotations
@@ -34,9 +34,17 @@ LONG_LEVEL_ENTRY = struct.Struct("<qQiIiBBc")
 LEVEL_TEMPLATES = {32: LEVEL_ENTRY, 46: LEVEL_ENTRY, 64: LONG_LEVEL_ENTRY}
 # every other message with RptSeq: where SecurityID stands in an entry; RptSeq follows it
 REPORTS = {42: 12, 48: 12, 65: 16, 37: 4, 66: 8, 35: 8, 51: 8, 67: 16, 33: 12, 49: 12, 34: 24, 50: 24}
-INDICATORS = dict.fromkeys((*LEVEL_TEMPLATES, *REPORTS, CHANNEL_RESET, 43, 47), 8) | {30: 26}
+ORDER_TEMPLATES = (43, 47)
+DEFINITIONS = (27, 29, 41, 54, 55, 56, 57, 58, 63)
+INDICATORS = {  # where MatchEventIndicator stands in the root
+    **dict.fromkeys((*LEVEL_TEMPLATES, *REPORTS, *ORDER_TEMPLATES, CHANNEL_RESET), 8),
+    **dict.fromkeys(DEFINITIONS, 0),
+    30: 26,
+    39: 31,
+}
 
-Level = tuple[int, int, int] | None  # price, quantity, orders; None: known to be empty
+Values = tuple[int, int | None, int]  # price, quantity (None: the venue sent none), orders
+Level = Values | None  # None: known to be empty
 UNKNOWN: Any = "unknown"
 
 
@@ -49,7 +57,7 @@ class Entry:
     side: int | None = None
     level: int = 0
     action: int = 0
-    values: tuple[int, int, int] = (0, 0, 0)
+    values: Values = (0, None, 0)
     reset: bool = False
 
 
@@ -107,7 +115,7 @@ class Book:
     def _same(here: Level, price: int) -> bool:
         return here is UNKNOWN or (here is not None and price in (here[0], PRICE_NULL))
 
-    def rows(self, security: int) -> Iterator[tuple[int, ...]]:
+    def rows(self, security: int) -> Iterator[tuple[int | None, ...]]:
         """LEVELS rows: each side up to its first level that is known to be empty."""
         for number, side in enumerate(self.sides):
             for level, values in enumerate(side, 1):
@@ -143,7 +151,7 @@ class Mdp3Books:
         if place is None:
             return
         indicator = message[MESSAGE_HEADER.size + place]
-        if template in LEVEL_TEMPLATES or template in REPORTS or template in (43, 47):
+        if template in LEVEL_TEMPLATES or template in REPORTS or template in ORDER_TEMPLATES:
             self._hear(bool(indicator & RESENT))
         group = MESSAGE_HEADER.size + root
         if template in LEVEL_TEMPLATES:
@@ -199,7 +207,7 @@ def _level(block: bytes, layout: struct.Struct) -> Entry:
         side=SIDES.get(kind),
         level=level,
         action=action,
-        values=(price, quantity, known_orders),  # type: ignore[arg-type]
+        values=(price, quantity, known_orders),
         reset=kind == BOOK_RESET,
     )
 

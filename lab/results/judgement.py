@@ -32,9 +32,7 @@ class Judgement:
 def judge_run(scenario: Scenario, data: RunData) -> Judgement:
     """Measures and judges; the same data and scenario always give the same result. Touches no files."""
     measure = scenario.measure
-    measurement = measure_run(
-        data, late_after_ns=measure.late_after_ns, line_bound_ns=measure.line_bound_ns
-    )
+    measurement = measure_run(data, late_after_ns=measure.late_after_ns, line_bound_ns=measure.line_bound_ns)
     checked = judge(data, measurement, scenario)
     blocks = dict(checked.blocks)
     faults = blocks.pop("faults")

@@ -24,7 +24,8 @@ UNUSED = {"orders": 1024, "levels": 1024}  # the other venue's book, which stays
 
 def two_lines_source(traffic: Traffic) -> dict[str, Any]:
     """The exchange's ``source``; its numbers are MsgSeqNum, as the tap's and the engine's are."""
-    assert traffic.file is not None and traffic.lines is not None
+    assert traffic.file
+    assert traffic.lines
     source: dict[str, Any] = {
         "kind": "two_lines",
         "path": str(traffic.file[0]),

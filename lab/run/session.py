@@ -133,9 +133,7 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
         )
     raw = json.loads(path.read_text())
     if scenario.engine.venue == "mdp3":
-        return engine_report_of(
-            scenario, raw, exit_code=result.engine_exit, stderr=result.engine_stderr
-        )
+        return engine_report_of(scenario, raw, exit_code=result.engine_exit, stderr=result.engine_stderr)
     lines = raw["wire"]
     zero_copy = all(lines[name]["zero_copy"] for name in "AB")
     mode = ("zero copy" if zero_copy else "copy") if scenario.engine.wire == "af_xdp" else "sockets"

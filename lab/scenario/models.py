@@ -98,7 +98,10 @@ class Traffic(FrozenModel):
         tuple[str, ...] | None,
         BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
         as_tuple,
-        Field(min_length=1, description="ITCH 5.0 file, or a list of files played one after the other; the capture of two_lines."),
+        Field(
+            min_length=1,
+            description="ITCH 5.0 file, or several to be played in a row; with two_lines the capture.",
+        ),
     ] = None
     pcap: Annotated[
         tuple[str, ...] | None,
@@ -161,7 +164,9 @@ class Traffic(FrozenModel):
             filled["speed"] = float(filled["speed"])
         recorded = any(value.get(key) is not None for key in ("file", "pcap"))
         if filled.get("source") == TWO_LINES and not (filled.get("file") and filled.get("lines")):
-            raise ValueError("source: two_lines needs file: (a capture) and lines: {A: GROUP:PORT, B: GROUP:PORT}")
+            raise ValueError(
+                "source: two_lines needs file: (a capture) and lines: {A: GROUP:PORT, B: GROUP:PORT}"
+            )
         for key, default in (RECORDED_DEFAULTS if recorded else MODEL_DEFAULTS).items():
             if filled.get(key) is None:
                 filled[key] = default

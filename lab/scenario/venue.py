@@ -17,7 +17,16 @@ from lab.quantities import Count, Duration, FrozenModel
 if TYPE_CHECKING:
     from lab.scenario.models import Engine, Traffic
 
-__all__ = ["LINE_CHECKS", "ORDER_CHECKS", "TWO_LINES", "Mdp3", "TwoLines", "Venue", "venue_conflicts", "venue_problems"]
+__all__ = [
+    "LINE_CHECKS",
+    "ORDER_CHECKS",
+    "TWO_LINES",
+    "Mdp3",
+    "TwoLines",
+    "Venue",
+    "venue_conflicts",
+    "venue_problems",
+]
 
 Venue = Literal["itch50", "mdp3"]
 TWO_LINES = "two_lines"
@@ -68,7 +77,7 @@ def venue_conflicts(value: Mapping[str, Any]) -> list[tuple[str, str]]:
         given = value.get("lines") is not None
         return [("lines", "belongs to source: two_lines only")] if given else []
     found = [(key, "does not belong to source: two_lines") for key in FOREIGN if value.get(key) is not None]
-    if isinstance(value.get("file"), list):
+    if isinstance(value.get("file"), list | tuple) and len(value["file"]) > 1:
         found.append(("file", "source: two_lines plays one capture"))
     return found
 

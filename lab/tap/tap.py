@@ -99,7 +99,8 @@ class Tap:
     ``market_capacity`` and ``frame_capacity`` are ring sizes in records; what does not fit between two drains
     is lost and counted. ``stamping=False`` leaves the hand-over alone, to measure what the tap costs.
     ``request_port`` 0 leaves the recovery wire alone. ``sessions`` of the run in their order: with more than one,
-    recorded numbers are positions. ``framing`` is that of lines A and B. ``impairing=True`` lets rules take packets off the wires or spoil them.
+    recorded numbers are positions. ``framing`` is that of lines A and B. ``impairing=True`` lets rules take packets
+    off the wires or spoil them.
     """
 
     def __init__(
