@@ -22,7 +22,11 @@ READ_NS, WIRE_NS = 700, 2_500  # from stamp to read, from intended time to stamp
 SCENARIO = Scenario.model_validate(
     {
         "title": "two lines",
-        "traffic": {"source": "two_lines", "file": "x.pcap", "lines": {"A": "224.0.0.1:1", "B": "224.0.0.2:1"}},
+        "traffic": {
+            "source": "two_lines",
+            "file": "x.pcap",
+            "lines": {"A": "224.0.0.1:1", "B": "224.0.0.2:1"},
+        },
         "engine": {"venue": "mdp3"},
     }
 )
@@ -48,7 +52,9 @@ def made() -> RunData:
     arrivals["first_ns"], arrivals["second_ns"] = stamps.min(axis=0) + READ_NS, stamps.max(axis=0) + READ_NS
     arrivals["line"] = stamps[1] < stamps[0]
     wins = int(arrivals["line"].sum())
-    levels = np.array([(7, 0, 1, True, 100, 5, 1), (7, 1, 1, False, 0, 0, 0), (9, 0, 1, True, 1, 1, 1)], LEVELS)
+    levels = np.array(
+        [(7, 0, 1, True, 100, 5, 1), (7, 1, 1, False, 0, 0, 0), (9, 0, 1, True, 1, 1, 1)], LEVELS
+    )
     lines = {
         name: {"packets": COUNT, "wins": won, "duplicates": COUNT - won, "late": 0, "malformed": 0}
         for name, won in (("A", COUNT - wins), ("B", wins))
@@ -204,11 +210,23 @@ CASES: list[tuple[str, str, Change, Verdict, str]] = [
         FAIL,
         "before the copy was on the wire",
     ),
-    ("line_winners", "few found together", arrivals(lambda rows: read_together(rows, 9)), PASS, "9 found waiting"),
+    (
+        "line_winners",
+        "few found together",
+        arrivals(lambda rows: read_together(rows, 9)),
+        PASS,
+        "9 found waiting",
+    ),
     ("line_winners", "stood still", arrivals(lambda rows: read_together(rows, 60)), UNKNOWN, "copies late"),
     ("line_winners", "off schedule", taps_shifted(0.2), UNKNOWN, "differences wrongly"),
     ("line_winners", "too close", close_together, UNKNOWN, "too few are decided"),
-    ("line_winners", "rows lost", both(arrivals(lambda rows: rows[1:]), feed(arrivals_lost=1)), UNKNOWN, "lost"),
+    (
+        "line_winners",
+        "rows lost",
+        both(arrivals(lambda rows: rows[1:]), feed(arrivals_lost=1)),
+        UNKNOWN,
+        "lost",
+    ),
     ("line_winners", "dead", dead, UNKNOWN, "left no arrivals"),
     ("level_books_match", "right", both(), PASS, "3 levels of 2 books"),
     ("level_books_match", "another level", wrong_level("engine_levels"), FAIL, "security 7 bid 1"),
@@ -271,7 +289,9 @@ def test_packets_that_are_on_one_line_only_are_not_missing_on_the_other() -> Non
         "B": {**changed["B"], "wins": changed["B"]["wins"] - 1},
     }
     data = replace(data, market_taps=taps)
-    data = both(two(intended_ns=intended), arrivals(lambda rows: np.delete(rows, 5)), feed(lines=changed))(data)
+    data = both(two(intended_ns=intended), arrivals(lambda rows: np.delete(rows, 5)), feed(lines=changed))(
+        data
+    )
     results = judged(data)
     assert {result.verdict for result in results.values()} == {PASS}
     measurement = measure_run(data, late_after_ns=1)

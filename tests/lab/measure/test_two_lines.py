@@ -48,7 +48,12 @@ TIMES = st.integers(-200, 200)
 def test_every_packet_is_in_one_class_and_in_the_right_one(
     cases: list[tuple[int, int, int, int, int, int, bool]],
 ) -> None:
-    rows, taps, arrivals, counts = [], [], [], dict.fromkeys(("close", "off", "together", "wrong", "right"), 0)
+    rows, taps, arrivals, counts = (
+        [],
+        [],
+        [],
+        dict.fromkeys(("close", "off", "together", "wrong", "right"), 0),
+    )
     missing = early = late = 0
     for index, (capture, error_a, error_b, read_a, read_b, line, reported) in enumerate(cases):
         number, at_ns = index + 1, 10_000 * (index + 1)
@@ -57,7 +62,10 @@ def test_every_packet_is_in_one_class_and_in_the_right_one(
         rows += [(number, 0, wanted[0]), (number, 1, wanted[1])]
         taps += [(wire[0], number, 1, 0, 0, 30), (wire[1], number, 1, 1, 0, 30)]
         read = (wire[0] + read_a, wire[1] + read_b)
-        first_ns, second_ns = read[line], max(read[1 - line], read[line])  # an engine's clock does not go back
+        first_ns, second_ns = (
+            read[line],
+            max(read[1 - line], read[line]),
+        )  # an engine's clock does not go back
         if not reported:
             missing += 1
             continue

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "engine" / "mdp3"))
-from mdp3_layouts import INT_NULL, encode, packet  # noqa: E402
-from venue import Venue  # noqa: E402
+from mdp3_layouts import INT_NULL, encode, packet
+from venue import Venue
 
-from engine.config import EngineConfig  # noqa: E402
-from engine.venue import Mdp3Runner  # noqa: E402
-from lab.measure.rows import LEVELS, Rows  # noqa: E402
-from lab.oracle.mdp3_books import books_after  # noqa: E402
+from engine.config import EngineConfig
+from engine.venue import Mdp3Runner
+from lab.measure.rows import LEVELS, Rows
+from lab.oracle.mdp3_books import books_after
 
 SIDES = ("bid", "ask", "implied_bid", "implied_ask")
 
@@ -57,7 +57,9 @@ def test_without_loss_its_books_are_the_venues(seed: int, long_quantities: bool)
     venue.heartbeat()
     depths = {one.security: one.depth for one in venue.instruments}
     rows = books_after(venue.packets)
-    full = {security for security, depth in depths.items() if depth == 10}  # without definitions all are 10 deep
+    full = {
+        security for security, depth in depths.items() if depth == 10
+    }  # without definitions all are 10 deep
     mine = {row for row in map(tuple, rows.tolist()) if row[0] in full}
     assert mine == {row for row in by_venue(venue) if row[0] in full}
     assert mine
@@ -97,7 +99,16 @@ def told(*entries: dict[str, Any], end: bool = True, number: int = 1) -> bytes:
         ([told(level(1, 50)), packet(2, encode(4, {"indicator": 0x80}))], []),
         ([packet(1, encode(12))], []),
     ],
-    ids=["new", "not over", "cut by a hole", "deleted", "no orders", "book reset", "channel reset", "heartbeat"],
+    ids=[
+        "new",
+        "not over",
+        "cut by a hole",
+        "deleted",
+        "no orders",
+        "book reset",
+        "channel reset",
+        "heartbeat",
+    ],
 )
 def test_it_reads_what_the_specification_says(packets: list[bytes], rows: list[tuple[Any, ...]]) -> None:
     assert books_after(packets).tolist() == rows
