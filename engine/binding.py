@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
+from engine.mdp3 import Mdp3Options, channel_options
 
 __all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
 
@@ -155,6 +156,9 @@ class Runner:
             options.request_port = config.recovery.requests.port
         if config.control:
             options.control_path = self._string(str(config.control))
+        if config.venue == "mdp3":
+            self._keep.append(channel_options(Mdp3Options(**config.mdp3.model_dump())))
+            options.mdp3 = self._keep[-1]
         error = ffi.new("char[512]")
         self._runner = lib.runner_open(engine_options(config), options, error, 512)
         if self._runner == ffi.NULL:

@@ -17,6 +17,9 @@ from lab.check import (  # the order here is the order of the checks table
     position_matches_drop_copy,
     book_matches_oracle,
     every_message_decoded,
+    packets_accepted_once,
+    line_winners,
+    level_books_match,
 )
 
 # isort: on
@@ -34,9 +37,12 @@ __all__ = [
     "every_message_decoded",
     "faults_fired",
     "judge",
+    "level_books_match",
+    "line_winners",
     "no_recovery_traffic",
     "orders_while_blind",
     "pacing",
+    "packets_accepted_once",
     "position_matches_drop_copy",
     "recovered",
     "register",
