@@ -47,8 +47,9 @@ def check(evidence: Evidence) -> CheckResult:
     for name, line, came in zip("AB", lines, tapped, strict=True):
         if line["packets"] != came:
             wrong.append(f"line {name}: {came:,} packets reached the port and {line['packets']:,} were read")
-    if wrong and data.tap.lost:
-        wrong.append(f"{data.tap.lost:,} tap records lost")
+    spoilt = sum(evidence.measurement.wire.corrupted[:PUBLISHED_LINES])
+    if wrong and (data.tap.lost or spoilt):
+        wrong.append(f"{data.tap.lost:,} tap records lost, {spoilt:,} packets corrupted by a fault")
         return unknown(NAME, expected=EXPECTED, observed=observed, evidence="; ".join(wrong))
     if wrong and late and taken + feed["gap_packets"] == wanted + holes:
         wrong.append(

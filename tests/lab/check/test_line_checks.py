@@ -11,7 +11,15 @@ import pytest
 
 from lab.check import CheckResult, Verdict, judge
 from lab.measure import EngineReport, ExchangeReport, RunData, TapReport, measure_run
-from lab.measure.rows import DROP_COPY, LEVELS, LINE_ARRIVALS, MARKET_TAPS, ORDER_ARRIVALS, PACKETS
+from lab.measure.rows import (
+    DROP_COPY,
+    LEVELS,
+    LINE_ARRIVALS,
+    MARKET_TAPS,
+    ORDER_ARRIVALS,
+    PACKETS,
+    TAP_CORRUPTED,
+)
 from lab.measure.two_lines import TwoLineData
 from lab.measure.wire import NEVER
 from lab.scenario import Scenario
@@ -178,6 +186,16 @@ def wrong_level(name: str) -> Change:
     return change
 
 
+def wrong_level_of_all(data: RunData) -> RunData:
+    return wrong_level("all_levels")(data)
+
+
+def spoilt(data: RunData) -> RunData:
+    taps = data.market_taps.copy()
+    taps["flags"][3] = TAP_CORRUPTED
+    return replace(data, market_taps=taps)
+
+
 CASES: list[tuple[str, str, Change, Verdict, str]] = [
     ("packets_accepted_once", "right", both(), PASS, "400 of 400 packets, each once"),
     ("packets_accepted_once", "one twice", feed(delivered=COUNT + 1), FAIL, "401 were taken"),
@@ -198,6 +216,8 @@ CASES: list[tuple[str, str, Change, Verdict, str]] = [
         UNKNOWN,
         "came after their number was given up",
     ),
+    ("packets_accepted_once", "spoilt", both(feed(delivered=1), spoilt), UNKNOWN, "1 packets corrupted"),
+    ("level_books_match", "spoilt", both(wrong_level_of_all, spoilt), UNKNOWN, "1 packets were corrupted"),
     ("packets_accepted_once", "dead", dead, UNKNOWN, "left no counters"),
     ("line_winners", "right", both(), PASS, "0 wrong"),
     ("line_winners", "a wrong winner", arrivals(swap_winner), FAIL, "packets 17000"),
