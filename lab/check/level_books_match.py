@@ -42,8 +42,10 @@ def check(evidence: Evidence) -> CheckResult:
             continue
         where = _difference(left, right)
         late = late_copies(engine)
-        report = unknown if late and right is reader else failed
+        spoilt = sum(evidence.measurement.wire.corrupted)
+        report = unknown if spoilt or (late and right is reader) else failed
         why = f"{where}; {late:,} copies came after their number was given up" if late else where
+        why += f"; {spoilt:,} packets were corrupted by a fault" if spoilt else ""
         return report(NAME, expected=EXPECTED, observed=f"the books {name} differ", evidence=why)
     books, known = len(np.unique(mine["security"])), int(mine["known"].sum())
     return passed(

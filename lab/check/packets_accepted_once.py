@@ -13,6 +13,7 @@ import numpy as np
 
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
 from lab.measure.arbitration import late_copies
+from lab.measure.rows import Rows
 from lab.measure.wire import NEVER, PUBLISHED_LINES
 
 __all__ = ["check"]
@@ -31,8 +32,7 @@ def check(evidence: Evidence) -> CheckResult:
     wanted, taken = int(reached.sum()), int(feed["delivered"])
     lines = [feed["lines"][name] for name in "AB"]
     wins, late = sum(line["wins"] for line in lines), late_copies(data.engine)
-    inside = np.flatnonzero(reached)
-    holes = int(inside[-1] - inside[0] + 1 - wanted) if len(inside) else 0
+    holes = _holes(np.sort(data.packets["first_sequence"])[reached])
     observed = f"{taken:,} of {wanted:,} packets, each once"
     tapped = [
         evidence.measurement.wire.seen[line] - _kept_off(evidence, line) for line in range(PUBLISHED_LINES)
@@ -47,8 +47,9 @@ def check(evidence: Evidence) -> CheckResult:
     for name, line, came in zip("AB", lines, tapped, strict=True):
         if line["packets"] != came:
             wrong.append(f"line {name}: {came:,} packets reached the port and {line['packets']:,} were read")
-    if wrong and data.tap.lost:
-        wrong.append(f"{data.tap.lost:,} tap records lost")
+    spoilt = sum(evidence.measurement.wire.corrupted[:PUBLISHED_LINES])
+    if wrong and (data.tap.lost or spoilt):
+        wrong.append(f"{data.tap.lost:,} tap records lost, {spoilt:,} packets corrupted by a fault")
         return unknown(NAME, expected=EXPECTED, observed=observed, evidence="; ".join(wrong))
     if wrong and late and taken + feed["gap_packets"] == wanted + holes:
         wrong.append(
@@ -64,12 +65,17 @@ def check(evidence: Evidence) -> CheckResult:
         NAME,
         expected=EXPECTED,
         observed=observed,
-        evidence=f"{of:,} in the capture, {holes:,} of them lost on both lines between the first and the last taken; "
+        evidence=f"{of:,} in the capture, {holes:,} numbers came on neither line between the first and the last taken; "
         + ", ".join(
             f"line {name}: {line['packets']:,} read, {line['wins']:,} won, {line['duplicates']:,} second copies"
             for name, line in zip("AB", lines, strict=True)
         ),
     )
+
+
+def _holes(numbers: Rows) -> int:
+    """Numbers between the first and the last that no line brought, and be it that the capture has none of them."""
+    return int(numbers[-1] - numbers[0]) + 1 - len(numbers) if len(numbers) else 0
 
 
 def _kept_off(evidence: Evidence, line: int) -> int:

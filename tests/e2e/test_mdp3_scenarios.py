@@ -134,9 +134,8 @@ def test_the_same_events_are_published_as_without_a_wire(both: Played) -> None:
     from engine.venue import Mdp3Runner
 
     once = {int.from_bytes(one.payload[:4], "little"): one.payload for one in datagrams(both.capture)}
-    runner = Mdp3Runner(
-        EngineConfig.model_validate({"venue": "mdp3", "book": {"orders": 64, "levels": 64}, "mdp3": {"natural_refresh": True}})
-    )  # fmt: skip
+    settings = {"venue": "mdp3", "book": {"orders": 64, "levels": 64}, "mdp3": {"natural_refresh": True}}
+    runner = Mdp3Runner(EngineConfig.model_validate(settings))
     for number in sorted(once):
         runner.step(0, once[number], number)
     expected = runner.report()["events"]

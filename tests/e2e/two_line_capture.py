@@ -20,7 +20,8 @@ START_NS = 1_500_000_000 * 10**9
 
 def frame(line: str, payload: bytes) -> bytes:
     address, _, port = GROUPS[line].partition(":")
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 8, 17, 0, bytes(4), bytes(map(int, address.split("."))))  # fmt: skip
+    target = bytes(map(int, address.split(".")))
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 8, 17, 0, bytes(4), target)
     return bytes(12) + b"\x08\x00" + ip + struct.pack(">HHHH", 1, int(port), 8 + len(payload), 0) + payload
 
 
@@ -29,6 +30,7 @@ def write_capture(path: Path, *, seed: int, events: int) -> int:
     venue, random = Venue(seed, 12), Random(seed)
     for _ in range(events):
         venue.event()
+        venue.flush(over=True)  # or a packet may be too long for a frame
     venue.heartbeat()
     at_ns, records = START_NS, []
     clocks = [0, 0]

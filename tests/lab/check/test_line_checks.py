@@ -11,7 +11,15 @@ import pytest
 
 from lab.check import CheckResult, Verdict, judge
 from lab.measure import EngineReport, ExchangeReport, RunData, TapReport, measure_run
-from lab.measure.rows import LEVELS, LINE_ARRIVALS, MARKET_TAPS, PACKETS
+from lab.measure.rows import (
+    DROP_COPY,
+    LEVELS,
+    LINE_ARRIVALS,
+    MARKET_TAPS,
+    ORDER_ARRIVALS,
+    PACKETS,
+    TAP_CORRUPTED,
+)
 from lab.measure.two_lines import TwoLineData
 from lab.measure.wire import NEVER
 from lab.scenario import Scenario
@@ -62,8 +70,8 @@ def made() -> RunData:
     return RunData(
         packets=packets,
         market_taps=taps[np.argsort(taps["stamp_ns"], kind="stable")],
-        order_arrivals=np.empty(0, np.dtype([("token", "S14"), ("trigger_sequence", "<u8"), ("stamp_ns", "<i8"), ("ordinal", "u1")])),
-        drop_copy=np.zeros(0, [("kind", "S1"), ("token", "S14"), ("shares", "<u4")]),
+        order_arrivals=np.empty(0, ORDER_ARRIVALS),
+        drop_copy=np.empty(0, DROP_COPY),
         engine=EngineReport(
             alive=True,
             exit_code=0,
@@ -178,6 +186,16 @@ def wrong_level(name: str) -> Change:
     return change
 
 
+def wrong_level_of_all(data: RunData) -> RunData:
+    return wrong_level("all_levels")(data)
+
+
+def spoilt(data: RunData) -> RunData:
+    taps = data.market_taps.copy()
+    taps["flags"][3] = TAP_CORRUPTED
+    return replace(data, market_taps=taps)
+
+
 CASES: list[tuple[str, str, Change, Verdict, str]] = [
     ("packets_accepted_once", "right", both(), PASS, "400 of 400 packets, each once"),
     ("packets_accepted_once", "one twice", feed(delivered=COUNT + 1), FAIL, "401 were taken"),
@@ -198,6 +216,8 @@ CASES: list[tuple[str, str, Change, Verdict, str]] = [
         UNKNOWN,
         "came after their number was given up",
     ),
+    ("packets_accepted_once", "spoilt", both(feed(delivered=1), spoilt), UNKNOWN, "1 packets corrupted"),
+    ("level_books_match", "spoilt", both(wrong_level_of_all, spoilt), UNKNOWN, "1 packets were corrupted"),
     ("packets_accepted_once", "dead", dead, UNKNOWN, "left no counters"),
     ("line_winners", "right", both(), PASS, "0 wrong"),
     ("line_winners", "a wrong winner", arrivals(swap_winner), FAIL, "packets 17000"),
@@ -273,6 +293,29 @@ def test_a_run_without_orders_is_not_asked_for_any() -> None:
     assert set(results) == {
         "engine_alive", "tap_complete", "clock", "pacing", "packets_accepted_once", "line_winners", "level_books_match",
     }  # fmt: skip
+
+
+def test_numbers_that_the_capture_has_not_are_given_up_by_right() -> None:
+    data = made()
+    assert data.two_lines is not None
+    kept = np.arange(COUNT) != 7
+    data = replace(
+        data,
+        packets=data.packets[kept],
+        market_taps=data.market_taps[data.market_taps["sequence"] != FIRST + 7],
+        two_lines=replace(
+            data.two_lines,
+            intended_ns=data.two_lines.intended_ns[:, kept],
+            arrivals=data.two_lines.arrivals[kept],
+        ),
+    )
+    fewer: Any = data.engine.feed["lines"]  # number 7 was B's
+    fewer = {
+        name: {**line, "packets": COUNT - 1, "wins": line["wins"] - (name == "B")}
+        for name, line in fewer.items()
+    }
+    result = judged(feed(delivered=COUNT - 1, gap_packets=1, lines=fewer)(data))["packets_accepted_once"]
+    assert result.verdict is PASS, result
 
 
 def test_packets_that_are_on_one_line_only_are_not_missing_on_the_other() -> None:

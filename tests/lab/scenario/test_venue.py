@@ -17,12 +17,15 @@ from traffic.config import Config, TwoLinesSource
 
 SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios" / "feed"
 SHIPPED = ("mdp3_two_lines", "mdp3_two_lines_thinned")
-WHOLE = """\
+TRAFFIC = '{source: two_lines, file: x.pcap, lines: {A: "224.0.31.11:14320", B: "224.0.32.11:15320"}}'
+DROP = "{do: drop, lines: [A], probability: 10%, at: {sequence: 1}}"
+COUNT_FAULT = "{do: corrupt, what: count, probability: 1%, at: {sequence: 1}}"
+WHOLE = f"""\
 title: Two lines
-traffic: {source: two_lines, file: x.pcap, lines: {A: "224.0.31.11:14320", B: "224.0.32.11:15320"}}
-engine: {venue: mdp3, mdp3: {hold_back: 5ms}}
+traffic: {TRAFFIC}
+engine: {{venue: mdp3, mdp3: {{hold_back: 5ms}}}}
 faults:
-  - {do: drop, lines: [A], probability: 10%, at: {sequence: 1}}
+  - {DROP}
 """
 
 
@@ -72,7 +75,7 @@ def test_a_frozen_two_line_scenario_is_the_same_scenario(tmp_path: Path) -> None
     ("change", "said"),
     [
         (("venue: mdp3, ", ""), "venue mdp3 and traffic source: two_lines go together"),
-        (('{source: two_lines, file: x.pcap, lines: {A: "224.0.31.11:14320", B: "224.0.32.11:15320"}}', "{}"), "go together"),
+        ((TRAFFIC, "{}"), "go together"),
         (("file: x.pcap, ", ""), "needs file:"),
         (("file: x.pcap", "file: y.pcap"), "no file at y.pcap"),
         (("file: x.pcap", "file: [x.pcap, x.pcap]"), "plays one capture"),
@@ -81,9 +84,9 @@ def test_a_frozen_two_line_scenario_is_the_same_scenario(tmp_path: Path) -> None
         (("hold_back: 5ms", "hold_back: 5"), "has no unit"),
         (("hold_back: 5ms", "depth_of_field: 5"), "unknown key"),
         (("mdp3: {hold_back: 5ms}", "feed: {hold_back: 5ms}"), "engine.feed: is of MoldUDP64"),
-        (("{do: drop, lines: [A], probability: 10%, at: {sequence: 1}}", "{do: pause, for: 1ms, at: {sequence: 1}}"), "say at: {time: ...}"),
-        (("{do: drop, lines: [A], probability: 10%, at: {sequence: 1}}", "{do: session_roll, at: {sequence: 9}}"), "session_roll is of MoldUDP64"),
-        (("{do: drop, lines: [A], probability: 10%, at: {sequence: 1}}", "{do: corrupt, what: count, probability: 1%, at: {sequence: 1}}"), "count is of MoldUDP64"),
+        ((DROP, "{do: pause, for: 1ms, at: {sequence: 1}}"), "say at: {time: ...}"),
+        ((DROP, "{do: session_roll, at: {sequence: 9}}"), "session_roll is of MoldUDP64"),
+        ((DROP, COUNT_FAULT), "count is of MoldUDP64"),
         (("lines: [A], p", "lines: [recovery], p"), "recovery services, which venue mdp3 does not have"),
         (("faults:", "expect: {book_matches_oracle: true}\nfaults:"), "no order leaves with venue mdp3"),
     ],
