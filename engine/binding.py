@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
+from engine.mdp3 import Mdp3Options, channel_options
 from engine.risk_build import RiskControl, build_risk_table, risk_limits, risk_report
 from engine.strategy_binding import Hands, fill_budget, strategy_report
 from engine.wires import ORDER_WIRES, wires_report
@@ -167,6 +168,9 @@ class Runner:
             options.request_port = config.recovery.requests.port
         if config.control:
             options.control_path = self._string(str(config.control))
+        if config.venue == "mdp3":
+            self._keep.append(channel_options(Mdp3Options(**config.mdp3.model_dump())))
+            options.mdp3 = self._keep[-1]
         error = ffi.new("char[512]")
         self._runner = lib.runner_open(engine_options(config), options, error, 512)
         if self._runner == ffi.NULL:

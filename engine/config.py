@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from engine.risk_table import RiskTable
 
@@ -18,6 +18,7 @@ __all__ = [
     "FeedConfig",
     "GatewayConfig",
     "LineConfig",
+    "Mdp3Config",
     "OrdersConfig",
     "RecoveryConfig",
     "RiskConfig",
@@ -193,9 +194,34 @@ class ControlConfig(Frozen):
     answer_ns: Annotated[int, Field(ge=10**6, le=60 * 10**9)] = 1_000_000_000
 
 
-class EngineConfig(Frozen):
-    """Everything the engine is told before it starts."""
+class Mdp3Config(Frozen):
+    """The channel of venue mdp3; the meaning of each is in engine/feed/mdp3_channel.h and mdp3_arbiter.h.
 
+    No book by order and no recovery feed yet: ``snapshots`` False lets an instrument whose book is wrong be GAP.
+    """
+
+    hold_back_ns: Nanoseconds = 1_000_000
+    line_silence_ns: Nanoseconds = 65_000_000_000
+    first_sequence: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    reorder_packet_count: Annotated[int, Field(ge=1, le=1 << 16), AfterValidator(power_of_two)] = 1024
+    arrival_count: Annotated[int, Field(ge=1024, le=1 << 20), AfterValidator(power_of_two)] = 8192
+    confirm_packets: Annotated[int, Field(ge=1, le=8)] = 2
+    instrument_count: Annotated[int, Field(ge=1, le=65_534)] = 1024
+    depth: Annotated[int, Field(ge=1, le=10)] = 10
+    implied_depth: Annotated[int, Field(ge=0, le=10)] = 2
+    snapshots: bool = False
+    natural_refresh: bool = False
+    status_required: bool = True
+
+
+class EngineConfig(Frozen):
+    """Everything the engine is told before it starts.
+
+    Venue mdp3 is market data only: no gateway, no recovery services; feed, book, strategy and risk are not used.
+    """
+
+    venue: Literal["itch50", "mdp3"] = "itch50"
+    mdp3: Mdp3Config = Mdp3Config()
     cpu: Annotated[int, Field(ge=0, le=1023)] | None = None
     output: Path | None = None
     control: Path | None = None
@@ -214,3 +240,11 @@ class EngineConfig(Frozen):
     risk: RiskConfig = RiskConfig()
     open_orders: Annotated[int, Field(ge=1, le=1 << 20)] = 65_536
     decisions: Annotated[int, Field(ge=1, le=1 << 26)] = 1_048_576
+
+    @model_validator(mode="after")
+    def _market_data_only(self) -> Self:
+        if self.venue == "mdp3" and (self.gateway or self.recovery.requests or self.recovery.snapshots):
+            raise ValueError("venue mdp3 is market data only: leave gateway and recovery out")
+        if self.mdp3.arrival_count < self.mdp3.reorder_packet_count:
+            raise ValueError("mdp3.arrival_count must be at least mdp3.reorder_packet_count")
+        return self

@@ -13,7 +13,20 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 
-__all__ = ["ARRIVAL_ROW", "EVENT_ROW", "SOURCES", "Level", "Mdp3Channel", "Mdp3Error", "Mdp3Options"]
+__all__ = [
+    "ARRIVAL_ROW",
+    "EVENT_ROW",
+    "SIDES",
+    "SOURCES",
+    "Level",
+    "Mdp3Channel",
+    "Mdp3Error",
+    "Mdp3Options",
+    "Mdp3View",
+    "channel_options",
+    "numbers",
+    "text",
+]
 
 EVENT_ROW = np.dtype(
     [("sequence", "<u8"), ("time_ns", "<u8"), ("order_reference", "<u8"), ("new_order_reference", "<u8")]
@@ -73,56 +86,22 @@ def numbers(struct: Any) -> dict[str, int]:
     return {name: int(getattr(struct, name)) for name in names}
 
 
-class Mdp3Channel:
-    """One channel. Time is the caller's: ``now_ns`` must not go back. Securities are the venue's SecurityID."""
+def channel_options(options: Mdp3Options) -> Any:
+    """``struct mdp3_channel_options``."""
+    target = ffi.new("struct mdp3_channel_options *")
+    lib.mdp3_channel_options_default(target)
+    arbiter = {name for name, _ in ffi.typeof("struct mdp3_arbiter_options").fields}
+    for field in fields(options):
+        owner = target.arbiter if field.name in arbiter else target
+        setattr(owner, field.name, getattr(options, field.name))
+    return target
 
-    def __init__(self, options: Mdp3Options | None = None) -> None:
-        options = options or Mdp3Options()
-        target = ffi.new("struct mdp3_channel_options *")
-        lib.mdp3_channel_options_default(target)
-        arbiter = {name for name, _ in ffi.typeof("struct mdp3_arbiter_options").fields}
-        for field in fields(options):
-            owner = target.arbiter if field.name in arbiter else target
-            setattr(owner, field.name, getattr(options, field.name))
-        size = lib.mdp3_channel_memory_size(target)
-        if size == 0:
-            raise Mdp3Error(f"an option is out of range: {options}")
-        alignment = lib.MDP3_MEMORY_ALIGNMENT
-        self._memory = ffi.new("char[]", size + alignment)
-        skip = -int(ffi.cast("uintptr_t", self._memory)) % alignment
-        self._channel = ffi.new("struct mdp3_channel *")
-        if lib.mdp3_channel_init(self._channel, target, self._memory + skip, size):
-            raise Mdp3Error(f"the channel refused {options}")
-        self._events = np.empty(BATCH, EVENT_ROW)
-        self._pointer = ffi.cast("struct event *", ffi.from_buffer(self._events))
-        self._outcome = 0
 
-    def step(self, source: int, datagram: bytes, now_ns: int) -> NDArray[Any]:
-        """Events published because of one UDP payload, EVENT_ROW; ``source`` as in SOURCES, 0 and 1 the lines."""
-        channel = self._channel
-        self._outcome = lib.mdp3_channel_accept(channel, source, datagram, len(datagram), now_ns)
-        return self._take()
+class Mdp3View:
+    """What a channel has made so far: states, books, counters. Securities are the venue's SecurityID."""
 
-    def timer(self, now_ns: int) -> NDArray[Any]:
-        """Events published because time has passed: a hole was given up."""
-        lib.mdp3_channel_timer(self._channel, now_ns)
-        return self._take()
-
-    def end(self, now_ns: int) -> None:
-        lib.mdp3_channel_end(self._channel, now_ns)
-
-    def _take(self) -> NDArray[Any]:
-        parts = []
-        count = BATCH
-        while count == BATCH:
-            count = lib.mdp3_channel_take(self._channel, self._pointer, BATCH)
-            parts.append(self._events[:count].copy())
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    @property
-    def outcome(self) -> str:
-        """What became of the last datagram."""
-        return text(lib.mdp3_accept_outcome_name(self._outcome))
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
 
     @property
     def state(self) -> str:
@@ -240,3 +219,50 @@ class Mdp3Channel:
             }
             for row in rows[0:count]
         ]
+
+
+class Mdp3Channel(Mdp3View):
+    """One channel. Time is the caller's: ``now_ns`` must not go back. Securities are the venue's SecurityID."""
+
+    def __init__(self, options: Mdp3Options | None = None) -> None:
+        options = options or Mdp3Options()
+        target = channel_options(options)
+        size = lib.mdp3_channel_memory_size(target)
+        if size == 0:
+            raise Mdp3Error(f"an option is out of range: {options}")
+        alignment = lib.MDP3_MEMORY_ALIGNMENT
+        self._memory = ffi.new("char[]", size + alignment)
+        skip = -int(ffi.cast("uintptr_t", self._memory)) % alignment
+        super().__init__(ffi.new("struct mdp3_channel *"))
+        if lib.mdp3_channel_init(self._channel, target, self._memory + skip, size):
+            raise Mdp3Error(f"the channel refused {options}")
+        self._events = np.empty(BATCH, EVENT_ROW)
+        self._pointer = ffi.cast("struct event *", ffi.from_buffer(self._events))
+        self._outcome = 0
+
+    def step(self, source: int, datagram: bytes, now_ns: int) -> NDArray[Any]:
+        """Events published because of one UDP payload, EVENT_ROW; ``source`` as in SOURCES, 0 and 1 the lines."""
+        channel = self._channel
+        self._outcome = lib.mdp3_channel_accept(channel, source, datagram, len(datagram), now_ns)
+        return self._take()
+
+    def timer(self, now_ns: int) -> NDArray[Any]:
+        """Events published because time has passed: a hole was given up."""
+        lib.mdp3_channel_timer(self._channel, now_ns)
+        return self._take()
+
+    def end(self, now_ns: int) -> None:
+        lib.mdp3_channel_end(self._channel, now_ns)
+
+    def _take(self) -> NDArray[Any]:
+        parts = []
+        count = BATCH
+        while count == BATCH:
+            count = lib.mdp3_channel_take(self._channel, self._pointer, BATCH)
+            parts.append(self._events[:count].copy())
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    @property
+    def outcome(self) -> str:
+        """What became of the last datagram."""
+        return text(lib.mdp3_accept_outcome_name(self._outcome))

@@ -3,7 +3,8 @@
 stdout   {"event": "ready", ...}  the wires are open and the order session is up
          {"event": "stopped", ...}
 stdin    {"do": "stop"}, or its end
-files    decisions.npy book.npy own_orders.npy engine.json, in the config's output directory
+files    decisions.npy book.npy own_orders.npy engine.json, in the config's output directory;
+         with venue mdp3: levels.npy arrivals.npy engine.json
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 from engine.binding import EngineError, Runner, die_with_parent
 from engine.config import EngineConfig
 from engine.control_server import ControlServer
+from engine.venue import Mdp3Runner, runner_for
 
 __all__ = ["main"]
 
@@ -68,6 +70,10 @@ def wait_ready(runner: Runner, thread: threading.Thread, *, session: bool) -> No
 
 
 def write_results(runner: Runner, output: Path) -> None:
+    if isinstance(runner, Mdp3Runner):
+        report = runner.write_results(output)
+        (output / "engine.json").write_text(json.dumps(report, indent=1))
+        return
     np.save(output / "decisions.npy", runner.decisions())
     np.save(output / "book.npy", runner.book())
     np.save(output / "own_orders.npy", runner.own_orders())
@@ -88,7 +94,7 @@ def open_control(config: EngineConfig, runner: Runner) -> ControlServer | None:
 
 def serve(config: EngineConfig) -> None:
     """Runs one engine from start to stop."""
-    runner = Runner(config)
+    runner = runner_for(config)
     failures: list[EngineError] = []
 
     def loop() -> None:

@@ -16,6 +16,9 @@ enum { HUGE_PAGE_BYTES = 2 << 20 };
 
 struct runner {
     struct engine engine;
+    struct venue_mdp3 mdp3; /* runs instead of the engine when options.mdp3 was given */
+    uint8_t *mdp3_memory;
+    size_t mdp3_bytes;
     struct runner_options options;
     struct control *control;
     struct watchdog *watchdog;
@@ -69,6 +72,26 @@ static struct control *map_control(const char *path)
     return control;
 }
 
+/* 0, or -errno with what was missing in `what`. */
+static int open_mdp3(struct runner *runner, const struct mdp3_channel_options *options, const char **what)
+{
+    size_t bytes = mdp3_channel_memory_size(options);
+    bool huge;
+
+    *what = "mdp3: an option is out of range";
+    if (bytes == 0)
+        return -EINVAL;
+    *what = "memory for the mdp3 channel";
+    runner->mdp3_bytes = round_up(bytes, HUGE_PAGE_BYTES);
+    runner->mdp3_memory = map_memory(runner->mdp3_bytes, &huge);
+    if (!runner->mdp3_memory)
+        return -errno;
+    struct engine *engine = &runner->engine;
+    *what = "mdp3: an option is out of range";
+    return venue_mdp3_init(&runner->mdp3, options, engine->lines, engine->control, &engine->clock, NULL,
+                           runner->mdp3_memory, runner->mdp3_bytes);
+}
+
 struct runner *runner_open(const struct engine_options *engine, const struct runner_options *options, char *error,
                            uint32_t error_bytes)
 {
@@ -98,6 +121,11 @@ struct runner *runner_open(const struct engine_options *engine, const struct run
         runner_close(runner);
         return NULL;
     }
+    if (options->mdp3 && (result = open_mdp3(runner, options->mdp3, &what))) {
+        errno = -result;
+        goto failed;
+    }
+    runner->options.mdp3 = NULL; /* the caller's; runner->mdp3.control says that it was given */
     if (!options->gateway_address) {
         what = "memory for sent orders";
         runner->sent = calloc(1, STREAM_MEMORY_BYTES);
@@ -278,9 +306,13 @@ int runner_run(struct runner *runner)
                                    runner->options.request_port, runner->error, sizeof(runner->error));
     if (!result && runner->options.gateway_address)
         result = start_session(runner);
-    if (!result)
+    if (!result && runner->mdp3.control) {
+        venue_mdp3_run(&runner->mdp3);
+    } else if (!result) {
         result = start_watch(runner);
-    if (!result)
+        if (!result)
+            engine_run(&runner->engine);
+    }
         engine_run(&runner->engine);
     wire_watch_stop(&runner->watch);
     end_session(runner);
@@ -293,6 +325,11 @@ int runner_run(struct runner *runner)
 void runner_stop(struct runner *runner)
 {
     runner->engine.control->stop = 1;
+}
+
+struct venue_mdp3 *runner_mdp3(struct runner *runner)
+{
+    return &runner->mdp3;
 }
 
 struct engine *runner_engine(struct runner *runner)
@@ -387,6 +424,8 @@ void runner_close(struct runner *runner)
     guard_use(NULL);
     if (runner->memory)
         munmap(runner->memory, runner->memory_bytes);
+    if (runner->mdp3_memory)
+        munmap(runner->mdp3_memory, runner->mdp3_bytes);
     if (runner->control)
         munmap(runner->control, CONTROL_BYTES);
     free(runner->sent);

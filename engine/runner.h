@@ -10,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "engine/strategy_load.h"
+#include "engine/venue_mdp3.h"
 #include "engine/wire_watch.h"
 
 enum { RUNNER_ERROR_BYTES = 512, RUNNER_CONNECT_MS = 5000 };
@@ -37,6 +38,7 @@ struct runner_options {
     const char *request_address;  /* NULL: no re-request server */
     uint16_t request_port;
     const char *control_path;     /* file to share the control page in, made here; NULL = private */
+    const struct mdp3_channel_options *mdp3; /* venue MDP 3.0 (venue_mdp3.h); NULL: ITCH 5.0. Read in runner_open() */
 };
 
 struct runner;
@@ -50,6 +52,7 @@ int runner_run(struct runner *runner);
 void runner_stop(struct runner *runner);
 
 struct engine *runner_engine(struct runner *runner);
+struct venue_mdp3 *runner_mdp3(struct runner *runner);
 const char *runner_error(const struct runner *runner);
 bool runner_huge_pages(const struct runner *runner);
 bool runner_zero_copy(const struct runner *runner, uint32_t line);

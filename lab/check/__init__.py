@@ -19,6 +19,9 @@ from lab.check import (  # the order here is the order of the checks table
     no_lost_or_duplicate_orders,
     book_matches_oracle,
     every_message_decoded,
+    packets_accepted_once,
+    line_winners,
+    level_books_match,
 )
 
 # isort: on
@@ -36,10 +39,13 @@ __all__ = [
     "every_message_decoded",
     "faults_fired",
     "judge",
+    "level_books_match",
+    "line_winners",
     "no_lost_or_duplicate_orders",
     "no_recovery_traffic",
     "orders_while_blind",
     "pacing",
+    "packets_accepted_once",
     "position_matches_drop_copy",
     "recovered",
     "register",

@@ -32,6 +32,7 @@ __all__ = [
     "passed",
     "register",
     "registered_checks",
+    "trades",
     "unknown",
 ]
 
@@ -92,6 +93,11 @@ class Registered:
 
 
 _registry: dict[str, Registered] = {}
+
+
+def trades(scenario: Scenario) -> bool:
+    """For ``always``: a run in which orders can leave; of market data only there is nothing to show about them."""
+    return scenario.engine.venue != "mdp3"
 
 
 def register(name: str, *, always: Always) -> Callable[[Check], Check]:

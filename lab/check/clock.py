@@ -23,6 +23,9 @@ def check(evidence: Evidence) -> CheckResult:
         doubts += _negative(samples, name, allowed_ns=0)
     for stage in STAGE_COLUMNS:
         doubts += _negative(samples, stage, allowed_ns=clock.uncertainty_ns)
+    lines = evidence.measurement.arbitration
+    if lines is not None and lines.early:
+        doubts.append(f"arrivals: {lines.early:,} read by the engine before the tap saw the packet")
     floor = evidence.measurement.floor
     if floor is not None and floor.wire_to_wire.negative:
         doubts.append(f"wire_floor: {floor.wire_to_wire.negative:,} negative")
@@ -32,10 +35,12 @@ def check(evidence: Evidence) -> CheckResult:
         )
     if doubts:
         return unknown(NAME, expected=EXPECTED, observed=doubts[0], evidence="; ".join(doubts))
+    if lines is not None and not lines.both:
+        return unknown(NAME, expected=EXPECTED, observed="no two stamps of one packet")
     return passed(
         NAME,
         expected=EXPECTED,
-        observed="none",
+        observed="none" if lines is None else f"none, of {lines.both:,} packets read on both lines",
         evidence=f"domain {clock.domain}, grade {clock.grade}, uncertainty {clock.uncertainty_ns} ns",
     )
 

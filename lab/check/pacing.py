@@ -70,11 +70,10 @@ def _judged(evidence: Evidence) -> tuple[Mapping[str, int | None], str]:
     if not any(mask.any() for mask in held.values()):
         figures: Mapping[str, int | None] = evidence.blocks["latency_ns"].get("pacing_error", NO_FIGURES)
         return figures, ""
-    intended = _intended(evidence)
     judged = {}
     for line, mask in held.items():
         arrival = wire.at_wire[LINE_NAMES.index(line)]
-        kept = ~mask & (arrival != NEVER)
+        kept, intended = ~mask & (arrival != NEVER), _intended(evidence, line)
         judged[line] = np.abs(arrival[kept] - intended[kept])
     line = max(judged, key=lambda name: len(judged[name]))
     without = ", ".join(f"{int(mask.sum()):,} of line {name}" for name, mask in held.items() if mask.any())
@@ -82,16 +81,19 @@ def _judged(evidence: Evidence) -> tuple[Mapping[str, int | None], str]:
     return Histogram.of(judged[line]).figures().to_json(), said
 
 
-def _intended(evidence: Evidence) -> Rows:
-    """Intended times in order of the feed, as arrivals are."""
-    packets = evidence.data.packets
+def _intended(evidence: Evidence, line: str) -> Rows:
+    """Intended times in order of the feed, as arrivals are; NEVER: not meant for this line."""
+    packets, two = evidence.data.packets, evidence.data.two_lines
+    if two is not None:
+        mine: Rows = two.intended_ns[LINE_NAMES.index(line)]
+        return mine
     ordered: Rows = packets["intended_ns"][np.argsort(packets["first_sequence"], kind="stable")]
     return ordered
 
 
 def _held_back(evidence: Evidence, line: str) -> NDArray[np.bool_]:
     """Which packets a fault told the exchange to send late on this line, by its windows of time."""
-    intended = _intended(evidence)
+    intended = _intended(evidence, line)
     mask = np.zeros(len(intended), bool)
     for fault, record in zip(evidence.scenario.faults, evidence.data.faults, strict=False):
         if fault.do not in HOLDING_BACK or line not in getattr(fault, "lines", ()) or not record.injected_ns:
@@ -104,8 +106,10 @@ def _held_back(evidence: Evidence, line: str) -> NDArray[np.bool_]:
 
 def _missing_with_link_up(evidence: Evidence, line: str) -> int:
     """Packets that never reached the wire although no fault had taken its link down at their time."""
-    intended = _intended(evidence)
-    missing = intended[evidence.measurement.wire.at_wire[LINE_NAMES.index(line)] == NEVER]
+    intended = _intended(evidence, line)
+    missing = intended[
+        (evidence.measurement.wire.at_wire[LINE_NAMES.index(line)] == NEVER) & (intended != NEVER)
+    ]
     explained = np.zeros(len(missing), bool)
     for fault, record in zip(evidence.scenario.faults, evidence.data.faults, strict=False):
         if getattr(fault, "port", None) == line and record.injected_ns:

@@ -1,8 +1,8 @@
-"""samples: at least one order was timed; a run without a sample shows nothing."""
+"""samples: at least one order was timed; a run without a sample shows nothing. Not asked of market data only."""
 
 from __future__ import annotations
 
-from lab.check.base import CheckResult, Evidence, passed, register, unknown
+from lab.check.base import CheckResult, Evidence, passed, register, trades, unknown
 from lab.measure.figures import look_up
 
 __all__ = ["check"]
@@ -11,7 +11,7 @@ NAME = "samples"
 EXPECTED = "at least one order timed wire to wire"
 
 
-@register(NAME, always=True)
+@register(NAME, always=trades)
 def check(evidence: Evidence) -> CheckResult:
     clipped = sum(one.histogram.saturated for one in evidence.measurement.series.values())
     if clipped:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
+from lab.check.base import CheckResult, Evidence, failed, passed, register, trades, unknown
 from lab.check.feed_state import live_throughout
 from lab.measure.match import Status
 from lab.measure.recovery import skipped_by
@@ -25,7 +25,7 @@ EXPECTED = "triggers == matched + risk_blocked + unmatched, each unmatched one e
 AROUND_NS = 1_000_000  # a gap is seen by the packet after it, and acted on within a poll
 
 
-@register(NAME, always=True)
+@register(NAME, always=trades)
 def check(evidence: Evidence) -> CheckResult:
     counts, matching = evidence.measurement.counts, evidence.measurement.matching
     samples = matching.samples

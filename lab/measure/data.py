@@ -20,6 +20,7 @@ from lab.measure.rows import (
     PACKETS,
     Rows,
 )
+from lab.measure.two_lines import TwoLineData
 
 __all__ = [
     "ClockInfo",
@@ -258,17 +259,18 @@ class RunData:
     ``sessions`` are in order, and empty for a run that had one. ``message_locates`` is the stock locate of
     every published message (u2, in order), or None. All sequences are positions: session ordinal << 40 | sequence.
     ``engine_book`` and ``exchange_book`` are BOOK rows, or None when that side wrote none.
-    ``started_ns`` is the intended time of the first packet.
+    ``started_ns`` is the intended time of the first packet. ``two_lines`` is there with venue mdp3 only, whose
+    sequences are MsgSeqNum.
     """
 
     packets: Rows
     market_taps: Rows
     order_arrivals: Rows
-    decisions: Rows
     drop_copy: Rows
     engine: EngineReport
     exchange: ExchangeReport
     tap: TapReport
+    decisions: Rows = field(default_factory=lambda: np.empty(0, DECISIONS))
     clock: ClockInfo = field(default_factory=ClockInfo)
     host: HostReport = field(default_factory=HostReport)
     started_ns: int = 0
@@ -281,3 +283,4 @@ class RunData:
     floor: FloorData | None = None
     faults: Sequence[FaultRecord] = ()
     events: Sequence[Event] = ()
+    two_lines: TwoLineData | None = None

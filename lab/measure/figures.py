@@ -56,7 +56,7 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         "latency_ns": latency,
         "pacing": {pacing.line: pacing.to_json() for pacing in measurement.pacing},
         "feed": _feed(data, measurement),
-        "feed_quality": feed_quality_block(data, measurement.feed),
+        "feed_quality": _feed_quality(data, measurement),
         "stages": {
             stage: {"negative": series[f"stage.{stage}"].histogram.negative} for stage in STAGE_COLUMNS
         },
@@ -102,6 +102,12 @@ def _feed(data: RunData, measurement: Measurement) -> dict[str, Any]:
     block: dict[str, Any] = {**data.engine.feed, "final_state": data.engine.final_feed_state, "wire": wire}
     block.setdefault("lines", wire)
     return block
+
+
+def _feed_quality(data: RunData, measurement: Measurement) -> dict[str, Any]:
+    """``arbitration`` is there with venue mdp3."""
+    block, lines = feed_quality_block(data, measurement.feed), measurement.arbitration
+    return block if lines is None else {**block, "arbitration": lines.to_json()}
 
 
 def _order_flow(drop_copy: Rows) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.measure.arbitration import Arbitration, arbitrate
 from lab.measure.data import FloorData, RunData, empty_rows
 from lab.measure.feed_quality import FeedQuality, measure_feed
 from lab.measure.histogram import Histogram
@@ -16,6 +17,7 @@ from lab.measure.kill import kill_samples
 from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
 from lab.measure.rows import LINE_NAMES, MISSING, Rows
 from lab.measure.strategies import around_swaps
+from lab.measure.two_lines import TwoLineData
 from lab.measure.wire import END_OF_SESSION, NEVER, PUBLISHED_LINES, WireArrivals, first_arrivals, locate
 
 __all__ = ["WITHIN_NS", "Counts", "FloorMeasurement", "LinePacing", "Measurement", "Series", "measure_run"]
@@ -102,13 +104,14 @@ class Measurement:
     floor: FloorMeasurement | None
     triggers_from: str
     started_ns: int
+    arbitration: Arbitration | None = None
 
     @property
     def samples(self) -> Rows:
         return self.matching.samples
 
 
-def measure_run(data: RunData, *, late_after_ns: int) -> Measurement:
+def measure_run(data: RunData, *, late_after_ns: int, line_bound_ns: int = 20_000) -> Measurement:
     """Deterministic and without side effects; linear in rows, seconds for millions of them."""
     packets = _ordered(data.packets)
     wire = first_arrivals(packets, data.market_taps)
@@ -123,7 +126,7 @@ def measure_run(data: RunData, *, late_after_ns: int) -> Measurement:
     started_ns = data.started_ns or (int(packets["intended_ns"][0]) if len(packets) else 0)
     series: dict[str, Series] = {}
     _latency_series(series, matching.samples, started_ns, swaps=data.engine.strategies.get("changes", ()))
-    pacing = _pacing(series, packets, wire, started_ns)
+    pacing = _pacing(series, packets, wire, started_ns, data.two_lines)
     feed = measure_feed(data, packets, wire)
     _feed_series(series, feed, started_ns)
     series["kill"] = _series("kill", *kill_samples(data.faults, data.order_arrivals), started_ns)
@@ -140,6 +143,9 @@ def measure_run(data: RunData, *, late_after_ns: int) -> Measurement:
         floor=floor,
         triggers_from=source,
         started_ns=started_ns,
+        arbitration=arbitrate(packets, wire, data.two_lines, bound_ns=line_bound_ns)
+        if data.two_lines
+        else None,
     )
 
 
@@ -208,14 +214,22 @@ def _series(name: str, values: Rows, when: Rows, started_ns: int) -> Series:
 
 
 def _pacing(
-    series: dict[str, Series], packets: Rows, wire: WireArrivals, started_ns: int
+    series: dict[str, Series],
+    packets: Rows,
+    wire: WireArrivals,
+    started_ns: int,
+    two_lines: TwoLineData | None,
 ) -> tuple[LinePacing, ...]:
-    """pacing_error is line A's; line B's is pacing_error_B. A line that is not there at all is left out."""
+    """pacing_error is line A's; line B's is pacing_error_B. A line that is not there at all is left out.
+
+    The lines of a two-line replay have times of their own, and what a line was not to bring is not missing on it.
+    """
     result = []
-    intended = packets["intended_ns"]
     for line in range(PUBLISHED_LINES):
+        intended = packets["intended_ns"] if two_lines is None else two_lines.intended_ns[line]
         arrival = wire.at_wire[line]
-        seen = arrival != NEVER
+        meant = intended != NEVER
+        seen = (arrival != NEVER) & meant
         sent = packets["sent_ns"][:, line] > 0
         if line > 0 and not seen.any() and not sent.any():
             continue
@@ -225,9 +239,9 @@ def _pacing(
         result.append(
             LinePacing(
                 line=LINE_NAMES[line],
-                packets=len(packets),
-                missing=int((~seen).sum()),
-                unsent=int((~sent).sum()),
+                packets=int(meant.sum()),
+                missing=int((~seen & meant).sum()),
+                unsent=int((~sent & meant).sum()),
                 early=int((error < 0).sum()),
                 early_max_ns=int(-error.min(initial=0)),
                 late_max_ns=int(error.max(initial=0)),

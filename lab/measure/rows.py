@@ -18,6 +18,8 @@ __all__ = [
     "BOOK",
     "DECISIONS",
     "DROP_COPY",
+    "LEVELS",
+    "LINE_ARRIVALS",
     "LINE_NAMES",
     "MARKET_TAPS",
     "MISSING",
@@ -115,6 +117,14 @@ BOOK = np.dtype(
         ("reference", "<u8"),
         ("shares", "<u4"),
     ]
+)
+
+LINE_ARRIVALS = np.dtype(  # a packet that both lines of MDP 3.0 brought, by the engine's own clock
+    [("position", "<u8"), ("first_ns", "<u8"), ("second_ns", "<u8"), ("line", "u1"), ("pad", "V7")]
+)
+LEVELS = np.dtype(  # a level of a book by price; side: bid, ask, implied bid, implied ask
+    [("security", "<i4"), ("side", "u1"), ("level", "u1"), ("known", "?")]
+    + [("price", "<i8"), ("quantity", "<u8"), ("order_count", "<u4")]
 )
 
 FEED_STATES = ("STARTUP", "SYNC", "LIVE", "GAP", "RECOVERING", "RESYNC", "DOWN", "ENDED")

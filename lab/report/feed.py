@@ -62,6 +62,7 @@ def facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, sentence) of everything there is to say beyond the lines."""
     found = [
         ("skew", _skew(quality.get("skew_ns", {}))),
+        ("winners", _winners(quality.get("arbitration", {}))),
         ("gaps", _gaps(quality)),
         ("blind", _blind(quality.get("blind", {}))),
         ("brought back", _listed(quality.get("recovered", {}), WAYS.items(), "messages by {}")),
@@ -78,6 +79,22 @@ def _skew(figures: Mapping[str, Any]) -> str:
         return ""
     half, least, most = (format_duration(figures[point]) for point in ("p50", "min", "max"))
     return f"B came {half} after A at p50, from {least} to {most}"
+
+
+def _winners(lines: Mapping[str, Any]) -> str:
+    """Venue mdp3: how many winners were decided, and how far the margins of the three accounts differ."""
+    if not lines.get("both"):
+        return ""
+    text = f"{format_count(lines['decided'])} of {format_count(lines['both'])} packets decided, "
+    text += f"{format_count(lines['wrong'])} wrong"
+    for name, label in (("replay_error_ns", "tap less capture"), ("engine_error_ns", "engine less tap")):
+        figures = lines.get(name, {})
+        if figures.get("count"):
+            half, most = format_duration(figures["p50"]), figures.get("p90")
+            text += f"; margin, {label}: p50 {half}" + (
+                f", p90 {format_duration(most)}" if most is not None else ""
+            )
+    return text
 
 
 def _gaps(quality: Mapping[str, Any]) -> str:

@@ -380,7 +380,7 @@ def fault_story(fault: Mapping[str, Any]) -> str:
         elif what == "healed" or fault.get("detected_ns"):
             parts.append(f"not {what}")
         elif what == "detected":
-            parts.append("the feed stayed LIVE")
+            parts.append("LIVE was not left")
     return ", ".join(parts) + detail
 
 

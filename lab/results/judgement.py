@@ -31,7 +31,8 @@ class Judgement:
 
 def judge_run(scenario: Scenario, data: RunData) -> Judgement:
     """Measures and judges; the same data and scenario always give the same result. Touches no files."""
-    measurement = measure_run(data, late_after_ns=scenario.measure.late_after_ns)
+    measure = scenario.measure
+    measurement = measure_run(data, late_after_ns=measure.late_after_ns, line_bound_ns=measure.line_bound_ns)
     checked = judge(data, measurement, scenario)
     blocks = dict(checked.blocks)
     faults = blocks.pop("faults")
@@ -61,7 +62,8 @@ def _run(scenario: Scenario, data: RunData, measurement: Measurement) -> dict[st
         "duration_ns": int(intended.max()) - measurement.started_ns if len(intended) else 0,
         "packets": len(data.packets),
         "source": traffic.kind,
-        "strategy": scenario.engine.strategy,
+        "strategy": "none" if data.two_lines else scenario.engine.strategy,
+        "venue": scenario.engine.venue,
         "wire": data.engine.wire,
         "wire_mode": data.engine.wire_mode,
         "late_after_ns": scenario.measure.late_after_ns,

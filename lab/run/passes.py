@@ -194,6 +194,7 @@ class Pass:
             stamping=self.plan.stamping,
             request_port=REQUEST_PORT,
             snapshot_port=SNAPSHOT_PORT,
+            framing="mdp3" if self.plan.engine.venue == "mdp3" else "moldudp64",
             sessions=[str(name) for name in ready["sessions"]],
             impairing=impairs_wire(self.faults),
             profiling=self.plan.profiling,

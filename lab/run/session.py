@@ -36,6 +36,7 @@ from lab.measure.joins import disjoint
 from lab.measure.rows import DECISIONS, Rows
 from lab.measure.strategies import beginnings, foreign, triggers_with
 from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
+from lab.run.mdp3 import engine_report_of, two_line_parts
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
@@ -64,7 +65,7 @@ class Session:
             "progress": progress,
         }
         floor, lead_ns = None, 0
-        if scenario.measure.wire_floor:
+        if scenario.measure.wire_floor and scenario.engine.venue != "mdp3":
             floor = floor_data(run_pass(floor_plan(scenario), faults=(), directory=raw / "floor", **parts))
             lead_ns = send_time_ns(floor)
         plan = main_plan(scenario, lead_ns=lead_ns)
@@ -133,6 +134,8 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
             stderr_tail=result.engine_stderr,
         )
     raw = json.loads(path.read_text())
+    if scenario.engine.venue == "mdp3":
+        return engine_report_of(scenario, raw, exit_code=result.engine_exit, stderr=result.engine_stderr)
     lines = raw["wire"]
     zero_copy = all(lines[name]["zero_copy"] for name in "AB")
     mode = ("zero copy" if zero_copy else "copy") if scenario.engine.wire == "af_xdp" else "sockets"
@@ -250,18 +253,13 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         raise UndecidedError("the exchange published nothing", where=str(directory))
     taps = market_rows(directory / "market_taps.bin")
     arrivals = order_arrivals(directory / "order_frames.bin")
-    sessions = sessions_of(result)
-    changes = engine.strategies.get("changes", ())
-    swaps = [Join(sequence=at, skipped_from=at, at_ns=0) for at in beginnings(changes)]
-    oracle = ask_oracle(scenario, result, sessions=sessions, joins=[*engine.joins, *swaps])
-    others = foreign(changes, known=oracle_knows_object(scenario))
-    alive = engine.alive
-    decisions = load_rows(result.engine / "decisions.npy") if alive else np.empty(0, DECISIONS)
+    if scenario.engine.venue == "mdp3":
+        parts = two_line_parts(result.exchange, result.engine, market_taps=taps)
+    else:
+        parts = {"packets": packets, **order_parts(scenario, result, engine)}
     return RunData(
-        packets=packets,
         market_taps=taps,
         order_arrivals=arrivals,
-        decisions=decisions,
         drop_copy=load_rows(result.exchange / "drop_copy.npy"),
         engine=engine,
         exchange=exchange,
@@ -273,13 +271,28 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         ),
         host=host_report(result, engine, exchange),
         started_ns=result.started_ns,
-        expected_triggers=triggers_with(oracle.triggers["sequence"].astype("<u8"), decisions, others),
-        skipped_triggers=oracle.skipped_triggers["sequence"].astype("<u8"),
-        sessions=sessions,
-        message_locates=oracle.locates,
-        engine_book=load_rows(result.engine / "book.npy") if alive else None,
-        exchange_book=agreed_book(load_rows(result.exchange / "book.npy"), oracle),
         floor=floor,
         faults=tuple(result.faults),
         events=tuple(result.events),
+        **parts,
     )
+
+
+def order_parts(scenario: Scenario, result: PassResult, engine: EngineReport) -> dict[str, Any]:
+    """What an engine that trades left, and what the oracle says it should have done."""
+    sessions = sessions_of(result)
+    changes = engine.strategies.get("changes", ())
+    swaps = [Join(sequence=at, skipped_from=at, at_ns=0) for at in beginnings(changes)]
+    oracle = ask_oracle(scenario, result, sessions=sessions, joins=[*engine.joins, *swaps])
+    others = foreign(changes, known=oracle_knows_object(scenario))
+    alive = engine.alive
+    decisions = load_rows(result.engine / "decisions.npy") if alive else np.empty(0, DECISIONS)
+    return {
+        "decisions": decisions,
+        "expected_triggers": triggers_with(oracle.triggers["sequence"].astype("<u8"), decisions, others),
+        "skipped_triggers": oracle.skipped_triggers["sequence"].astype("<u8"),
+        "sessions": sessions,
+        "message_locates": oracle.locates,
+        "engine_book": load_rows(result.engine / "book.npy") if alive else None,
+        "exchange_book": agreed_book(load_rows(result.exchange / "book.npy"), oracle),
+    }

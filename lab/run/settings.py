@@ -10,6 +10,7 @@ from lab.faults import DeployOptions, exchange_settings_of, object_path
 from lab.host import Cores
 from lab.quantities import FrozenModel
 from lab.results.files import sha256_of
+from lab.run.mdp3 import mdp3_settings, two_lines_source
 from lab.run.pages import ENGINE_KILL_OFFSET
 from lab.scenario import Engine, Scenario
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE
@@ -75,6 +76,8 @@ def source_settings(scenario: Scenario) -> dict[str, Any]:
             "arrivals": traffic.arrivals,
             "rate_per_s": traffic.rate_per_s,
         }
+    if traffic.kind == "two_lines":
+        return two_lines_source(traffic)
     common: dict[str, Any] = {"speed": traffic.speed, "rate_per_s": traffic.rate_per_s}
     if traffic.gap_max_ns is not None:
         common["gap_max_ns"] = traffic.gap_max_ns
@@ -105,6 +108,8 @@ def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
 def exchange_extras(scenario: Scenario) -> dict[str, Any]:
     """How the recovery services behave, and the faults that the exchange itself plays."""
     told = exchange_settings_of(scenario.faults, scenario.seed)
+    if scenario.engine.venue == "mdp3":
+        return told
     behaviour = {**plain(scenario.traffic.recovery), **told.pop("recovery", {})}
     return {**told, "recovery": behaviour}
 
@@ -162,14 +167,19 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
         },
         "heartbeat_ns": plan.heartbeat_ns,
         **plan.exchange,
-        "recovery": {
-            "address": RECOVERY_WIRE.exchange_address,
-            "request_port": REQUEST_PORT,
-            "snapshot_port": SNAPSHOT_PORT,
-            **ACCOUNT,
-            **plan.exchange.get("recovery", {}),
-        },
+        "recovery": None if plan.engine.venue == "mdp3" else exchange_services(plan),
         "switches": switches(plan, scratch),
+    }
+
+
+def exchange_services(plan: PassPlan) -> dict[str, Any]:
+    """The exchange's re-request server and snapshot service."""
+    return {
+        "address": RECOVERY_WIRE.exchange_address,
+        "request_port": REQUEST_PORT,
+        "snapshot_port": SNAPSHOT_PORT,
+        **ACCOUNT,
+        **plan.exchange.get("recovery", {}),
     }
 
 
@@ -213,7 +223,7 @@ def engine_settings(
 ) -> dict[str, Any]:
     """The engine's config. ``messages`` sizes the decision log: at most one decision a message."""
     engine = plan.engine
-    return {
+    around = {
         "cpu": cores.engine,
         "output": str(directory),
         "control": str(control_page(plan, scratch)),
@@ -227,6 +237,11 @@ def engine_settings(
             }
             for name, group in GROUPS.items()
         ],
+    }
+    if engine.venue == "mdp3":
+        return {**around, **mdp3_settings(engine.mdp3, packets=messages)}
+    return {
+        **around,
         "gateway": {
             "address": ORDER_WIRE.exchange_address,
             "port": GATEWAY_PORT,

@@ -7,7 +7,7 @@ room for, sessions that cannot follow each other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lab.faults import (
     FIRST_SESSION,
@@ -20,6 +20,7 @@ from lab.faults import (
 )
 from lab.scenario.document import KeyPath
 from lab.scenario.models import Engine, Traffic
+from lab.scenario.venue import venue_problems
 from lab.units import format_duration_exact
 
 __all__ = ["problems_across"]
@@ -31,12 +32,16 @@ Found = tuple[KeyPath, str]  # where, what
 
 
 def problems_across(
-    traffic: Traffic | None, engine: Engine | None, faults: Sequence[tuple[int, FaultOptions]]
+    traffic: Traffic | None,
+    engine: Engine | None,
+    faults: Sequence[tuple[int, FaultOptions]],
+    expected: Collection[str] = (),
 ) -> Iterator[Found]:
     """``faults`` with their index in the file; a section that could not be read is None."""
+    yield from venue_problems(traffic, engine, faults, expected)
     yield from _rolls(faults)
     yield from _rules(faults)
-    if engine is not None:
+    if engine is not None and engine.venue != "mdp3":
         yield from _services(engine, faults)
     if traffic is not None and traffic.kind == "model" and traffic.duration_ns is not None:
         yield from _after_the_end(traffic, traffic.duration_ns, faults)

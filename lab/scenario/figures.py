@@ -23,6 +23,8 @@ feed_quality.<name>     how good the feed was, by the taps and by the engine's a
     blind.percent                                  of the time from the first LIVE to the end         percent
     recovered.<lines|requests|snapshot>            messages that came late, by the way they came      count
     skipped, unrecovered, session_rolls            messages a snapshot stood for; losses; sessions    count
+    arbitration.<both|decided|close|off_schedule|together|late_reads|wrong>   venue mdp3: winners judged     count
+    arbitration.<replay|engine>_error_ns.<point>   margin at the tap less the capture's; engine's less tap's  duration
     recovery_ns.<point>                            as recovery.gap                                    duration
     join_ns                                        first packet on the wire to the first LIVE         duration
     stale_symbols.<max|now|known>                  symbols whose book was not current                 count
@@ -34,7 +36,8 @@ wires.lines.<changes|done>                     changes of a line's wire         
 wires.<orders|lines>.causes.<command|connection_lost|program_gone|wire_down|stalled>              count
 feed. host. order_flow. risk. exchange. stages. pacing. tap. strategy.
                         known only after the run; _ns is a duration, percent a percentage
-named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth)
+named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth);
+                        with venue mdp3 packets_accepted_once, line_winners, level_books_match (truth)
 """
 
 from __future__ import annotations
@@ -136,6 +139,9 @@ CHECKS: dict[str, Kind] = {
     "recovered": Kind.TRUTH,
     "no_lost_or_duplicate_orders": Kind.TRUTH,
     "session_resumed": Kind.TRUTH,
+    "packets_accepted_once": Kind.TRUTH,
+    "line_winners": Kind.TRUTH,
+    "level_books_match": Kind.TRUTH,
 }
 
 

@@ -152,7 +152,9 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     }
     _head(load, data)
     parts = _sections(load, data, file, base, check_files=check_files)
-    for where, message in problems_across(parts.traffic, parts.values.get("engine"), parts.faults):
+    expected = data.get("expect")
+    names = list(expected) if isinstance(expected, dict) else []
+    for where, message in problems_across(parts.traffic, parts.values.get("engine"), parts.faults, names):
         load.add(where, message)
     if not load.problems:
         _assemble(load, data, parts)

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
 from lab.scenario.recovery import Feed, Recovery, Service
+from lab.scenario.venue import TWO_LINES, Mdp3, TwoLines, Venue, venue_conflicts
 
 __all__ = [
     "Bursts",
@@ -46,12 +47,14 @@ RECORDED_DEFAULTS = {"speed": 1.0}
 
 def traffic_conflicts(value: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(key, message) for each key of a traffic mapping that cannot stand beside the others."""
+    if value.get("source") == TWO_LINES:
+        return venue_conflicts(value)
     sources = [key for key in value if key in ("source", "file", "pcap") and value[key] is not None]
     conflicts = [(key, f"a second source; {sources[0]} is given already") for key in sources[1:]]
     recorded = bool(sources) and sources[0] != "source"
     foreign, owner = (MODEL_ONLY, "source: model") if recorded else (RECORDED_ONLY, "file: and pcap:")
     conflicts += [(key, f"belongs to {owner} only") for key in foreign if value.get(key) is not None]
-    return conflicts
+    return conflicts + venue_conflicts(value)
 
 
 class Packing(FrozenModel):
@@ -84,22 +87,32 @@ def _number(value: Any) -> Any:
 
 
 class Traffic(FrozenModel):
-    """What the market sends: exactly one of ``source: model``, ``file:`` or ``pcap:``."""
+    """What the market sends: exactly one of ``source: model``, ``source: two_lines``, ``file:`` or ``pcap:``."""
 
     source: Annotated[
-        Literal["model"] | None, Field(description="model: a seeded market model (the default).")
+        Literal["model", "two_lines"] | None,
+        Field(
+            description="model: a seeded market model (the default); two_lines: the capture file: has both lines of "
+            "a CME MDP 3.0 channel, each is replayed as it was."
+        ),
     ] = None
     file: Annotated[
         tuple[str, ...] | None,
         BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
         as_tuple,
-        Field(min_length=1, description="ITCH 5.0 file, or a list of files played one after the other."),
+        Field(
+            min_length=1,
+            description="ITCH 5.0 file, or several to be played in a row; with two_lines the capture.",
+        ),
     ] = None
     pcap: Annotated[
         tuple[str, ...] | None,
         BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
         as_tuple,
         Field(min_length=1, description="Capture (pcap, pcapng) of a MoldUDP64 feed, or a list of them."),
+    ] = None
+    lines: Annotated[
+        TwoLines | None, Field(description="Group and port of each line in the capture of two_lines.")
     ] = None
     symbols: Annotated[Count | None, Field(ge=1, le=65535, description="Symbols of the model.")] = None
     rate_per_s: Annotated[
@@ -152,14 +165,20 @@ class Traffic(FrozenModel):
         if isinstance(filled.get("speed"), int) and not isinstance(filled["speed"], bool):
             filled["speed"] = float(filled["speed"])
         recorded = any(value.get(key) is not None for key in ("file", "pcap"))
+        if filled.get("source") == TWO_LINES and not (filled.get("file") and filled.get("lines")):
+            raise ValueError(
+                "source: two_lines needs file: (a capture) and lines: {A: GROUP:PORT, B: GROUP:PORT}"
+            )
         for key, default in (RECORDED_DEFAULTS if recorded else MODEL_DEFAULTS).items():
             if filled.get(key) is None:
                 filled[key] = default
         return filled
 
     @property
-    def kind(self) -> Literal["model", "itch_file", "pcap"]:
+    def kind(self) -> Literal["model", "itch_file", "pcap", "two_lines"]:
         """The exchange's name for the source."""
+        if self.source == TWO_LINES:
+            return TWO_LINES
         return "itch_file" if self.file else "pcap" if self.pcap else "model"
 
     @property
@@ -242,6 +261,11 @@ class Watchdog(FrozenModel):
 class Engine(FrozenModel):
     """The device under test."""
 
+    venue: Annotated[
+        Venue,
+        Field(description="itch50: MoldUDP64, ITCH 5.0 and orders; mdp3: CME MDP 3.0, market data only."),
+    ] = "itch50"
+    mdp3: Annotated[Mdp3, Field(description="Line arbitration and books of venue mdp3.")] = Mdp3()
     wire: Annotated[Literal["af_xdp", "kernel"], Field(description="Kernel bypass, or plain sockets.")] = (
         "af_xdp"
     )
@@ -280,7 +304,7 @@ class Measure(FrozenModel):
     """What is measured besides the run itself, and what makes the run itself valid."""
 
     wire_floor: Annotated[
-        bool, Field(description="Measure the same wires with a reflector first, in the same session.")
+        bool, Field(description="Measure the same wires with a reflector first; not with venue mdp3.")
     ] = True
     wire_floor_duration_ns: Annotated[
         Duration, Field(alias="wire_floor_duration", ge=1, description="How long the floor is measured.")
@@ -296,6 +320,14 @@ class Measure(FrozenModel):
             description="The run is UNKNOWN when the p99 of pacing_error is above this.",
         ),
     ] = 50_000
+    line_bound_ns: Annotated[
+        Duration,
+        Field(
+            alias="line_bound",
+            ge=1,
+            description="Two lines: arrivals closer than this are not judged, margins must agree within it.",
+        ),
+    ] = 20_000
 
 
 class Parameter(FrozenModel):

@@ -134,6 +134,7 @@ static int configure(struct tap *tap, const struct tap_options *options, uint64_
         .session_count = sessions,
         .stamping = options->stamping,
         .impairing = options->impairing,
+        .framing = options->framing,
         .market_mask = market - 1,
         .frame_mask = frames - 1,
     };

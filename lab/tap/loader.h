@@ -29,6 +29,7 @@ struct tap_options {
     uint64_t frame_capacity;
     uint8_t stamping;            /* 0: hand over only */
     uint8_t impairing;           /* 1: rules are looked at */
+    uint8_t framing;             /* enum tap_framing of the lines */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
 };
 

@@ -6,7 +6,8 @@
  * is CLOCK_MONOTONIC, taken in the driver's XDP hook (grade sw-driver).
  *
  * A record tells what was on the wire: number, count and length are those before a rule spoiled the packet.
- * Numbers are positions: the session's ordinal above TAP_POSITION_SHIFT bits of MoldUDP64 sequence.
+ * Numbers are positions: the session's ordinal above TAP_POSITION_SHIFT bits of MoldUDP64 sequence. With MDP 3.0 on the
+ * lines they are MsgSeqNum, and every packet counts as one message.
  *
  * This header is shared between the BPF programs and the lab: both sides see the same layout.
  */
@@ -30,6 +31,12 @@
 enum {
     TAP_FLAG_DROPPED = 1,   /* a fault took this packet off the wire */
     TAP_FLAG_CORRUPTED = 2, /* a fault spoiled this packet; the engine got it all the same */
+};
+
+/* What stands in front of a packet of lines A and B. */
+enum tap_framing {
+    TAP_FRAMING_MOLDUDP64 = 0,
+    TAP_FRAMING_MDP3 = 1, /* CME MDP 3.0: little-endian MsgSeqNum, SendingTime */
 };
 
 /* Where rules are looked at. The first three are the lines of market records. */
@@ -56,6 +63,8 @@ struct tap_settings {
     __u64 session_head[TAP_SESSIONS_MAX]; /* bytes 0 to 7 */
     __u64 market_mask;               /* ring capacity - 1 */
     __u64 frame_mask;
+    __u32 framing;                   /* enum tap_framing of lines A and B */
+    __u32 pad;
 };
 
 /* One market-data packet. */
@@ -63,7 +72,7 @@ struct tap_market_record {
     __u64 stamp_ns; /* written last: 0 = slot not committed */
     __u64 sequence; /* position of the first message */
     __u32 length;   /* UDP payload bytes */
-    __u16 count;    /* MoldUDP64 message count */
+    __u16 count;    /* MoldUDP64 message count; MDP 3.0: 1 */
     __u8 line;      /* 0 = A, 1 = B, 2 = replies to re-requests */
     __u8 flags;     /* TAP_FLAG_* */
 };
@@ -123,7 +132,7 @@ _Static_assert(sizeof(struct tap_market_record) == 24, "layout shared with the B
 _Static_assert(sizeof(struct tap_frame_record) == 2048, "layout shared with the BPF side");
 _Static_assert(sizeof(struct tap_rule) == sizeof(struct impairment_rule) + 16, "layout shared with the BPF side");
 _Static_assert(sizeof(struct tap_window) == 32, "layout shared with the BPF side");
-_Static_assert(sizeof(struct tap_settings) == 80, "layout shared with the BPF side");
+_Static_assert(sizeof(struct tap_settings) == 88, "layout shared with the BPF side");
 #endif
 
 #endif

@@ -39,6 +39,7 @@ RECORD = np.dtype(
 LINES = {"A": 0, "B": 1}
 PLACES = ("A", "B", "recovery", "requests", "snapshot")  # where rules are looked at; tap.h says which end
 SESSION_BYTES = 10
+FRAMINGS = {"moldudp64": lib.TAP_FRAMING_MOLDUDP64, "mdp3": lib.TAP_FRAMING_MDP3}
 PROGRAMS = {"market": 0, "order": 1, "reply": 2, "request": 3}
 
 
@@ -110,7 +111,8 @@ class Tap:
     ``market_capacity`` and ``frame_capacity`` are ring sizes in records; what does not fit between two drains
     is lost and counted. ``stamping=False`` leaves the hand-over alone, to measure what the tap costs.
     ``request_port`` 0 leaves the recovery wire alone. ``sessions`` of the run in their order: with more than one,
-    recorded numbers are positions. ``impairing=True`` lets rules take packets off the wires or spoil them.
+    recorded numbers are positions. ``framing`` is that of lines A and B. ``impairing=True`` lets rules take packets
+    off the wires or spoil them.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Tap:
         sessions: Sequence[str] = (),
         stamping: bool = True,
         impairing: bool = False,
+        framing: Literal["moldudp64", "mdp3"] = "moldudp64",
         profiling: bool = False,
     ) -> None:
         self.market_path = directory / "market_taps.bin"
@@ -151,6 +154,7 @@ class Tap:
         options.frame_capacity = frame_capacity
         options.stamping = stamping
         options.impairing = impairing
+        options.framing = FRAMINGS[framing]
         options.profiling = profiling
         with (
             object_file() as path,

@@ -1,7 +1,7 @@
 /* XDP programs of the lab's wires: stamp, impair, hand over.
  *
- * market:   on the engine's end of lines A and B. Stamps every MoldUDP64 packet, asks the rules of the line,
- *           and hands the frame to the engine's AF_XDP socket; without one the kernel's stack gets it.
+ * market:   on the engine's end of lines A and B. Stamps every packet of the feed (MoldUDP64, or MDP 3.0 when the
+ *           settings say so), asks the rules of the line, and hands the frame to the engine's AF_XDP socket; without one the kernel's stack gets it.
  * order:    on the exchange's end of the order wire. Stamps and copies frames with TCP payload; passes all.
  * reply:    on the engine's end of the recovery wire. Stamps replies to re-requests as line 2; asks the rules of
  *           replies and of snapshot frames.
@@ -56,6 +56,19 @@ struct mold_header {
     __be16 count;
 } __attribute__((packed));
 
+/* CME MDP 3.0: a packet has a number, its messages have none. */
+struct mdp3_header {
+    __u8 sequence[4]; /* little-endian */
+    __u8 sending_ns[8];
+} __attribute__((packed));
+
+/* What records and rules want to know of a packet. */
+struct numbered {
+    __u64 position;
+    __u16 count;    /* as on the wire; MDP 3.0: 1 */
+    __u16 messages; /* the rules' idea of it: 0 is a heartbeat */
+};
+
 /* Claims the next slot of a ring; false when the lab has not made room. */
 static __always_inline int claim(struct tap_ring *ring, __u64 mask, __u32 *slot)
 {
@@ -109,17 +122,28 @@ static __always_inline __u8 flags_of(__u32 verdict)
     return verdict == VERDICT_PASS ? 0 : verdict == VERDICT_DROP ? TAP_FLAG_DROPPED : TAP_FLAG_CORRUPTED;
 }
 
+static __always_inline struct numbered mold_numbered(const struct mold_header *mold)
+{
+    __u16 count = bpf_ntohs(mold->count);
+    return (struct numbered){.position = position_of(mold), .count = count, .messages = messages_of(count)};
+}
+
+static __always_inline struct numbered mdp3_numbered(const struct mdp3_header *mdp3)
+{
+    const __u8 *bytes = mdp3->sequence;
+    __u64 sequence = bytes[0] | (__u64)bytes[1] << 8 | (__u64)bytes[2] << 16 | (__u64)bytes[3] << 24;
+    return (struct numbered){.position = sequence, .count = 1, .messages = 1};
+}
+
 /* Stamps one packet, asks its rules and spoils it; true when it is to be dropped. */
 static __always_inline int stamp_and_impair(struct xdp_md *ctx, const struct udphdr *udp,
-                                            const struct mold_header *mold, __u32 line)
+                                            struct numbered packet, __u32 line)
 {
     __u64 now = bpf_ktime_get_ns();
-    __u64 position = position_of(mold);
-    __u16 count = bpf_ntohs(mold->count);
     __u32 length = bpf_ntohs(udp->len) - sizeof(*udp);
-    __u32 verdict = judge(line, position, messages_of(count), now);
+    __u32 verdict = judge(line, packet.position, packet.messages, now);
     if (settings.stamping)
-        stamp_market(now, position, count, length, line, flags_of(verdict));
+        stamp_market(now, packet.position, packet.count, length, line, flags_of(verdict));
     if (verdict >= VERDICT_CORRUPT && line < TAP_PLACE_COUNT && verdict - VERDICT_CORRUPT < TAP_RULES_MAX)
         corrupt(ctx, &state.rules[line][verdict - VERDICT_CORRUPT]);
     return verdict == VERDICT_DROP;
@@ -140,12 +164,21 @@ int market(struct xdp_md *ctx)
     struct iphdr *ip = (void *)(ethernet + 1);
     struct udphdr *udp = (void *)(ip + 1);
     struct mold_header *mold = (void *)(udp + 1);
+    struct mdp3_header *mdp3 = (void *)(udp + 1);
+    void *payload = settings.framing == TAP_FRAMING_MDP3 ? (void *)(mdp3 + 1) : (void *)(mold + 1);
+    struct numbered packet;
 
-    if ((void *)(mold + 1) > end || !is_udp(ethernet, ip) || udp->dest != bpf_htons(settings.line_port[line])) {
+    if (payload > end || !is_udp(ethernet, ip) || udp->dest != bpf_htons(settings.line_port[line])) {
         __sync_fetch_and_add(&state.not_market_data[line], 1);
         return XDP_PASS;
     }
-    if ((settings.stamping || settings.impairing) && stamp_and_impair(ctx, udp, mold, line))
+    if (!settings.stamping && !settings.impairing)
+        return bpf_redirect_map(&engine_sockets, line, XDP_PASS);
+    if (settings.framing == TAP_FRAMING_MDP3) /* a constant to the verifier: it walks one of the two */
+        packet = mdp3_numbered(mdp3);
+    else
+        packet = mold_numbered(mold);
+    if (stamp_and_impair(ctx, udp, packet, line))
         return XDP_DROP;
     return bpf_redirect_map(&engine_sockets, line, XDP_PASS);
 }
@@ -172,7 +205,7 @@ int reply(struct xdp_md *ctx)
         return snapshot_frame(); /* TCP's ports lie where UDP's do */
     if (!is_udp(ethernet, ip) || udp->source != bpf_htons(settings.request_port) || (void *)(mold + 1) > end)
         return XDP_PASS;
-    if ((settings.stamping || settings.impairing) && stamp_and_impair(ctx, udp, mold, TAP_LINE_RECOVERY))
+    if ((settings.stamping || settings.impairing) && stamp_and_impair(ctx, udp, mold_numbered(mold), TAP_LINE_RECOVERY))
         return XDP_DROP;
     return XDP_PASS;
 }

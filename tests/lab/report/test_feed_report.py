@@ -118,3 +118,15 @@ def test_what_was_not_reported_is_a_dash_and_what_is_zero_is_left_out(plain_run:
 def test_the_slowest_recoveries_are_those_without_an_end_and_then_the_longest() -> None:
     recoveries = [{"gap_ns": gap} for gap in (5, None, 9, 1)]
     assert [one["gap_ns"] for one in slowest({"recoveries": recoveries}, count=3)] == [None, 9, 5]
+
+
+def test_the_winners_of_two_lines_are_told_in_a_sentence() -> None:
+    lines = {
+        "both": 3790, "decided": 3304, "wrong": 0, "replay_error_ns": {"count": 3790, "p50": 500, "p90": 6_000},
+        "engine_error_ns": {"count": 3790, "p50": -40, "p90": None},
+    }  # fmt: skip
+    assert dict(facts({"arbitration": lines}))["winners"] == (
+        "3,304 of 3,790 packets decided, 0 wrong; margin, tap less capture: p50 500 ns, p90 6.00 us;"
+        " margin, engine less tap: p50 -40 ns"
+    )
+    assert "winners" not in dict(facts({"arbitration": {"both": 0}}))
