@@ -101,7 +101,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "switch_wire": {"do": "switch_wire", "to": "kernel", "ports": ["A", "order"], "at": AT},
     "xdp_detach": {"do": "xdp_detach", "port": "order", "at": AT},
 }
-IN_THE_ENGINE = ("switch_wire", "xdp_detach", "deploy")  # nothing to mend: the engine goes on with what it has
+IN_THE_ENGINE = (
+    "switch_wire",
+    "xdp_detach",
+    "deploy",
+)  # nothing to mend: the engine goes on with what it has
 IN_THE_EXCHANGE = ("duplicate", "reorder", "delay", "session_roll", "kill")
 
 
