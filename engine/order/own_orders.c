@@ -257,7 +257,8 @@ static enum own_orders_outcome replace(struct own_orders *orders, const struct o
     if (old == NULL || event->token_key == 0)
         return unknown(orders, event);
     const struct own_transition transition = own_order_transition(old->state, OWN_ON_REPLACED);
-    if (transition.verdict == OWN_UNEXPECTED || event->token_key == event->previous_token_key || (event->side == 'B') != (old->side == 'B'))
+    if (transition.verdict == OWN_UNEXPECTED || event->token_key == event->previous_token_key ||
+        (event->side == 'B') != (old->side == 'B'))
         return outcome_of(orders, OWN_UNEXPECTED);
     struct own_order *new = own_orders_lookup(orders, event->token_key);
     if (new == NULL) {

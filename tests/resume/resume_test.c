@@ -1,9 +1,10 @@
 /* The engine's order session against the exchange's gateway, over a pipe that is cut at any byte.
  *
- * Seeded: each run sends orders, cancels, replaces and modifies in bursts while the market moves, and cuts the
- * connection again and again, and raises and releases the kill switch: the pipe is cut here, after any number of bytes in either direction, and in the gateway, around or within
- * an answer. In the end it must hold: every order that left the engine was received once and only once, the position of
- * every stock is that of the drop copy, both sides have the same orders open, and a mass cancel leaves none.
+ * Seeded: each run sends orders, cancels, replaces and modifies in bursts while the market moves, cuts the connection
+ * again and again, and raises and releases the kill switch: the pipe is cut after any number of bytes in either
+ * direction, and in the gateway, around or within an answer. In the end it must hold: every order that left the engine
+ * was received once and only once, the position of every stock is that of the drop copy, both sides have the same orders
+ * open, and a mass cancel leaves none.
  * RESUME_SEEDS (default 200) runs for each protocol; RESUME_SEED runs one seed alone.
  */
 #include <errno.h>
@@ -300,8 +301,9 @@ static void one_run(uint64_t seed, uint8_t protocol)
     total_resent += run.session.counters.resent;
     total_executions += run.session.own_orders.counters.executions;
     if (check_failure_count != failures)
-        fprintf(stderr, "seed %" PRIu64 ", protocol %u: phase %s, cause %s, discrepancies %" PRIu64 "\n", seed, protocol,
-                order_phase_name(run.session.phase), soupbin_cause_name(run.session.soupbin.cause), run.session.own_orders.counters.discrepancies);
+        fprintf(stderr, "seed %" PRIu64 ", protocol %u: phase %s, cause %s, discrepancies %" PRIu64 "\n", seed,
+                protocol, order_phase_name(run.session.phase), soupbin_cause_name(run.session.soupbin.cause),
+                run.session.own_orders.counters.discrepancies);
     finish(&run);
 }
 

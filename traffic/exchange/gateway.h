@@ -4,16 +4,17 @@
  * touch price for min(shares, shares displayed at the touch). What is left of an immediate-or-cancel order is canceled
  * with reason 'I'; what is left of any other order rests. Executions do not change the published book: there is no
  * market impact, and every order meets the whole displayed touch.
- * Resting: behind every published message of its stock that leaves the opposite touch at or through its price, a resting
- * order executes at its own price for min(open, displayed at the touch), oldest order first. So what happens depends on
- * the published messages and the order in which requests came alone. Its time in force never runs out.
+ * Resting: behind every published message of its stock that leaves the opposite touch at or through its price, a
+ * resting order executes at its own price for min(open, displayed at the touch), oldest order first. So what happens
+ * depends on the published messages and the order in which requests came alone. Its time in force never runs out.
  * A name seen before (OUCH 4.2: a token, accepted or rejected; OUCH 5.0: a number not above all before) is ignored in
  * silence, 'D' in the drop copy. Rejected: stock unknown 'S', shares 0 or above 999 999 'Z', price 0 or above the
- * maximum 'X', display 'D', cross type other than N 'R', minimum quantity above shares 'N', side or time in force out of
- * range 'O'. Replaced, with shares as totals of the chain: silence when the order is dead or the new name was used;
- * the order is canceled ('U') and the new name stays free when the terms would be rejected or leave nothing; else the new order takes the old one's place, loses priority and is matched as if entered.
- * Canceled: reduced to the intended total, silence when there is nothing to reduce. Modified: side among S, T and E, and
- * shares; silence otherwise. Trade now (N) is ignored in silence and counted. Trading halts are not looked at.
+ * maximum 'X', display 'D', cross type other than N 'R', minimum quantity above shares 'N', side or time in force out
+ * of range 'O'. Replaced, with shares as totals of the chain: silence when the order is dead or the new name was used;
+ * the order is canceled ('U') and the new name stays free when the terms would be rejected or leave nothing; else the
+ * new order takes the old one's place, loses priority and is matched as if entered. Canceled: reduced to the intended
+ * total, silence when there is nothing to reduce. Modified: side among S, T and E, and shares; silence otherwise. Trade
+ * now (N) is ignored in silence and counted. Trading halts are not looked at.
  *
  * Misbehaviour on command (struct gateway_behaviour, gateway_behave.c): connections cut around an order, orders
  * rejected, answers kept back or late. What was cut is not forgotten: whoever logs in again gets it from the store.
