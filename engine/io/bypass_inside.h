@@ -16,6 +16,7 @@ enum {
     TCP_BYTES_MIN = 20,
     RECEIVED_BYTES = 1 << 16, /* what the window allows, and a power of two */
     PORT_COUNT = 65536 - STEER_PORT_FIRST,
+    PORT_TRIES = 1024,
     LATER_BYTES = 96,         /* a held acknowledgement: headers with all options */
     ROOM_BYTES = 256,         /* in the peer's window, or the next order might wait */
 };

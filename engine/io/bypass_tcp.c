@@ -87,10 +87,21 @@ static void on_error(void *argument, err_t error)
 
 /* The connection */
 
+/* The next of our ports; one that a former connection still waits on is passed over. */
+static err_t bind_port(struct bypass_tcp *bypass, struct tcp_pcb *pcb)
+{
+    const ip_addr_t local = IPADDR4_INIT(bypass->route.local);
+    err_t error = ERR_USE;
+    for (unsigned i = 0; i < PORT_TRIES && error == ERR_USE; i++) {
+        bypass->local_port = (uint16_t)(STEER_PORT_FIRST + (bypass->port_offset + bypass->connect_count++) % PORT_COUNT);
+        error = tcp_bind(pcb, &local, bypass->local_port);
+    }
+    return error;
+}
+
 int bypass_tcp_connect(struct bypass_tcp *bypass)
 {
     ip_addr_t peer = IPADDR4_INIT(bypass->route.peer);
-    ip_addr_t local = IPADDR4_INIT(bypass->route.local);
     bypass_tcp_hang_up(bypass, false);
     struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_V4);
     if (!pcb)
@@ -105,13 +116,12 @@ int bypass_tcp_connect(struct bypass_tcp *bypass)
     bypass->failure = 0;
     bypass->received_head = bypass->received_tail = 0;
     bypass->acknowledged = 0;
-    bypass->local_port = (uint16_t)(STEER_PORT_FIRST + (bypass->port_offset + bypass->connect_count++) % PORT_COUNT);
     bypass->counters.connects++;
+    err_t error = bind_port(bypass, pcb);
     const struct segment_ends ends = {bypass->route.local, bypass->route.peer, bypass->local_port, bypass->peer_port};
     segment_template_init(&bypass->segment, &ends);
     bypass->ahead = false;
     bypass->heard_ns = 0;
-    err_t error = tcp_bind(pcb, &local, bypass->local_port);
     if (error == ERR_OK) {
         tcp_bind_netif(pcb, &bypass->netif);
         error = tcp_connect(pcb, &peer, bypass->peer_port, on_connected);
