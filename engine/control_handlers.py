@@ -1,11 +1,9 @@
 """The table of commands: who may give each one, and what it does to the engine. The socket is control_server.py's.
 
 A handler takes a Desk (the engine's hands, the configuration, a lock for the mailbox) and the command's arguments, and
-returns a Reply. A command that this engine cannot do stands in the table as ``unavailable``: give it a handler here and
-nowhere else.
+returns a Reply. A new command is a row of the table and a handler here, and nothing elsewhere.
 
-Exit codes of a reply: 0 done, 1 refused or unhealthy, 2 no answer from the engine, 64 wrong or not allowed, 69 not
-available.
+Exit codes of a reply: 0 done, 1 refused or unhealthy, 2 no answer from the engine, 64 wrong or not allowed.
 """
 
 from __future__ import annotations
@@ -18,18 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import EngineConfig
+from engine.risk_table import RiskTableError, load_risk_table
 from engine.strategy_binding import Answer
 from engine.strategy_check import BYTES_MAX, check_strategy, private_copy
 
 __all__ = ["HANDLERS", "Desk", "Handler", "Reply", "Wrong"]
 
-DONE, REFUSED, NO_ANSWER, WRONG, NOT_AVAILABLE = 0, 1, 2, 64, 69
+DONE, REFUSED, NO_ANSWER, WRONG = 0, 1, 2, 64
 ALL = frozenset({"viewer", "operator", "risk", "admin"})
 OPERATING = frozenset({"operator", "risk", "admin"})
 LIMITING = frozenset({"risk", "admin"})
 CHANGING = frozenset({"operator", "admin"})
 DEPLOYING = frozenset({"admin"})
 LINES = {"A": 0, "B": 1}
+PORTS = {"A": 1, "B": 2, "order": 4}
+WIRES = {"kernel": 1, "af_xdp": 2}
+WIRE_SECONDS = 5.0
+LOOK_SECONDS = 0.001
+SYMBOL_COUNT = 65_536
+BUILT_IN = {"touch_taker": 1, "reflector": 2}
+SHARED = 3
 STALE_NS = 1_000_000_000
 PARAMETERS_MAX = 32
 
@@ -61,6 +67,8 @@ class Desk:
     config: EngineConfig
     report: Callable[[], Mapping[str, Any]]
     mailbox: threading.Lock = field(default_factory=threading.Lock)
+    killed_symbols: set[int] = field(default_factory=set)
+    killed_strategies: set[int] = field(default_factory=set)
 
     def post(self, command: str, argument: int = 0) -> Answer | None:
         """Into the mailbox, one at a time. None: the engine did not take it."""
@@ -93,13 +101,6 @@ def acknowledged(answer: Answer | None, done: str, refused: str) -> Reply:
     )
 
 
-def unavailable(what: str) -> Callable[[Desk, Mapping[str, Any]], Reply]:
-    def run(_desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
-        return Reply(exit=NOT_AVAILABLE, message=f"{what}: not available in this engine")
-
-    return run
-
-
 def text(arguments: Mapping[str, Any], name: str) -> str:
     value = arguments.get(name)
     if not isinstance(value, str) or not value:
@@ -114,6 +115,112 @@ def kill_all(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
     """The word first, which waits for nobody; then the mailbox, whose answer says from when on it held."""
     desk.hands.kill()
     return acknowledged(desk.post("none"), "no new order leaves", "")
+
+
+def symbol_of(desk: Desk, name: str) -> int:
+    """A stock locate, from itself or from a name that the feed has told."""
+    number = int(name) if name.isascii() and name.isdigit() else desk.hands.locates().get(name, -1)
+    if not 0 <= number < SYMBOL_COUNT:
+        raise Wrong(f"symbol: the feed has named no {name}; give its stock locate")
+    return int(number)
+
+
+def kill_symbol(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """The switch holds at once, open orders are cancelled by the poll that the answer names."""
+    name = text(arguments, "symbol")
+    number = symbol_of(desk, name)
+    with desk.mailbox:
+        desk.hands.risk.kill_symbol(number)
+        desk.killed_symbols.add(number)
+    reply = acknowledged(desk.post("none"), f"no new order leaves in {name}", "")
+    return Reply(**{**vars(reply), "detail": {"symbol": number}})
+
+
+def kill_strategy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """The active strategy, or one built in. All shared objects are one to the gate: each of them stays killed."""
+    name = text(arguments, "name")
+    active = desk.hands.report()["active"]["name"]
+    number = desk.hands.strategy_number if name == active else BUILT_IN.get(name)
+    if number is None:
+        raise Wrong(f"name: {name} is neither active ({active} is) nor built in")
+    with desk.mailbox:
+        desk.hands.risk.kill_strategy(number)
+        desk.killed_strategies.add(number)
+    whose = f"{name} or any other shared object" if number == SHARED else name
+    reply = acknowledged(desk.post("none"), f"no new order of {whose} leaves", "")
+    return Reply(**{**vars(reply), "detail": {"strategy": number}})
+
+
+def rearm(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """Takes back every kill that was given here, and arms a tripped gate."""
+    hands = desk.hands
+    with desk.mailbox:
+        if not hands.risk.rearm(int(arguments.get("uid", 0))):
+            return Reply(exit=REFUSED, message="not armed: too many commands are waiting")
+        detail = {
+            "kill_all": hands.killed,
+            "symbols": sorted(desk.killed_symbols),
+            "strategies": sorted(desk.killed_strategies),
+        }
+        for number in desk.killed_symbols:
+            hands.risk.kill_symbol(number, on=False)
+        for number in desk.killed_strategies:
+            hands.risk.kill_strategy(number, on=False)
+        desk.killed_symbols.clear()
+        desk.killed_strategies.clear()
+        hands.release()
+    answer = desk.post("none")
+    desk.post("none")  # the poll that carried it out is over
+    reply = acknowledged(answer, "armed: kills are taken back", "")
+    tripped = desk.report()["risk_state"]["tripped"]
+    if reply.exit == DONE and tripped:
+        reply = Reply(**{**vars(reply), "exit": REFUSED, "message": f"tripped again at once: {tripped}"})
+    return Reply(**{**vars(reply), "detail": {"released": detail}})
+
+
+# ---- limits ----
+
+
+def limits(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """A whole new table, in force from the next order on; a table that is not good changes nothing."""
+    path = Path(text(arguments, "path"))
+    try:
+        table = load_risk_table(path)
+        with desk.mailbox:
+            generation = desk.hands.risk.publish(
+                table, created_ns=time.monotonic_ns(), locates=desk.hands.locates()
+            )
+    except RiskTableError as error:
+        return Reply(exit=REFUSED, message=f"limits unchanged: {error}")
+    answer = desk.post("none")
+    desk.post("none")  # the poll that took the table up is over
+    in_force = desk.report()["risk_state"]["generation"]
+    reply = acknowledged(answer, f"limits of generation {generation} are in force", "")
+    detail = {"generation": generation, "in_force": in_force, "limits": table.model_dump(mode="json")}
+    return Reply(**{**vars(reply), "detail": detail})
+
+
+# ---- wires ----
+
+
+def wire_switch(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """Both lines, or the ports that are named; the watchdog changes them one packet after the other."""
+    to, ports = text(arguments, "to"), arguments.get("ports", ["A", "B"])
+    if to not in WIRES:
+        raise Wrong(f"to: {to} is no wire; known: {', '.join(WIRES)}")
+    if not isinstance(ports, list) or not ports or not all(port in PORTS for port in ports):
+        raise Wrong(f"ports: a list of {', '.join(PORTS)} is wanted")
+    with desk.mailbox:
+        number = desk.hands.wire_command(sum(PORTS[port] for port in set(ports)), WIRES[to])
+        deadline = time.monotonic() + WIRE_SECONDS
+        while (handled := desk.hands.wire_handled(number)) is None and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+    named = ", ".join(ports)
+    if handled is None:
+        return Reply(exit=NO_ANSWER, message=f"{named} did not change to {to} within {WIRE_SECONDS:.0f} s")
+    if not handled:
+        return Reply(exit=REFUSED, message=f"{named} not changed: {desk.report()['wires']['error']}")
+    return acknowledged(desk.post("none"), f"{named}: {to} is in use", "")
 
 
 # ---- strategies ----
@@ -247,13 +354,13 @@ def health(desk: Desk, _arguments: Mapping[str, Any]) -> Reply:
 
 HANDLERS: dict[str, Handler] = {
     "kill all": Handler(roles=OPERATING, run=kill_all),
-    "kill symbol": Handler(roles=OPERATING, run=unavailable("kill of one symbol")),
-    "kill strategy": Handler(roles=OPERATING, run=unavailable("kill of one strategy")),
-    "rearm": Handler(roles=LIMITING, run=unavailable("re-arm")),
-    "limits": Handler(roles=LIMITING, run=unavailable("new limits")),
+    "kill symbol": Handler(roles=OPERATING, run=kill_symbol),
+    "kill strategy": Handler(roles=OPERATING, run=kill_strategy),
+    "rearm": Handler(roles=LIMITING, run=rearm),
+    "limits": Handler(roles=LIMITING, run=limits),
     "strategy deploy": Handler(roles=DEPLOYING, run=deploy),
     "strategy rollback": Handler(roles=OPERATING, run=roll_back),
-    "wire switch": Handler(roles=CHANGING, run=unavailable("a switch of wires")),
+    "wire switch": Handler(roles=CHANGING, run=wire_switch),
     "line enable": Handler(roles=CHANGING, run=line("line_enable")),
     "line disable": Handler(roles=CHANGING, run=line("line_disable")),
     "state": Handler(roles=ALL, run=state, changes=False),

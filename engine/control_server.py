@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.audit import Audit
+from engine.audit import AuditTrail
 from engine.config import EngineConfig
 from engine.control_handlers import HANDLERS, NO_ANSWER, WRONG, Desk, Reply, Wrong
 
@@ -34,11 +34,13 @@ CREDENTIALS = struct.Struct("3i")
 class ControlServer:
     """Listens from construction to close()."""
 
-    def __init__(self, config: EngineConfig, hands: Any, report: Callable[[], Mapping[str, Any]]) -> None:
-        """OSError when the socket or the trail cannot be made."""
+    def __init__(
+        self, config: EngineConfig, hands: Any, report: Callable[[], Mapping[str, Any]], trail: AuditTrail
+    ) -> None:
+        """OSError when the socket cannot be made. The trail is the caller's, who seals it after close()."""
         assert config.ctl
         self._ctl = config.ctl
-        self._audit = Audit(config.ctl.audit)
+        self._audit = trail
         self._desk = Desk(hands=hands, config=config, report=report)
         self._clients = threading.BoundedSemaphore(CLIENTS_MAX)
         self._stop = threading.Event()
@@ -65,7 +67,6 @@ class ControlServer:
         self._note_changes()
         self._socket.close()
         self._ctl.socket.unlink(missing_ok=True)
-        self._audit.close()
 
     def _serve(self) -> None:
         while not self._stop.is_set():
@@ -102,6 +103,7 @@ class ControlServer:
                 return Reply(exit=WRONG, message="a request is one line of JSON")
         try:
             request = json.loads(data)
+            json.dumps(request, allow_nan=False)
         except (ValueError, RecursionError):
             return Reply(exit=WRONG, message="a request is one line of JSON")
         if not isinstance(request, dict) or not isinstance(request.get("do"), str):
@@ -132,7 +134,7 @@ class ControlServer:
             return Reply(
                 exit=NO_ANSWER, message=f"{command}: not done, the audit trail cannot be written: {failure}"
             )
-        reply = self._run(handler.run, arguments)
+        reply = self._run(handler.run, {**arguments, "uid": uid})
         answer = {**record, **reply.to_json()}
         if failure := self._append("answer", answer):
             return Reply(**{**vars(reply), "message": f"{reply.message} (not in the audit trail: {failure})"})
@@ -152,9 +154,12 @@ class ControlServer:
     def _append(self, kind: str, fields: Mapping[str, Any]) -> str:
         """Empty, or why the record is not in the trail."""
         try:
-            self._audit.append(kind, fields)
+            who = f"user {fields['uid']}" if "uid" in fields else "engine"
+            self._audit.append(kind, json.loads(json.dumps(dict(fields), default=str)), who=who)
         except OSError as error:
             return error.strerror or str(error)
+        except ValueError as error:  # sealed: the engine has ended
+            return str(error)
         return ""
 
     def _note_changes(self) -> None:

@@ -3,8 +3,8 @@
 stdout   {"event": "ready", ...}  the wires are open and the order session is up
          {"event": "stopped", ...}
 stdin    {"do": "stop"}, or its end
-files    decisions.npy book.npy own_orders.npy engine.json, in the config's output directory;
-         with venue mdp3: levels.npy arrivals.npy engine.json
+files    decisions.npy book.npy own_orders.npy audit.jsonl engine.json, in the config's output directory;
+         with venue mdp3: levels.npy arrivals.npy audit.jsonl engine.json
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from engine.audit import AuditTrail
+from engine.audit_records import append_run, begin_trail
 from engine.binding import EngineError, Runner, die_with_parent
 from engine.config import EngineConfig
 from engine.control_server import ControlServer
@@ -69,23 +71,32 @@ def wait_ready(runner: Runner, thread: threading.Thread, *, session: bool) -> No
         time.sleep(0.005)
 
 
-def write_results(runner: Runner, output: Path) -> None:
+def open_trail(config: EngineConfig) -> AuditTrail | None:
+    """The audit trail, where one is wanted. EngineError when it cannot be written."""
+    try:
+        return begin_trail(config)
+    except OSError as error:
+        raise EngineError(f"audit trail: {error.filename or 'write'}: {error.strerror}") from error
+
+
+def write_results(runner: Runner, output: Path, seal: str) -> None:
     if isinstance(runner, Mdp3Runner):
         report = runner.write_results(output)
-        (output / "engine.json").write_text(json.dumps(report, indent=1))
-        return
-    np.save(output / "decisions.npy", runner.decisions())
-    np.save(output / "book.npy", runner.book())
-    np.save(output / "own_orders.npy", runner.own_orders())
-    (output / "engine.json").write_text(json.dumps(runner.report(), indent=1))
+    else:
+        np.save(output / "decisions.npy", runner.decisions())
+        np.save(output / "book.npy", runner.book())
+        np.save(output / "own_orders.npy", runner.own_orders())
+        report = runner.report()
+    report["audit"] = {"seal": seal}
+    (output / "engine.json").write_text(json.dumps(report, indent=1))
 
 
-def open_control(config: EngineConfig, runner: Runner) -> ControlServer | None:
+def open_control(config: EngineConfig, runner: Runner, trail: AuditTrail | None) -> ControlServer | None:
     """The control socket, where one is configured. EngineError when it cannot be made."""
-    if config.ctl is None:
+    if config.ctl is None or trail is None:
         return None
     try:
-        return ControlServer(config, runner.hands, runner.report)
+        return ControlServer(config, runner.hands, runner.report, trail)
     except OSError as error:
         raise EngineError(
             f"control socket: {error.filename or config.ctl.socket}: {error.strerror}"
@@ -95,6 +106,7 @@ def open_control(config: EngineConfig, runner: Runner) -> ControlServer | None:
 def serve(config: EngineConfig) -> None:
     """Runs one engine from start to stop."""
     runner = runner_for(config)
+    trail = open_trail(config)
     failures: list[EngineError] = []
 
     def loop() -> None:
@@ -109,10 +121,12 @@ def serve(config: EngineConfig) -> None:
     try:
         wait_ready(runner, thread, session=config.gateway is not None)
         if thread.is_alive():
-            control = open_control(config, runner)
+            control = open_control(config, runner, trail)
             say({"event": "ready"})
             for line in sys.stdin:
                 if json.loads(line).get("do") == "stop":
+                    if trail:
+                        trail.append("command", {"command": "stop"}, who="operator")
                     break
     finally:
         if control:
@@ -121,8 +135,12 @@ def serve(config: EngineConfig) -> None:
         thread.join()
     if failures:
         raise failures[0]
+    seal = ""
+    if trail:
+        append_run(trail, runner)
+        seal = trail.seal()
     if config.output:
-        write_results(runner, config.output)
+        write_results(runner, config.output, seal)
     say({"event": "stopped"})
     runner.close()
 

@@ -190,6 +190,7 @@ def risk_report(risk: Any) -> dict[str, Any]:
             "open_orders": int(exposure.open_orders),
             "lost": bool(exposure.lost),
         },
+        "records_lost": max(0, count - lib.RISK_RECORD_COUNT),
         "records": [
             {
                 "at_ns": int(row.at_ns),

@@ -453,6 +453,24 @@ bool runner_killed(const struct runner *runner)
     return runner->engine.control->kill.value != 0;
 }
 
+uint32_t runner_wire_command(struct runner *runner, uint32_t ports, uint32_t target)
+{
+    struct control *control = runner->engine.control;
+    uint32_t number = (control->wire_command >> 16) % 0xffff + 1;
+    uint32_t command = control_wire_command(number, ports, target);
+    atomic_store_explicit(&control->wire_command, command, memory_order_release);
+    return command;
+}
+
+bool runner_wire_handled(const struct runner *runner, uint32_t command, bool *refused)
+{
+    const struct control *control = runner->engine.control;
+    if (atomic_load_explicit(&control->wire_handled, memory_order_acquire) != command)
+        return false;
+    *refused = control->wire_refused == command;
+    return true;
+}
+
 uint64_t runner_heartbeat_ns(const struct runner *runner)
 {
     return runner->engine.control->heartbeat_ns;

@@ -86,6 +86,9 @@ uint32_t runner_command(struct runner *runner, uint32_t kind, uint64_t argument)
 bool runner_answered(struct runner *runner, uint32_t number, struct command_answer *answer);
 void runner_kill(struct runner *runner, bool on);
 bool runner_killed(const struct runner *runner);
+/* Changes wires, control_wire_command()'s ports and target; the command's number. Handled, and perhaps refused: later. */
+uint32_t runner_wire_command(struct runner *runner, uint32_t ports, uint32_t target);
+bool runner_wire_handled(const struct runner *runner, uint32_t command, bool *refused);
 uint64_t runner_heartbeat_ns(const struct runner *runner); /* CLOCK_MONOTONIC of the last sign of life, 0 = none yet */
 
 /* False, with the reason in the report: nothing was loaded, or nobody can watch over it. */

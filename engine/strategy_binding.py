@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine._engine import ffi, lib
+from engine.risk_build import RiskControl
 
 __all__ = ["COMMANDS", "Answer", "Change", "Hands", "Loaded", "fill_budget", "strategy_report"]
 
@@ -140,10 +141,15 @@ class Hands:
     def __init__(self, runner: Any, engine: Any) -> None:
         self._runner, self._engine = runner, engine
         self._seen = 0
+        self.risk = RiskControl(engine.risk_memory)
 
     def kill(self) -> None:
         """No new order leaves from the next risk check on."""
         lib.runner_kill(self._runner, True)
+
+    def release(self) -> None:
+        """The switch for all, back."""
+        lib.runner_kill(self._runner, False)
 
     @property
     def killed(self) -> bool:
@@ -156,6 +162,30 @@ class Hands:
     @property
     def lines_off(self) -> int:
         return int(self._engine.lines_off)
+
+    def locates(self) -> dict[str, int]:
+        """Stock locate by name, of every symbol that the feed has named so far."""
+        size = ffi.sizeof("struct touch_taker_symbol")
+        data = bytes(ffi.buffer(self._engine.touch_taker.symbols, size * lib.STRATEGY_SYMBOL_COUNT))
+        at = ffi.offsetof("struct touch_taker_symbol", "stock")
+        names = ((data[first : first + 8], first // size) for first in range(at, len(data), size))
+        return {name.decode("latin-1").rstrip(): number for name, number in names if name[0]}
+
+    @property
+    def strategy_number(self) -> int:
+        """The number that the risk gate knows the active strategy by; all shared objects have one."""
+        return int(self._engine.strategy)
+
+    def wire_command(self, ports: int, target: int) -> int:
+        """Leaves a command for the watchdog of the wires; its number."""
+        return int(lib.runner_wire_command(self._runner, ports, target))
+
+    def wire_handled(self, number: int) -> bool | None:
+        """None: not yet. False: refused."""
+        refused = ffi.new("bool *")
+        if not lib.runner_wire_handled(self._runner, number, refused):
+            return None
+        return not refused[0]
 
     def here(self) -> int:
         """Step runs: this thread steps the engine. 0 or -errno."""

@@ -103,15 +103,22 @@ def rollback(engine: Target) -> int:
 
 @ctl.group()
 def wire() -> None:
-    """The wires that market data comes in by."""
+    """The wires that market data and orders take."""
 
 
 @wire.command()
-@click.argument("to", metavar="WIRE")
+@click.argument("to", metavar="kernel|af_xdp")
+@click.option(
+    "--port",
+    "ports",
+    type=click.Choice(["A", "B", "order"]),
+    multiple=True,
+    help="Only these; else both lines.",
+)
 @target
-def switch(engine: Target, to: str) -> int:
+def switch(engine: Target, to: str, ports: tuple[str, ...]) -> int:
     """Go over to another wire without losing sequence or session."""
-    return engine.ask("wire switch", to=to)
+    return engine.ask("wire switch", to=to, ports=list(ports) or ["A", "B"])
 
 
 @ctl.group()

@@ -53,12 +53,12 @@ def test_the_evidence_is_in_the_runs_directory(run: Run) -> None:
     strategy = run.summary["strategy"]
     events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
     swaps = [event for event in events if event["kind"] == "strategy"]
-    trail = (run.path / "raw" / "run" / "engine" / "audit.jsonl").read_text().splitlines()
+    trail = (run.path / "audit.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in trail]
-    audited = [row for row in records if row["kind"] == "strategy"]
+    audited = [row["detail"] for row in records if row["kind"] == "strategy"]
     assert len(swaps) == len(audited) == len(strategy["changes"])
     assert [row["sequence"] for row in audited] == [row["sequence"] for row in strategy["changes"]]
-    answers = [row for row in records if row["kind"] == "answer"]
+    answers = [row["detail"] for row in records if row["kind"] == "answer"]
     assert [row["command"] for row in answers] == ["strategy deploy"]
     assert answers[0]["ok"] == (run.summary["scenario"] not in REFUSED)
     if strategy["changes"]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from engine.audit import AuditTrail, verify
 from engine.binding import Runner
 from engine.config import BookConfig, ControlConfig, EngineConfig, StrategiesConfig
 from engine.control_client import ControlError, ask
@@ -43,17 +44,20 @@ class Rig:
         self.runner = Runner(config)
         self._thread = threading.Thread(target=self.runner.run)
         self._thread.start()
-        self.server = ControlServer(config, self.runner.hands, self.runner.report)
+        self.audit = AuditTrail(self.trail)
+        self.server = ControlServer(config, self.runner.hands, self.runner.report, self.audit)
 
     def close(self) -> None:
         self.server.close()
         self.runner.stop()
         self._thread.join()
         self.runner.close()
+        self.audit.seal()
+        assert verify(self.trail).problem is None
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in self.trail.read_text().splitlines()]
-        return [row for row in rows if row["kind"] == kind]
+        return [row["detail"] for row in rows if row["kind"] == kind]
 
 
 @pytest.fixture
@@ -126,12 +130,48 @@ def test_polls_of_answers_grow(rig: Rig) -> None:
     assert rig.runner.hands.lines_off == 2
 
 
-def test_what_this_engine_cannot_do_is_69_and_in_the_trail(rig: Rig) -> None:
-    for command in ("kill symbol", "kill strategy", "rearm", "limits", "wire switch"):
-        reply = ask(rig.socket, {"do": command})
-        assert (reply["exit"], reply["ok"]) == (69, False)
-        assert "not available" in reply["message"]
-    assert len(rig.records("answer")) == 5
+def test_kills_hold_are_acknowledged_and_taken_back_by_a_rearm(rig: Rig) -> None:
+    for request, said in (
+        ({"do": "kill symbol", "symbol": "7"}, "in 7"),
+        ({"do": "kill strategy", "name": "touch_taker"}, "of touch_taker"),
+        ({"do": "kill all"}, "no new order"),
+    ):
+        reply = ask(rig.socket, request)
+        assert (reply["exit"], said in reply["message"], reply["poll"] > 0) == (0, True, True)
+    reply = ask(rig.socket, {"do": "rearm"})
+    assert (reply["exit"], rig.runner.hands.killed) == (0, False)
+    assert reply["detail"]["released"] == {"kill_all": True, "symbols": [7], "strategies": [1]}
+    kinds = [row["kind"] for row in rig.runner.report()["risk_state"]["records"]]
+    assert kinds[-5:-2] == ["kill_symbol", "kill_strategy", "kill"]
+    assert set(kinds[-2:]) == {"kill_over", "rearm"}, "two polls may see them in either order"
+    assert [row["command"] for row in rig.records("answer")] == [
+        "kill symbol", "kill strategy", "kill all", "rearm",
+    ]  # fmt: skip
+
+
+def test_a_table_of_limits_is_in_force_or_changes_nothing(rig: Rig, tmp_path: Path) -> None:
+    file = tmp_path / "limits.yaml"
+    file.write_text("order_shares_max: 5\n")
+    reply = ask(rig.socket, {"do": "limits", "path": str(file)})
+    assert (reply["exit"], reply["detail"]["in_force"]) == (0, reply["detail"]["generation"])
+    assert rig.records("answer")[0]["detail"]["limits"]["order_shares_max"] == 5
+    for content, named in (
+        ("order_shares_max: -1\n", "order_shares_max"),
+        ("symbols: [{stock: NONE}]\n", "NONE"),
+    ):
+        file.write_text(content)
+        reply = ask(rig.socket, {"do": "limits", "path": str(file)})
+        assert (reply["exit"], named in reply["message"]) == (1, True)
+    assert rig.runner.report()["risk_state"]["generation"] == rig.records("answer")[0]["detail"]["generation"]
+
+
+def test_a_switch_of_wires_is_handled_or_refused_with_its_reason(rig: Rig) -> None:
+    reply = ask(rig.socket, {"do": "wire switch", "to": "kernel"})
+    assert (reply["exit"], reply["poll"] > 0) == (0, True)
+    reply = ask(rig.socket, {"do": "wire switch", "to": "af_xdp", "ports": ["order"]})
+    assert reply["exit"] == 1
+    assert reply["message"].startswith("order not changed: ")
+    assert len(reply["message"]) > len("order not changed: ")
 
 
 def test_a_strategy_is_deployed_and_rolled_back_with_a_record_of_each(rig: Rig) -> None:
@@ -163,7 +203,7 @@ def test_a_bad_object_is_refused_and_the_engine_polls_on(rig: Rig, name: str, sa
 
 
 def test_without_a_trail_nothing_is_done_but_a_kill(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_kind: str, _fields: object) -> int:
+    def full(_kind: str, _detail: object, *, who: str) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(rig.server._audit, "append", full)
@@ -192,7 +232,16 @@ def test_an_engine_that_does_not_poll_gives_no_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"\n", b"{\n", b"[]\n", b'{"do": 1}\n', b'{"do": "fly"}\n', b"\xff\xfe\n", b"[" * 50_000 + b"\n"],
+    [
+        b"\n",
+        b"{\n",
+        b"[]\n",
+        b'{"do": 1}\n',
+        b'{"do": "fly"}\n',
+        b"\xff\xfe\n",
+        b'{"do": "kill all", "x": NaN}\n',
+        b"[" * 50_000 + b"\n",
+    ],
     ids=lambda line: repr(line[:8]),
 )
 def test_nonsense_is_64_and_one_line(rig: Rig, line: bytes) -> None:
@@ -209,6 +258,11 @@ def test_nonsense_is_64_and_one_line(rig: Rig, line: bytes) -> None:
     [
         ({"do": "line enable", "line": "C"}, "neither A nor B"),
         ({"do": "line enable"}, "line: a text is wanted"),
+        ({"do": "kill symbol", "symbol": "ACME"}, "named no ACME"),
+        ({"do": "kill symbol", "symbol": "65536"}, "named no 65536"),
+        ({"do": "kill strategy", "name": "fly"}, "neither active"),
+        ({"do": "wire switch", "to": "fly"}, "no wire"),
+        ({"do": "wire switch", "to": "kernel", "ports": ["C"]}, "ports"),
         ({"do": "strategy deploy", "path": "/nonexistent.so"}, "No such file"),
         ({**deploy("quoter"), "parameters": {"a": 1.5}}, "no parameter"),
         ({**deploy("quoter"), "parameters": {"x" * 24: 1}}, "no parameter"),

@@ -38,7 +38,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         (["kill", "strategy", "quoter"], {"do": "kill strategy", "name": "quoter"}),
         (["rearm"], {"do": "rearm"}),
         (["strategy", "rollback"], {"do": "strategy rollback"}),
-        (["wire", "switch", "kernel"], {"do": "wire switch", "to": "kernel"}),
+        (["wire", "switch", "kernel"], {"do": "wire switch", "to": "kernel", "ports": ["A", "B"]}),
+        (
+            ["wire", "switch", "af_xdp", "--port", "order"],
+            {"do": "wire switch", "to": "af_xdp", "ports": ["order"]},
+        ),
         (["line", "disable", "B"], {"do": "line disable", "line": "B"}),
         (["line", "enable", "A"], {"do": "line enable", "line": "A"}),
         (["state"], {"do": "state"}),
