@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from venue_bytes import accepted, add, enters_in, heartbeat, mold
 
+from engine.audit import verify
+
 SECONDS = 20.0
 PORT = 26_499
 GROUPS = ("239.77.99.1", "239.77.99.2")
@@ -135,6 +137,13 @@ def test_a_run_without_wires_starts_stops_and_writes_its_files(tmp_path: Path, e
     report = json.loads((tmp_path / "engine.json").read_text())
     assert report["feed"]["state"] == "STARTUP"
     assert report["loop"]["polls"] > 0
+    verdict = verify(tmp_path / "audit.jsonl")
+    assert (verdict.problem, verdict.seal) == (None, report["audit"]["seal"])
+    records = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    kinds = [record["kind"] for record in records]
+    assert [kind for kind in kinds if kind != "risk"] == [
+        "head", "start", *(["command"] if ending == "stop" else []), "stop", "seal",
+    ]  # fmt: skip
 
 
 def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
