@@ -105,9 +105,11 @@ def test_who_won_and_by_how_much_is_what_the_capture_says(both: Played) -> None:
     rows = np.load(raw(run, "engine", "arrivals.npy"))
     margins = (rows["second_ns"] - rows["first_ns"]).astype(np.int64) * np.where(rows["line"] == 0, 1, -1)
     by_engine = dict(zip(rows["position"].tolist(), margins.tolist(), strict=True))
-    agree = [number for number, skew in apart.items() if abs(by_engine[number] - skew) <= bound_ns]
-    assert len(agree) > 0.8 * len(apart)
-    assert all((by_engine[number] > 0) == (apart[number] > 0) for number in agree)
+    agree = [number for number, skew in apart.items() if abs(by_engine[number] - skew) <= 2 * bound_ns]
+    sound = lines["decided"] - lines["late_reads"]  # within the bound at the tap, and again by the engine
+    assert len(agree) >= sound > 0  # how many is the verdict of line_winners
+    clear = [number for number in agree if abs(apart[number]) > 2 * bound_ns]
+    assert all((by_engine[number] > 0) == (apart[number] > 0) for number in clear)
     assert lines["wrong"] == 0
     assert lines["winners"]["A"]["capture"] == sum(skew >= 0 for skew in skews.values())
     assert lines["decided"] + lines["close"] + lines["off_schedule"] + lines["together"] == lines["both"]
