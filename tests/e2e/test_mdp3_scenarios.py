@@ -26,7 +26,7 @@ SLOWER = 100
 def played(capture: Path, results: Path, groups: dict[str, str], *more: str) -> dict[str, Run]:
     answer = tailgate(
         "run",
-        *(f"scenarios/feed/{name}" for name in NAMES),
+        *(f"scenarios/real_lines/{name}" for name in NAMES),
         *("--set", f"capture={capture}"),
         *("--set", f"line_a={groups['A']}", "--set", f"line_b={groups['B']}"),
         *more,
@@ -170,7 +170,7 @@ def test_the_kernels_sockets_speak_it_too(made: Played, tmp_path: Path) -> None:
 
 
 def test_a_capture_that_is_not_there_is_one_line_and_64(tmp_path: Path) -> None:
-    answer = tailgate("run", f"scenarios/feed/{CLEAN}", "--set", f"capture={tmp_path}/none.pcap")
+    answer = tailgate("run", f"scenarios/real_lines/{CLEAN}", "--set", f"capture={tmp_path}/none.pcap")
     assert answer.code == 64
     assert answer.err.count("\n") == 1
     assert "none.pcap" in answer.err
@@ -178,7 +178,7 @@ def test_a_capture_that_is_not_there_is_one_line_and_64(tmp_path: Path) -> None:
 
 def test_a_capture_without_the_groups_is_one_line_and_64(made: Played, tmp_path: Path) -> None:
     answer = tailgate(
-        "run", f"scenarios/feed/{CLEAN}", "--set", f"capture={made.capture}", "--set", "line_b=224.9.9.9:9",
+        "run", f"scenarios/real_lines/{CLEAN}", "--set", f"capture={made.capture}", "--set", "line_b=224.9.9.9:9",
         "--set", f"line_a={GROUPS['A']}", "--results", tmp_path, "--prefix", PREFIX,
     )  # fmt: skip
     assert answer.code == 64
