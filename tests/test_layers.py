@@ -18,6 +18,7 @@ BINDINGS = {
         "engine/mdp3.py",
         "engine/risk_build.py",
         "engine/strategy_binding.py",
+        "engine/venue.py",
         "engine/wires.py",
     },
     "traffic._traffic": {
