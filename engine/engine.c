@@ -148,7 +148,7 @@ static void take(struct engine *engine, const struct feed_message *message, uint
     if (event.kind == EVENT_TRADING_STATE)
         engine->trading_states[event.symbol] = event.flag;
     enum book_outcome outcome = book_apply(&engine->book, &event);
-    if (outcome != BOOK_APPLIED && outcome != BOOK_IGNORED && outcome != BOOK_OVERFILL)
+    if (!book_heard(outcome, event.kind))
         return;
     stamp(engine, stages, STAGE_BOOK);
 
