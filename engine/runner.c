@@ -313,7 +313,6 @@ int runner_run(struct runner *runner)
         if (!result)
             engine_run(&runner->engine);
     }
-        engine_run(&runner->engine);
     wire_watch_stop(&runner->watch);
     end_session(runner);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++)
