@@ -157,7 +157,7 @@ def test_the_result_is_a_run_like_any_other(both: Played) -> None:
 
 
 def test_the_kernels_sockets_speak_it_too(made: Played, tmp_path: Path) -> None:
-    text = (REPOSITORY / "scenarios" / "feed" / f"{CLEAN}.yaml").read_text()
+    text = (REPOSITORY / "scenarios" / "real_lines" / f"{CLEAN}.yaml").read_text()
     scenario = tmp_path / "mdp3_kernel.yaml"
     scenario.write_text(text.replace("wire: af_xdp", "wire: kernel"))
     answer = tailgate(
