@@ -23,7 +23,7 @@ sanitize: setup
 	ci/sanitize
 
 # Every fuzz target for FUZZ_SECONDS.
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 30
 fuzz: setup
 	ci/fuzz $(FUZZ_SECONDS)
 

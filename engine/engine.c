@@ -170,7 +170,7 @@ static inline bool apply(struct engine *engine, const struct feed_message *messa
         engine->trading_states[event->symbol] = event->flag;
     risk_seen_event(&engine->seen, &engine->book, event, now_ns);
     enum book_outcome outcome = book_apply(&engine->book, event);
-    if (outcome != BOOK_APPLIED && outcome != BOOK_IGNORED && outcome != BOOK_OVERFILL)
+    if (!book_heard(outcome, event->kind))
         return false;
     stamp(engine, stages, STAGE_BOOK);
     return true;

@@ -1,6 +1,7 @@
 """An engine's config goes in; the Runner of its venue comes out. That of MDP 3.0 reports its channel and its books.
 
 Market data only: the report of an MDP 3.0 run has no decisions, orders or positions, and says so.
+Like ``binding.py`` this module touches the engine's C: it only calls, checks and converts.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 def words_of(line: str) -> list[str]:
-    return shlex.split(line, comments=True)
+    return [word for word in shlex.split(line, comments=True) if word != "..."]
 
 
 def resolve(arguments: list[str]) -> tuple[click.Command, list[str]]:

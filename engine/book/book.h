@@ -72,6 +72,16 @@ enum book_outcome {
     BOOK_OUTCOME_COUNT = 10,
 };
 
+/* What a strategy is to hear of: the book has changed, or the event was never for it. A replace that could not enter the
+ * new order has still taken the old one out. */
+static inline bool book_heard(enum book_outcome outcome, uint8_t kind)
+{
+    bool half = outcome == BOOK_FULL || outcome == BOOK_ZERO_SHARES || outcome == BOOK_ZERO_PRICE;
+
+    return outcome == BOOK_APPLIED || outcome == BOOK_IGNORED || outcome == BOOK_OVERFILL ||
+           (half && kind == EVENT_REPLACE);
+}
+
 enum { BOOK_BID = 0, BOOK_ASK = 1, BOOK_SIDE_COUNT = 2 };
 
 /* An order begins with one, a level is one; both are named by their place in the slab (book_nodes.h). */

@@ -82,8 +82,10 @@ enum feed_reorder_outcome feed_reorder_store(struct feed *feed, const struct mol
                                              uint64_t now_ns, uint64_t *fresh_count)
 {
     uint32_t index = count_before(feed, packet->sequence);
+    bool begun = packet->sequence < feed->next_sequence && !feed->book_lost; /* a part of it is delivered already */
 
-    *fresh_count = count_fresh(feed, index, packet->sequence, packet->next_sequence);
+    *fresh_count =
+        count_fresh(feed, index, begun ? feed->next_sequence : packet->sequence, packet->next_sequence);
     if (*fresh_count == 0)
         return FEED_REORDER_COVERED;
     if (packet->length > feed->options.reorder_packet_bytes)

@@ -118,7 +118,12 @@ def floor_plan(scenario: Scenario) -> PassPlan:
     """The same wires with the smallest possible answer: evenly spaced traffic into the reflector."""
     parameters = scenario.engine.parameters.model_copy(update={"every": FLOOR_EVERY})
     engine = scenario.engine.model_copy(
-        update={"strategy": "reflector", "parameters": parameters, "protocol": "ouch42"}
+        update={
+            "strategy": "reflector",
+            "parameters": parameters,
+            "protocol": "ouch42",
+            "venue": "itch50",
+        }
     )
     messages = FLOOR_RATE_PER_S * scenario.measure.wire_floor_duration_ns // 1_000_000_000
     return PassPlan(

@@ -11,11 +11,8 @@ from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
 pytestmark = pytest.mark.privileged
 
 LONG = {"recover_64_200_times"}  # a bench: its bound is in time
-CAPTURED = {"mdp3_two_lines", "mdp3_two_lines_thinned"}  # need a capture: test_mdp3_scenarios.py
 SCENARIOS = sorted(
-    path.stem
-    for path in (REPOSITORY / "scenarios" / "feed").glob("*.yaml")
-    if path.stem not in LONG | CAPTURED
+    path.stem for path in (REPOSITORY / "scenarios" / "feed").glob("*.yaml") if path.stem not in LONG
 )
 TIMED = {"pacing", "recovery.gap.max"}  # the host has a say in these
 PREFIX = "tgfeed"
@@ -53,4 +50,4 @@ def test_the_result_says_how_good_the_feed_was(run: Run) -> None:
 
 def test_the_shipped_feed_scenarios_are_all_played() -> None:
     on_disk = {path.stem for path in Path(REPOSITORY, "scenarios", "feed").glob("*.yaml")}
-    assert on_disk == set(SCENARIOS) | LONG | CAPTURED
+    assert on_disk == set(SCENARIOS) | LONG

@@ -26,7 +26,7 @@ SLOWER = 100
 def played(capture: Path, results: Path, groups: dict[str, str], *more: str) -> dict[str, Run]:
     answer = tailgate(
         "run",
-        *(f"scenarios/feed/{name}" for name in NAMES),
+        *(f"scenarios/real_lines/{name}" for name in NAMES),
         *("--set", f"capture={capture}"),
         *("--set", f"line_a={groups['A']}", "--set", f"line_b={groups['B']}"),
         *more,
@@ -105,9 +105,11 @@ def test_who_won_and_by_how_much_is_what_the_capture_says(both: Played) -> None:
     rows = np.load(raw(run, "engine", "arrivals.npy"))
     margins = (rows["second_ns"] - rows["first_ns"]).astype(np.int64) * np.where(rows["line"] == 0, 1, -1)
     by_engine = dict(zip(rows["position"].tolist(), margins.tolist(), strict=True))
-    agree = [number for number, skew in apart.items() if abs(by_engine[number] - skew) <= bound_ns]
-    assert len(agree) > 0.8 * len(apart)
-    assert all((by_engine[number] > 0) == (apart[number] > 0) for number in agree)
+    agree = [number for number, skew in apart.items() if abs(by_engine[number] - skew) <= 2 * bound_ns]
+    sound = lines["decided"] - lines["late_reads"]  # within the bound at the tap, and again by the engine
+    assert len(agree) >= sound > 0  # how many is the verdict of line_winners
+    clear = [number for number in agree if abs(apart[number]) > 2 * bound_ns]
+    assert all((by_engine[number] > 0) == (apart[number] > 0) for number in clear)
     assert lines["wrong"] == 0
     assert lines["winners"]["A"]["capture"] == sum(skew >= 0 for skew in skews.values())
     assert lines["decided"] + lines["close"] + lines["off_schedule"] + lines["together"] == lines["both"]
@@ -155,7 +157,7 @@ def test_the_result_is_a_run_like_any_other(both: Played) -> None:
 
 
 def test_the_kernels_sockets_speak_it_too(made: Played, tmp_path: Path) -> None:
-    text = (REPOSITORY / "scenarios" / "feed" / f"{CLEAN}.yaml").read_text()
+    text = (REPOSITORY / "scenarios" / "real_lines" / f"{CLEAN}.yaml").read_text()
     scenario = tmp_path / "mdp3_kernel.yaml"
     scenario.write_text(text.replace("wire: af_xdp", "wire: kernel"))
     answer = tailgate(
@@ -168,7 +170,7 @@ def test_the_kernels_sockets_speak_it_too(made: Played, tmp_path: Path) -> None:
 
 
 def test_a_capture_that_is_not_there_is_one_line_and_64(tmp_path: Path) -> None:
-    answer = tailgate("run", f"scenarios/feed/{CLEAN}", "--set", f"capture={tmp_path}/none.pcap")
+    answer = tailgate("run", f"scenarios/real_lines/{CLEAN}", "--set", f"capture={tmp_path}/none.pcap")
     assert answer.code == 64
     assert answer.err.count("\n") == 1
     assert "none.pcap" in answer.err
@@ -176,7 +178,7 @@ def test_a_capture_that_is_not_there_is_one_line_and_64(tmp_path: Path) -> None:
 
 def test_a_capture_without_the_groups_is_one_line_and_64(made: Played, tmp_path: Path) -> None:
     answer = tailgate(
-        "run", f"scenarios/feed/{CLEAN}", "--set", f"capture={made.capture}", "--set", "line_b=224.9.9.9:9",
+        "run", f"scenarios/real_lines/{CLEAN}", "--set", f"capture={made.capture}", "--set", "line_b=224.9.9.9:9",
         "--set", f"line_a={GROUPS['A']}", "--results", tmp_path, "--prefix", PREFIX,
     )  # fmt: skip
     assert answer.code == 64

@@ -117,6 +117,14 @@ def test_symbols_do_not_touch_each_other() -> None:
         assert engine.top(1) == (10_000, 100, 10_100, 100)
 
 
+def test_a_replace_to_no_shares_takes_the_order_out_and_is_heard_of() -> None:
+    with stepping() as engine:
+        orders(engine, mold(1, *BOOK, add(8, "S", 5, 10_100)))
+        (order,) = orders(engine, mold(4, replace(2, 9, 0, 10_100)))  # the top leans to the bid now
+        assert (order.side, order.price, order.shares) == ("B", 10_100, 5)
+        assert engine.top(1) == (10_000, 100, 10_100, 5)
+
+
 def test_a_book_row_says_where_an_order_stands() -> None:
     with stepping() as engine:
         orders(engine, mold(1, *BOOK, add(5, "B", 7, 10_000), delete(1), replace(2, 6, 40, 10_200)))

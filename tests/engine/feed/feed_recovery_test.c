@@ -621,6 +621,20 @@ static void late_packets_of_every_past_session_change_nothing(void)
     CHECK(!feed.session_suspect);
 }
 
+static void suspect_that_delivery_has_reached_in_part_brings_only_the_rest(void)
+{
+    setup();
+    options.unconfirmed_jump_messages = 0;
+    start(true, false);
+    give(0, 1, 1);
+    CHECK_EQUAL(give(0, 4, 3), FEED_ACCEPT_SUSPECT);
+    give(1, 2, 4);
+    CHECK_EQUAL(feed.next_sequence, 7);
+    CHECK_EQUAL(delivered_count, 6);
+    CHECK_EQUAL(feed.statistics.lines[0].win_messages, 2);
+    CHECK_EQUAL(feed.statistics.lines[1].win_messages, 4);
+}
+
 int main(void)
 {
     RUN(nothing_is_asked_for_within_the_hold_back);
@@ -656,6 +670,7 @@ int main(void)
     RUN(jump_is_believed_when_two_datagrams_show_it);
     RUN(witnesses_agree_in_either_order_and_a_repeat_is_none);
     RUN(heartbeats_of_one_line_show_a_lost_tail);
+    RUN(suspect_that_delivery_has_reached_in_part_brings_only_the_rest);
     RUN(several_suspects_wait_and_the_oldest_gives_way);
     RUN(late_packets_of_every_past_session_change_nothing);
     return check_result();

@@ -15,7 +15,7 @@ from lab.scenario import freeze, load_scenario, load_scenarios, scenario_schema
 from lab.scenario.load import load_frozen
 from traffic.config import Config, TwoLinesSource
 
-SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios" / "feed"
+SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios" / "real_lines"
 SHIPPED = ("mdp3_two_lines", "mdp3_two_lines_thinned")
 TRAFFIC = '{source: two_lines, file: x.pcap, lines: {A: "224.0.31.11:14320", B: "224.0.32.11:15320"}}'
 DROP = "{do: drop, lines: [A], probability: 10%, at: {sequence: 1}}"
