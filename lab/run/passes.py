@@ -297,7 +297,11 @@ class Pass:
     def _strategy_changes(self) -> list[dict[str, Any]]:
         path = self.directory / "engine" / "engine.json"
         changes: list[dict[str, Any]] = []
-        return json.loads(path.read_text())["strategies"]["changes"] if path.exists() else changes
+        return (
+            json.loads(path.read_text()).get("strategies", {}).get("changes", [])
+            if path.exists()
+            else changes
+        )
 
 
 def run_pass(plan: PassPlan, **parts: Any) -> PassResult:
