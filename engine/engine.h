@@ -86,6 +86,7 @@ struct engine {
     uint64_t last_publish_ns;
     uint64_t last_order_ns;
     uint32_t strategy;
+    uint16_t strategy_number; /* the risk gate's: strategies_number() */
     uint32_t command;        /* number of the last one taken */
     uint32_t lines_off;      /* bits: lines whose packets are thrown away */
     bool stages;
