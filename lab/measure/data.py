@@ -17,6 +17,7 @@ from lab.measure.rows import (
     DROP_COPY,
     MARKET_TAPS,
     ORDER_ARRIVALS,
+    ORDER_MESSAGES,
     PACKETS,
     Rows,
 )
@@ -271,6 +272,7 @@ class RunData:
     exchange: ExchangeReport
     tap: TapReport
     decisions: Rows = field(default_factory=lambda: np.empty(0, DECISIONS))
+    order_messages: Rows = field(default_factory=lambda: np.empty(0, ORDER_MESSAGES))
     clock: ClockInfo = field(default_factory=ClockInfo)
     host: HostReport = field(default_factory=HostReport)
     started_ns: int = 0

@@ -24,6 +24,7 @@ __all__ = [
     "MARKET_TAPS",
     "MISSING",
     "ORDER_ARRIVALS",
+    "ORDER_MESSAGES",
     "PACKETS",
     "Rows",
     "require_rows",
@@ -64,6 +65,24 @@ POSITION_SESSION_SHIFT = 40
 
 ORDER_ARRIVALS = np.dtype(
     [("stamp_ns", "<i8"), ("token", "S14"), ("trigger_sequence", "<u8"), ("ordinal", "u1")]
+)
+
+ORDER_MESSAGES = np.dtype(  # what the engine asked of the venue, as seen on the wire
+    [
+        ("stamp_ns", "<i8"),
+        ("kind", "S1"),  # O enter, U replace, X cancel, M modify
+        (
+            "token",
+            "S14",
+        ),  # of the new order (O, U); of the order it is about (X, M); OUCH 5.0: none for X and M
+        ("target", "S14"),  # U: of the order that is to go; OUCH 5.0: none
+        ("number", "<u4"),  # OUCH 5.0: the same as token ...
+        ("target_number", "<u4"),  # ... and target
+        ("side", "S1"),
+        ("stock", "S8"),
+        ("shares", "<u4"),
+        ("price", "<u4"),
+    ]
 )
 
 DECISIONS = np.dtype(

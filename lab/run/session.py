@@ -40,7 +40,7 @@ from lab.run.mdp3 import engine_report_of, two_line_parts
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
-from lab.tap import market_rows, order_arrivals
+from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets
 from lab.topology import Ledger, Topology
 
 __all__ = ["Session", "open_session"]
@@ -252,7 +252,8 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     if not len(packets):
         raise UndecidedError("the exchange published nothing", where=str(directory))
     taps = market_rows(directory / "market_taps.bin")
-    arrivals = order_arrivals(directory / "order_frames.bin")
+    asked = order_packets(directory / "order_frames.bin")
+    arrivals = arrivals_among(asked)
     if scenario.engine.venue == "mdp3":
         parts = two_line_parts(result.exchange, result.engine, market_taps=taps)
     else:
@@ -260,6 +261,7 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     return RunData(
         market_taps=taps,
         order_arrivals=arrivals,
+        order_messages=messages_among(asked, protocol=scenario.engine.protocol),
         drop_copy=load_rows(result.exchange / "drop_copy.npy"),
         engine=engine,
         exchange=exchange,

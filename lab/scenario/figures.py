@@ -138,6 +138,7 @@ CHECKS: dict[str, Kind] = {
     "no_recovery_traffic": Kind.TRUTH,
     "recovered": Kind.TRUTH,
     "no_lost_or_duplicate_orders": Kind.TRUTH,
+    "no_self_cross": Kind.TRUTH,
     "session_resumed": Kind.TRUTH,
     "packets_accepted_once": Kind.TRUTH,
     "line_winners": Kind.TRUTH,
