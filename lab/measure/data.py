@@ -179,6 +179,7 @@ class EngineReport:
     wires: Mapping[str, object] = field(default_factory=dict)
     reason_names: Mapping[int, str] = field(default_factory=dict)
     strategies: Mapping[str, Any] = field(default_factory=dict)
+    risk_state: Mapping[str, Any] = field(default_factory=dict)
     stderr_tail: str = ""
 
 
@@ -261,7 +262,8 @@ class RunData:
     every published message (u2, in order), or None. All sequences are positions: session ordinal << 40 | sequence.
     ``engine_book`` and ``exchange_book`` are BOOK rows, or None when that side wrote none.
     ``started_ns`` is the intended time of the first packet. ``two_lines`` is there with venue mdp3 only, whose
-    sequences are MsgSeqNum.
+    sequences are MsgSeqNum. ``tops`` are TOPS rows, of an independent book, of messages that orders name as their
+    cause; None when no limit asks for them.
     """
 
     packets: Rows
@@ -286,3 +288,4 @@ class RunData:
     faults: Sequence[FaultRecord] = ()
     events: Sequence[Event] = ()
     two_lines: TwoLineData | None = None
+    tops: Rows | None = None

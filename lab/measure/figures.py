@@ -17,6 +17,7 @@ from lab.measure.feed_quality import feed_quality_block
 from lab.measure.histogram import PERCENTILES, supports
 from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
+from lab.measure.risk_gate import per_second_max, risk_gate_block
 from lab.measure.rows import LINE_NAMES, Rows
 from lab.measure.strategies import strategy_block
 from lab.measure.wire import PUBLISHED_LINES
@@ -68,7 +69,10 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         },
         "order_flow": {
             **_order_flow(data.drop_copy),
-            "wire": _kinds(data.order_messages, WIRE_KINDS),
+            "wire": {
+                **_kinds(data.order_messages, WIRE_KINDS),
+                "per_s_max": per_second_max(data.order_messages),
+            },
             "risk": dict(data.engine.risk),
         },
         "risk": dict(data.engine.risk),
@@ -89,6 +93,7 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
             **data.host.extra,
         },
         "tap": {"lost": data.tap.lost, "capacity": data.tap.capacity, "peak": data.tap.peak},
+        "risk_gate": risk_gate_block(data),
         "strategy": strategy_block(data.engine.strategies, data.faults),
         "wires": wires_block(data.engine.wires),
         "faults": [dict(vars(fault)) for fault in data.faults],

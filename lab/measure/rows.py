@@ -26,6 +26,7 @@ __all__ = [
     "ORDER_ARRIVALS",
     "ORDER_MESSAGES",
     "PACKETS",
+    "TOPS",
     "Rows",
     "require_rows",
 ]
@@ -145,6 +146,10 @@ LEVELS = np.dtype(  # a level of a book by price; side: bid, ask, implied bid, i
     [("security", "<i4"), ("side", "u1"), ("level", "u1"), ("known", "?")]
     + [("price", "<i8"), ("quantity", "<u8"), ("order_count", "<u4")]
 )
+
+TOPS = np.dtype(
+    [("sequence", "<u8"), ("bid", "<u4"), ("ask", "<u4")]
+)  # behind a message; 0: that side is empty
 
 FEED_STATES = ("STARTUP", "SYNC", "LIVE", "GAP", "RECOVERING", "RESYNC", "DOWN", "ENDED")
 FEED_LIVE = 2

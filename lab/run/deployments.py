@@ -1,4 +1,4 @@
-"""A strategy that the lab puts into the engine while it runs: asked in a thread, so that the lab's loop goes on."""
+"""Commands and strategies that the lab gives to a running engine: asked in threads, so that its own loop goes on."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from typing import Any
 from engine.control_client import ControlError, ask
 from lab.measure.data import FaultRecord
 
-__all__ = ["Deployment", "record_of_deployment"]
+__all__ = ["Deployment", "Request", "record_of_deployment", "record_of_request"]
 
 SECONDS = 20.0
 
 
-class Deployment:
+class Request:
     """One request to the control socket. ``reply`` is empty until it is answered."""
 
-    def __init__(self, socket: Path, path: Path, parameters: Mapping[str, int]) -> None:
-        self.path = path
+    def __init__(self, socket: Path, request: Mapping[str, Any]) -> None:
+        self.request = dict(request)
         self.asked_ns = time.monotonic_ns()
         self.reply: dict[str, Any] = {}
         self.failure = ""
-        request = {"do": "strategy deploy", "path": str(path), "parameters": dict(parameters)}
-        self._thread = threading.Thread(target=self._ask, args=(socket, request), daemon=True)
+        self._thread = threading.Thread(target=self._ask, args=(socket,), daemon=True)
         self._thread.start()
 
-    def _ask(self, socket: Path, request: Mapping[str, Any]) -> None:
+    def _ask(self, socket: Path) -> None:
         try:
-            self.reply = ask(socket, request, seconds=SECONDS)
+            self.reply = ask(socket, self.request, seconds=SECONDS)
         except ControlError as error:
             self.failure = str(error)
 
@@ -40,6 +39,30 @@ class Deployment:
 
     def wait(self) -> None:
         self._thread.join(SECONDS)
+
+    @property
+    def said(self) -> str:
+        return self.failure or str(self.reply.get("message", "no answer"))
+
+
+class Deployment(Request):
+    """A strategy to be deployed."""
+
+    def __init__(self, socket: Path, path: Path, parameters: Mapping[str, int]) -> None:
+        self.path = path
+        super().__init__(socket, {"do": "strategy deploy", "path": str(path), "parameters": dict(parameters)})
+
+
+def record_of_request(request: Request | None, name: str) -> FaultRecord:
+    """``injected`` is when it was given, ``healed`` when the engine had carried it out (0: refused); the name is the
+    command's."""
+    if request is None:
+        return FaultRecord(name=name, injected_ns=0, detail="its trigger was never reached")
+    done_ns = int(request.reply.get("at_ns") or 0) if request.reply.get("ok") else 0
+    detail = request.said
+    if done_ns:
+        detail += f", from message {request.reply['sequence']} on"
+    return FaultRecord(name=name, injected_ns=request.asked_ns, healed_ns=done_ns, detail=detail)
 
 
 def record_of_deployment(
@@ -54,7 +77,7 @@ def record_of_deployment(
     swapped_ns = int(reply.get("at_ns") or 0) if reply.get("ok") else 0
     out = [row for row in changes if row["before_generation"] == generation and row["cause"] != "deployed"]
     out_ns = int(out[0]["at_ns"]) if out and swapped_ns else 0
-    detail = f"{deployment.path.name}: {deployment.failure or reply.get('message', 'no answer')}"
+    detail = f"{deployment.path.name}: {deployment.said}"
     if swapped_ns:
         detail += f" from message {reply['sequence']} on"
     if out_ns:

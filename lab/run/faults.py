@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from lab.errors import UndecidedError
 from lab.faults import (
+    CtlOptions,
     DeployOptions,
     Fault,
     FaultOptions,
@@ -34,7 +35,7 @@ from lab.faults import (
 from lab.faults.rule import POSITION_SHIFT
 from lab.measure.data import Event, FaultRecord, Transition
 from lab.run.child import Child
-from lab.run.deployments import Deployment, record_of_deployment
+from lab.run.deployments import Deployment, Request, record_of_deployment, record_of_request
 from lab.run.engine_hands import Freezer, detach_programs, switch_wires
 from lab.run.fault_records import (
     ExchangeAccount,
@@ -103,6 +104,7 @@ class Nemesis:
         self._freezer = Freezer(engine.pid)
         self._control = control
         self._deployments: dict[int, Deployment] = {}
+        self._requests: dict[int, Request] = {}
         self._sessions = sessions_of(options)
         self._planned = [Planned(fault_for(option), option) for option in options]
         self._rules: dict[int, list[tuple[Place, int]]] = {}
@@ -115,7 +117,8 @@ class Nemesis:
     @property
     def waiting(self) -> bool:
         """True while a fault is still to be fired or healed by us."""
-        under_way = any(deployment.under_way for deployment in self._deployments.values())
+        asked = (*self._deployments.values(), *self._requests.values())
+        under_way = any(request.under_way for request in asked)
         return under_way or any(planned.waiting for planned in self._planned)
 
     def sleep_ns(self, reached: Reached) -> int:
@@ -188,8 +191,8 @@ class Nemesis:
             stack.callback(self._raise_links)
             stack.callback(self.resume_engine)
             stack.callback(self.unstall_engine)
-            for deployment in self._deployments.values():
-                stack.callback(deployment.wait)
+            for request in (*self._deployments.values(), *self._requests.values()):
+                stack.callback(request.wait)
             for planned in reversed(self._planned):
                 if not planned.fault.armed and planned.injected_ns and not planned.healed_ns:
                     stack.callback(self._heal, planned)
@@ -252,6 +255,10 @@ class Nemesis:
         if self._exchange is not None and self._exchange.alive:
             self._exchange.send({"do": "recovery", "set": dict(settings)})
 
+    def command(self, do: str, arguments: Mapping[str, Any]) -> None:
+        if self._control is not None and self._engine.alive:
+            self._requests[self._arming] = Request(self._control, {"do": do, **arguments})
+
     def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
         if self._control is not None and self._engine.alive:
             self._deployments[self._arming] = Deployment(self._control, path, parameters)
@@ -286,6 +293,8 @@ class Nemesis:
         fault, options = planned.fault, planned.options
         if isinstance(options, DeployOptions):
             return record_of_deployment(fault.name, self._deployments.get(index), strategies)
+        if isinstance(options, CtlOptions):
+            return record_of_request(self._requests.get(index), options.command)
         if isinstance(fault, SenderFault):
             number = sender_index_of([planned.options for planned in self._planned], index)
             return record_of_sender(fault.name, self._fields(fault, number), number, account, transitions)

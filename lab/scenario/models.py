@@ -225,13 +225,11 @@ class RiskLimits(RiskTable):
         return self
 
 
-def _risk(value: Any) -> Any:
-    """The word default, and the lists of YAML as the tuples that a table has."""
-    if value == "default":
-        return {}
+def _tuples(value: Any) -> Any:
+    """The lists of YAML as the tuples that a table of limits has."""
     if isinstance(value, dict):
-        return {key: _risk(item) if item != "default" else item for key, item in value.items()}
-    return tuple(_risk(item) for item in value) if isinstance(value, list) else value
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class Capacity(FrozenModel):
@@ -287,7 +285,7 @@ class Engine(FrozenModel):
     )
     risk: Annotated[
         RiskLimits,
-        BeforeValidator(_risk),
+        BeforeValidator(lambda value: {} if value == "default" else _tuples(value)),
         Field(description="Risk limits as in engine/risk/README.md, or the word default."),
     ] = RiskLimits()
     feed: Annotated[Feed, Field(description="Line arbitration, and recovery of what both lines lost.")] = (
