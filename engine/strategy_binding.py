@@ -17,6 +17,9 @@ COMMANDS = {
     "none": lib.COMMAND_NONE,
     "deploy": lib.COMMAND_STRATEGY_DEPLOY,
     "rollback": lib.COMMAND_STRATEGY_ROLLBACK,
+    "deploy_at": lib.COMMAND_STRATEGY_DEPLOY_AT,
+    "deploy_when": lib.COMMAND_STRATEGY_DEPLOY_WHEN,
+    "unplan": lib.COMMAND_STRATEGY_UNPLAN,
     "line_enable": lib.COMMAND_LINE_ENABLE,
     "line_disable": lib.COMMAND_LINE_DISABLE,
 }

@@ -28,6 +28,13 @@ bool strategy_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns, c
 /* The slot's strategy is active from the next message on. False: the slot is not READY, or the engine reflects. */
 bool strategy_deploy(struct engine *engine, int32_t slot, uint64_t now_ns);
 
+/* The same, as soon as the next message to be handed out is `position` or a later one, or the time is there; UINT64_MAX:
+ * does not matter; position 0: it waits for nothing any more. It is looked at between two packets, so it comes by at most the rest of a packet too late. */
+bool strategy_plan(struct engine *engine, int32_t slot, uint64_t position, uint64_t at_ns);
+
+/* Carries out what is due. Call between two packets while engine->planned. */
+void strategy_plan_look(struct engine *engine, uint64_t now_ns);
+
 /* The one before is active from `position` on. False: there is none. */
 bool strategy_roll_back(struct engine *engine, enum strategy_cause cause, uint64_t detail, uint64_t position,
                         uint64_t now_ns);

@@ -40,7 +40,7 @@ enum strategy_slot_state { SLOT_EMPTY = 0, SLOT_READY = 1, SLOT_IN_USE = 2, SLOT
 /* Why another strategy is active. Stable numbers: they are written to results. */
 enum strategy_cause {
     STRATEGY_CAUSE_NONE = 0,
-    STRATEGY_CAUSE_DEPLOYED = 1,
+    STRATEGY_CAUSE_DEPLOYED = 1,   /* detail = message that it was planned for, 0 = at once or at a time */
     STRATEGY_CAUSE_OPERATOR = 2,   /* rolled back by command */
     STRATEGY_CAUSE_TIME = 3,       /* detail = ns of the call */
     STRATEGY_CAUSE_ORDERS = 4,     /* detail = orders so far */
@@ -83,6 +83,8 @@ struct strategy_slot {
     char letter;
     /* cold */
     _Atomic uint32_t state; /* enum strategy_slot_state */
+    uint64_t plan_position; /* READY: becomes active at this message ... */
+    uint64_t plan_ns;       /* ... or at this time; both 0: not planned */
     bool faulted;           /* its code crashed or hung: never unload it, its end could crash too */
     struct strategy_counters counters;
     char name[TAILGATE_NAME_BYTES];
@@ -126,6 +128,9 @@ struct strategies {
     struct guard guard;
     struct tailgate_output output;
     uint8_t overrun[256];     /* what a strategy writes behind its output lands here */
+    /* the earliest of what is planned */
+    uint64_t due_position;
+    uint64_t due_ns;
     /* account */
     uint32_t change_count;
     uint32_t changes_lost;

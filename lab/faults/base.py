@@ -124,8 +124,10 @@ class FaultContext(Protocol):
     def command(self, do: str, arguments: Mapping[str, Any]) -> None:
         """Give the engine a command over its control socket; returns when it has been given."""
 
-    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
-        """Ask the engine to check and swap in a strategy's shared object; returns when it has been asked."""
+    def deploy_strategy(
+        self, path: Path, parameters: Mapping[str, int], at: SequenceTrigger | Trigger
+    ) -> None:
+        """Let the engine check and load a strategy's shared object, and plan its swap; returns when it has."""
 
 
 @dataclass(frozen=True, kw_only=True)

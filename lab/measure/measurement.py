@@ -194,7 +194,8 @@ def _latency_series(
     put("wire_to_wire", "wire_to_wire_ns")
     put("wire_to_wire_cold", "wire_to_wire_ns", samples["cold"] | samples["after_idle"])
     if swaps:
-        put("wire_to_wire_swap", "wire_to_wire_ns", around_swaps(samples, swaps))
+        for name, windows in (("before_swap", -1), ("swap", 0), ("after_swap", 1)):
+            put(f"wire_to_wire_{name}", "wire_to_wire_ns", around_swaps(samples, swaps, windows))
     put("response", "response_ns")
     sent = samples["status"] == Status.MATCHED
     for stage in STAGE_COLUMNS:

@@ -45,12 +45,49 @@ class Request:
         return self.failure or str(self.reply.get("message", "no answer"))
 
 
-class Deployment(Request):
-    """A strategy to be deployed."""
+class Deployment:
+    """A strategy that is checked and loaded before it is wanted, and then planned: the engine swaps by itself.
+
+    ``prepared`` is answered when the engine has it in a slot, ``planned`` when it knows its message or time.
+    """
 
     def __init__(self, socket: Path, path: Path, parameters: Mapping[str, int]) -> None:
         self.path = path
-        super().__init__(socket, {"do": "strategy deploy", "path": str(path), "parameters": dict(parameters)})
+        self._socket = socket
+        self.prepared = Request(
+            socket, {"do": "strategy prepare", "path": str(path), "parameters": dict(parameters)}
+        )
+        self.planned: Request | None = None
+
+    @property
+    def generation(self) -> int:
+        """0: it was refused, or nobody has answered yet."""
+        done = self.prepared.reply.get("ok")
+        return int(self.prepared.reply["detail"]["generation"]) if done else 0
+
+    def plan(self, **when: int) -> None:
+        """``at_sequence`` or ``at_ns``. Nothing to plan when it was refused."""
+        self.prepared.wait()
+        if self.generation:
+            request = {"do": "strategy deploy", "generation": self.generation, **when}
+            self.planned = Request(self._socket, request)
+
+    @property
+    def under_way(self) -> bool:
+        return self.prepared.under_way or (self.planned is not None and self.planned.under_way)
+
+    def wait(self) -> None:
+        self.prepared.wait()
+        if self.planned is not None:
+            self.planned.wait()
+
+    @property
+    def refused(self) -> str:
+        """Why it will not come; empty when it will."""
+        for request in (self.prepared, self.planned):
+            if request is not None and not request.reply.get("ok"):
+                return request.said
+        return ""
 
 
 def record_of_request(request: Request | None, name: str) -> FaultRecord:
@@ -68,26 +105,33 @@ def record_of_request(request: Request | None, name: str) -> FaultRecord:
 def record_of_deployment(
     name: str, deployment: Deployment | None, changes: Sequence[Mapping[str, Any]]
 ) -> FaultRecord:
-    """``injected`` is when it was asked for, ``healed`` when it was swapped in (0: it was refused), ``detected`` and
-    ``recovered`` when the engine put it out again."""
+    """``injected`` and ``healed`` are when the engine swapped it in; refused: when it was asked for, and 0.
+
+    ``detected`` and ``recovered`` are when the engine put it out again.
+    """
     if deployment is None:
-        return FaultRecord(name=name, injected_ns=0, detail="its trigger was never reached")
-    reply = deployment.reply
-    generation = reply.get("detail", {}).get("generation")
-    swapped_ns = int(reply.get("at_ns") or 0) if reply.get("ok") else 0
-    out = [row for row in changes if row["before_generation"] == generation and row["cause"] != "deployed"]
-    out_ns = int(out[0]["at_ns"]) if out and swapped_ns else 0
-    detail = f"{deployment.path.name}: {deployment.said}"
-    if swapped_ns:
-        detail += f" from message {reply['sequence']} on"
+        return FaultRecord(name=name, injected_ns=0, detail="the engine has no control socket")
+    label = deployment.path.name
+    if why := deployment.refused:
+        return FaultRecord(name=name, injected_ns=deployment.prepared.asked_ns, detail=f"{label}: {why}")
+    mine = deployment.generation
+    swaps = [row for row in changes if row["after_generation"] == mine and row["cause"] == "deployed"]
+    if not swaps:
+        return FaultRecord(name=name, injected_ns=0, detail=f"{label}: its trigger was never reached")
+    swap = swaps[0]
+    out = [row for row in changes if row["before_generation"] == mine and row["cause"] != "deployed"]
+    out_ns = int(out[0]["at_ns"]) if out else 0
+    detail = f"{label}: {swap['after']} is active from message {swap['sequence']} on"
+    if swap["detail"]:
+        detail += f", planned for {swap['detail']}"
     if out_ns:
         detail += (
             f", put out at message {out[0]['sequence']} ({cause_of(out[0])}), {out[0]['after']} is active"
         )
     return FaultRecord(
         name=name,
-        injected_ns=deployment.asked_ns,
-        healed_ns=swapped_ns,
+        injected_ns=int(swap["at_ns"]),
+        healed_ns=int(swap["at_ns"]),
         detected_ns=out_ns,
         recovered_ns=out_ns,
         detail=detail,

@@ -138,8 +138,12 @@ class Nemesis:
         return max(0, min(waits))
 
     def arm(self) -> None:
-        """Before the start: the faults that the wire fires by itself at a message."""
+        """Before the start: the faults that the wire fires by itself at a message, and strategies to be checked."""
         self._arm(timed=False)
+        for index, planned in enumerate(self._planned):
+            if isinstance(planned.options, DeployOptions) and index not in self._deployments:
+                self._arming = index
+                planned.fault.inject(self)
 
     def start(self, at_ns: int) -> None:
         """Once it is known when publishing begins, and before it does: those that the wire fires at a time."""
@@ -259,9 +263,18 @@ class Nemesis:
         if self._control is not None and self._engine.alive:
             self._requests[self._arming] = Request(self._control, {"do": do, **arguments})
 
-    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
-        if self._control is not None and self._engine.alive:
-            self._deployments[self._arming] = Deployment(self._control, path, parameters)
+    def deploy_strategy(self, path: Path, parameters: Mapping[str, int], at: Any) -> None:
+        """Before the start: checked and loaded. What waits for a time is planned once it is known when that is."""
+        if self._control is None or not self._engine.alive:
+            return
+        deployment = self._deployments.get(self._arming)
+        if deployment is None:
+            deployment = self._deployments[self._arming] = Deployment(self._control, path, parameters)
+        if at.sequence is not None:
+            deployment.plan(at_sequence=int(at.sequence))
+        elif self._start_ns:
+            deployment.plan(at_ns=self._start_ns + int(at.time_ns))
+        deployment.wait()
 
     def records(
         self,

@@ -68,7 +68,9 @@ STAGES = ("wire_in", "decode", "book", "strategy", "risk", "encode", "tx", "wire
 SERIES = (
     "wire_to_wire",
     "wire_to_wire_cold",
+    "wire_to_wire_before_swap",
     "wire_to_wire_swap",
+    "wire_to_wire_after_swap",
     "response",
     "pacing_error",
     "pacing_error_B",

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.privileged
 SCENARIOS = sorted(path.stem for path in (REPOSITORY / "scenarios" / "strategy").glob("*.yaml"))
 REFUSED = {"bad_abi", "bad_load"}
 TIMED = {"pacing"}  # the host has a say in it
+MESSAGES_A_PACKET = 8
 PREFIX = "tgswap"
 CONTROL_PREFIX = "tgctl"
 KILL_SWITCH = 1  # enum risk_reason
@@ -59,10 +60,12 @@ def test_the_evidence_is_in_the_runs_directory(run: Run) -> None:
     assert len(swaps) == len(audited) == len(strategy["changes"])
     assert [row["sequence"] for row in audited] == [row["sequence"] for row in strategy["changes"]]
     answers = [row["detail"] for row in records if row["kind"] == "answer"]
-    assert [row["command"] for row in answers] == ["strategy deploy"]
-    assert answers[0]["ok"] == (run.summary["scenario"] not in REFUSED)
+    refused = run.summary["scenario"] in REFUSED
+    assert [row["command"] for row in answers] == ["strategy prepare", "strategy deploy"][: 2 - refused]
+    assert [row["ok"] for row in answers] == [not refused] * (2 - refused)
     if strategy["changes"]:
-        assert answers[0]["sequence"] == strategy["changes"][0]["sequence"]
+        assert answers[1]["detail"]["planned"]["sequence"] == strategy["changes"][0]["detail"]
+        assert strategy["swap_lag_messages_max"] < MESSAGES_A_PACKET
         assert run.summary["latency_ns"]["wire_to_wire_swap"]["count"] > 0
 
 

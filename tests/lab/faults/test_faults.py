@@ -82,7 +82,7 @@ class World:
     def command(self, do: str, arguments: Mapping[str, Any]) -> None:
         self.commands.append((do, dict(arguments)))
 
-    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
+    def deploy_strategy(self, path: Path, parameters: Mapping[str, int], at: Any) -> None:
         self.deployed.append(path.stem)
 
 
@@ -140,7 +140,7 @@ def test_a_deployment_is_asked_for_and_left_to_the_engine() -> None:
     world, fault = World(), make("deploy")
     fault.inject(world)
     fault.heal(world)
-    assert (world.deployed, fault.armed) == (["quoter"], False)
+    assert (world.deployed, fault.armed) == (["quoter"], True)
 
 
 def test_a_command_is_given_with_what_it_is_about() -> None:
