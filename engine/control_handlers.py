@@ -34,8 +34,7 @@ WIRES = {"kernel": 1, "af_xdp": 2}
 WIRE_SECONDS = 5.0
 LOOK_SECONDS = 0.001
 SYMBOL_COUNT = 65_536
-BUILT_IN = {"touch_taker": 1, "reflector": 2}
-SHARED = 3
+BUILT_IN = {"touch_taker": ord("T")}
 STALE_NS = 1_000_000_000
 PARAMETERS_MAX = 32
 
@@ -138,18 +137,19 @@ def kill_symbol(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
 
 
 def kill_strategy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
-    """The active strategy, or one built in. All shared objects are one to the gate: each of them stays killed."""
+    """By the letter of its orders: every version of it, loaded or to come, and its open orders are canceled."""
     name = text(arguments, "name")
-    active = desk.hands.report()["active"]["name"]
-    number = desk.hands.strategy_number if name == active else BUILT_IN.get(name)
-    if number is None:
-        raise Wrong(f"name: {name} is neither active ({active} is) nor built in")
+    letters = {**BUILT_IN, **desk.hands.letters()}
+    if name not in letters:
+        known = ", ".join(sorted(letters))
+        raise Wrong(f"name: {name} is neither loaded nor built in ({known})")
+    letter = letters[name]
     with desk.mailbox:
-        desk.hands.risk.kill_strategy(number)
-        desk.killed_strategies.add(number)
-    whose = f"{name} or any other shared object" if number == SHARED else name
-    reply = acknowledged(desk.post("none"), f"no new order of {whose} leaves", "")
-    return Reply(**{**vars(reply), "detail": {"strategy": number}})
+        desk.hands.risk.kill_strategy(letter)
+        desk.killed_strategies.add(letter)
+    said = f"no new order of {name} leaves, nor any other with the letter {letter:c}"
+    reply = acknowledged(desk.post("none"), said, "")
+    return Reply(**{**vars(reply), "detail": {"strategy": name, "letter": chr(letter)}})
 
 
 def rearm(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
@@ -161,7 +161,7 @@ def rearm(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
         detail = {
             "kill_all": hands.killed,
             "symbols": sorted(desk.killed_symbols),
-            "strategies": sorted(desk.killed_strategies),
+            "strategies": [chr(letter) for letter in sorted(desk.killed_strategies)],
         }
         for number in desk.killed_symbols:
             hands.risk.kill_symbol(number, on=False)

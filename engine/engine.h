@@ -90,6 +90,7 @@ struct engine {
     uint32_t lines_off;      /* bits: lines whose packets are thrown away */
     bool stages;
     bool late;
+    char letter;             /* of the active strategy: what its orders and the gate know it by */
     bool planned;            /* a strategy waits for its message or time */
     uint8_t session_ordinal; /* of the feed session that the book belongs to */
     struct clock clock;

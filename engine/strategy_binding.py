@@ -174,10 +174,10 @@ class Hands:
         names = ((data[first : first + 8], first // size) for first in range(at, len(data), size))
         return {name.decode("latin-1").rstrip(): number for name, number in names if name[0]}
 
-    @property
-    def strategy_number(self) -> int:
-        """The number that the risk gate knows the active strategy by; all shared objects have one."""
-        return int(self._engine.strategy)
+    def letters(self) -> dict[str, int]:
+        """By name, of what is or was loaded: the letter of its orders, by which the risk gate knows it."""
+        loaded = (slot for slot in self._engine.strategies.slots if slot.generation)
+        return {_text(slot.name): ord(slot.letter) for slot in loaded}
 
     def wire_command(self, ports: int, target: int) -> int:
         """Leaves a command for the watchdog of the wires; its number."""

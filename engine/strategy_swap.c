@@ -62,6 +62,8 @@ static void begin(struct engine *engine, uint64_t position, uint64_t now_ns)
     struct strategies *strategies = &engine->strategies;
     strategies_begin(strategies);
     engine->strategy = strategies->active == STRATEGY_BUILT_IN ? STRATEGY_TOUCH_TAKER : STRATEGY_SHARED;
+    engine->letter = strategies->active == STRATEGY_BUILT_IN ? strategy_letter(STRATEGY_TOUCH_TAKER)
+                                                             : active_slot(engine)->letter;
     if (strategies->active == STRATEGY_BUILT_IN) {
         touch_taker_forget(&engine->touch_taker);
     } else if (!forget_guarded(engine)) {

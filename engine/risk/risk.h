@@ -126,7 +126,7 @@ struct risk_context {
     bool own_orders_full;
     char trading_state;        /* 'T' trading; 0 = never announced; any other letter = halted */
     char reserved;
-    uint16_t strategy;         /* number of the strategy that asks */
+    uint16_t strategy;         /* number of the strategy that asks: in the engine its letter */
     uint32_t last_price;       /* of the symbol's last trade, 1/10000; 0 = unknown */
     uint64_t market_ns;        /* ns since midnight of the venue's day, as the feed last said */
     uint64_t quote_ns;         /* when the symbol was last heard of, the engine's clock; 0 = never */

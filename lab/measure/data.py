@@ -219,7 +219,7 @@ class FaultRecord:
     """One fault as it really happened; times are 0 when they did not happen (yet).
 
     ``windows`` are the repetitions: the stamps of the first and the last packet that each one harmed, or of injection
-    and healing where the lab itself did it.
+    and healing where the lab itself did it. ``subject`` is what a kill was about: "" all, else "symbol 5", "letter Q".
     """
 
     name: str
@@ -229,6 +229,7 @@ class FaultRecord:
     recovered_ns: int = 0
     detail: str = ""
     windows: tuple[tuple[int, int], ...] = ()
+    subject: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import numpy as np
 from lab.measure.data import RunData
 from lab.measure.feed_quality import feed_quality_block
 from lab.measure.histogram import PERCENTILES, supports
+from lab.measure.kill import mass_cancel_block
 from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
 from lab.measure.risk_gate import per_second_max, risk_gate_block
@@ -94,6 +95,7 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         },
         "tap": {"lost": data.tap.lost, "capacity": data.tap.capacity, "peak": data.tap.peak},
         "risk_gate": risk_gate_block(data),
+        "mass_cancel": mass_cancel_block(data),
         "strategy": strategy_block(data.engine.strategies, data.faults),
         "wires": wires_block(data.engine.wires),
         "faults": [dict(vars(fault)) for fault in data.faults],

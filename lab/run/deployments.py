@@ -99,7 +99,17 @@ def record_of_request(request: Request | None, name: str) -> FaultRecord:
     detail = request.said
     if done_ns:
         detail += f", from message {request.reply['sequence']} on"
-    return FaultRecord(name=name, injected_ns=request.asked_ns, healed_ns=done_ns, detail=detail)
+    about = request.reply.get("detail", {})
+    subject = next((f"{key} {about[key]}" for key in ("symbol", "letter") if key in about), "")
+    kill = done_ns and name.startswith("kill ")
+    return FaultRecord(
+        name=name,
+        injected_ns=request.asked_ns,
+        healed_ns=done_ns,
+        detail=detail,
+        windows=((request.asked_ns, done_ns),) if kill else (),
+        subject=subject if kill else "",
+    )
 
 
 def record_of_deployment(

@@ -117,7 +117,7 @@ class Nemesis:
     @property
     def waiting(self) -> bool:
         """True while a fault is still to be fired or healed by us."""
-        asked = (*self._deployments.values(), *self._requests.values())
+        asked: list[Deployment | Request] = [*self._deployments.values(), *self._requests.values()]
         under_way = any(request.under_way for request in asked)
         return under_way or any(planned.waiting for planned in self._planned)
 
@@ -195,8 +195,10 @@ class Nemesis:
             stack.callback(self._raise_links)
             stack.callback(self.resume_engine)
             stack.callback(self.unstall_engine)
-            for request in (*self._deployments.values(), *self._requests.values()):
+            for request in self._requests.values():
                 stack.callback(request.wait)
+            for deployment in self._deployments.values():
+                stack.callback(deployment.wait)
             for planned in reversed(self._planned):
                 if not planned.fault.armed and planned.injected_ns and not planned.healed_ns:
                     stack.callback(self._heal, planned)

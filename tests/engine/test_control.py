@@ -140,7 +140,7 @@ def test_kills_hold_are_acknowledged_and_taken_back_by_a_rearm(rig: Rig) -> None
         assert (reply["exit"], said in reply["message"], reply["poll"] > 0) == (0, True, True)
     reply = ask(rig.socket, {"do": "rearm"})
     assert (reply["exit"], rig.runner.hands.killed) == (0, False)
-    assert reply["detail"]["released"] == {"kill_all": True, "symbols": [7], "strategies": [1]}
+    assert reply["detail"]["released"] == {"kill_all": True, "symbols": [7], "strategies": ["T"]}
     kinds = [row["kind"] for row in rig.runner.report()["risk_state"]["records"]]
     assert kinds[-5:-2] == ["kill_symbol", "kill_strategy", "kill"]
     assert set(kinds[-2:]) == {"kill_over", "rearm"}, "two polls may see them in either order"
