@@ -33,14 +33,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(request: pytest.FixtureRequest, results: Path) -> Run:
-    """The scenario named by the parameter, played once for all tests that look at it."""
-    name = request.param
-    answer = tailgate("run", f"scenarios/strategy/{name}", "--results", results, "--prefix", PREFIX)
+def runs(results: Path) -> dict[str, Run]:
+    """All of them, played once, on one set of wires."""
+    answer = tailgate("run", "scenarios/strategy", "--results", results, "--prefix", PREFIX)
     assert not answer.err
     assert answer.code in (0, 1, 2)
     assert not left_behind(PREFIX)
-    return runs_in(results)[name]
+    return runs_in(results)
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, runs: dict[str, Run]) -> Run:
+    """The one named by the parameter."""
+    return runs[request.param]
 
 
 @pytest.mark.parametrize("run", SCENARIOS, indirect=True)
