@@ -136,6 +136,22 @@ bool strategy_deploy(struct engine *engine, int32_t slot, uint64_t now_ns)
     return true;
 }
 
+void strategy_lose_previous(struct engine *engine)
+{
+    struct strategies *strategies = &engine->strategies;
+    strategies->slots[strategies->previous].faulted = true;
+    retire(strategies, strategies->previous);
+    strategies->previous = STRATEGY_BUILT_IN;
+}
+
+/* Nobody looks after its orders any more. */
+static void cancel_left(struct engine *engine, int32_t from, enum strategy_cause cause)
+{
+    const char letter = engine->strategies.slots[from].letter;
+    if (cause != STRATEGY_CAUSE_OPERATOR && letter != engine->letter)
+        risk_mass_cancel(&engine->risk, RISK_SCOPE_STRATEGY, (uint16_t)letter);
+}
+
 bool strategy_roll_back(struct engine *engine, enum strategy_cause cause, uint64_t detail, uint64_t position,
                         uint64_t now_ns)
 {
@@ -146,8 +162,9 @@ bool strategy_roll_back(struct engine *engine, enum strategy_cause cause, uint64
     strategies->active = strategies->previous;
     strategies->previous = STRATEGY_BUILT_IN;
     note_change(engine, from, cause, detail, position, now_ns);
-    retire(strategies, from);
     begin(engine, position, now_ns);
+    cancel_left(engine, from, cause);
+    retire(strategies, from);
     return true;
 }
 
