@@ -11,6 +11,14 @@ static bool set_line(struct engine *engine, uint64_t line, bool enabled)
     return true;
 }
 
+/* The slot is in the lowest byte: one that does not fit names none. */
+static bool plan(struct engine *engine, uint64_t argument, bool by_time)
+{
+    const int32_t slot = (int32_t)(argument & 0xff);
+    return by_time ? strategy_plan(engine, slot, UINT64_MAX, argument >> 8)
+                   : strategy_plan(engine, slot, argument >> 8, UINT64_MAX);
+}
+
 static enum command_outcome carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns)
 {
     bool done;
@@ -19,6 +27,9 @@ static enum command_outcome carry_out(struct engine *engine, uint32_t kind, uint
     case COMMAND_STRATEGY_DEPLOY:
         done = argument < STRATEGY_SLOT_COUNT && strategy_deploy(engine, (int32_t)argument, now_ns);
         break;
+    case COMMAND_STRATEGY_DEPLOY_AT: done = plan(engine, argument, false); break;
+    case COMMAND_STRATEGY_DEPLOY_WHEN: done = plan(engine, argument, true); break;
+    case COMMAND_STRATEGY_UNPLAN: done = strategy_plan(engine, (int32_t)(argument & 0xff), 0, 0); break;
     case COMMAND_STRATEGY_ROLLBACK:
         done = strategy_roll_back(engine, STRATEGY_CAUSE_OPERATOR, 0, strategy_position(engine), now_ns);
         break;

@@ -43,7 +43,7 @@ static inline struct risk_context context_of(const struct engine *engine, uint16
         .late = engine->late,
         .own_orders_full = own_orders_full(&engine->session.own_orders),
         .trading_state = engine->trading_states[symbol],
-        .strategy = engine->strategy_number,
+        .strategy = (uint16_t)engine->letter,
         .own_best_bid = own->own_best_bid,
         .own_best_ask = own->own_best_ask,
         .last_price = engine->seen.symbols[symbol].last_price,
@@ -265,6 +265,8 @@ uint32_t engine_poll(struct engine *engine)
         for (uint32_t i = 0; i < count && !(engine->lines_off >> line & 1); i++) {
             feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
             drain(engine, rx_ticks, now_ns, packets[i].data + packets[i].length);
+            if (__builtin_expect(engine->planned, 0))
+                strategy_plan_look(engine, now_ns);
         }
         port_release(&engine->lines[line]);
         handled += count;
@@ -281,6 +283,8 @@ uint32_t engine_poll(struct engine *engine)
         engine->late = false;
         feed_timer(&engine->feed, now_ns);
         drain(engine, ticks, now_ns, NULL);
+        if (__builtin_expect(engine->planned, 0))
+            strategy_plan_look(engine, now_ns);
     }
     if (__builtin_expect(engine->feed.state != FEED_LIVE, 0))
         recovery_poll(engine, now_ns);
@@ -306,6 +310,8 @@ void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, 
     risk_poll(&engine->risk, now_ns);
     feed_accept(&engine->feed, line, datagram, length, now_ns);
     drain(engine, ticks, now_ns, datagram + length);
+    if (engine->planned)
+        strategy_plan_look(engine, now_ns);
     recovery_ask(engine);
 }
 
@@ -316,7 +322,10 @@ void engine_step_timer(struct engine *engine, uint64_t now_ns)
     drain(engine, clock_ticks(), now_ns, NULL);
     recovery_poll(engine, now_ns);
     strategy_timer(engine, now_ns);
+    engine_order_cancels(engine);
     order_session_poll(&engine->session, now_ns);
     if (engine->control->command != engine->command)
         command_take(engine, now_ns);
+    if (engine->planned)
+        strategy_plan_look(engine, now_ns);
 }

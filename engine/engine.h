@@ -86,11 +86,12 @@ struct engine {
     uint64_t last_publish_ns;
     uint64_t last_order_ns;
     uint32_t strategy;
-    uint16_t strategy_number; /* the risk gate's: strategies_number() */
     uint32_t command;        /* number of the last one taken */
     uint32_t lines_off;      /* bits: lines whose packets are thrown away */
     bool stages;
     bool late;
+    char letter;             /* of the active strategy: what its orders and the gate know it by */
+    bool planned;            /* a strategy waits for its message or time */
     uint8_t session_ordinal; /* of the feed session that the book belongs to */
     struct clock clock;
     struct feed feed;

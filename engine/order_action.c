@@ -59,8 +59,8 @@ enum order_action_outcome engine_order_action(struct engine *engine, struct orde
 void engine_order_cancels(struct engine *engine)
 {
     struct risk_cancel wish;
-    while (risk_next_cancel(&engine->risk, &wish))
+    while (risk_next_cancel(&engine->risk, &wish)) /* a strategy is known by its letter, 0: all of them */
         order_session_cancel_all(
             &engine->session, wish.scope == RISK_SCOPE_SYMBOL ? wish.subject : (uint32_t)OWN_CANCEL_ALL_SYMBOLS,
-            wish.scope == RISK_SCOPE_STRATEGY ? strategies_letter(&engine->strategies, wish.subject) : 0);
+            wish.scope == RISK_SCOPE_STRATEGY ? (char)wish.subject : 0);
 }

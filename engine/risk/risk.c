@@ -272,7 +272,7 @@ static __attribute__((noinline, cold)) void warn(struct risk *risk, const struct
     above |= (uint64_t)(order->open_orders > soft->open_orders) << RISK_OPEN_ORDERS;
     above |= (uint64_t)(order->order_credit - RISK_TOKEN < risk->orders.credit_soft) << RISK_ORDER_RATE;
     above |= (uint64_t)(order->message_credit - RISK_TOKEN < risk->messages.credit_soft) << RISK_MESSAGE_RATE;
-    risk_note_warnings(risk, above);
+    risk_note_warnings(risk, above, context->now_ns);
 }
 
 static __attribute__((noinline, cold)) enum risk_reason refuse(struct risk *risk, enum risk_reason reason, uint64_t now_ns)

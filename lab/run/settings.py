@@ -188,6 +188,11 @@ def exchange_services(plan: PassPlan) -> dict[str, Any]:
     }
 
 
+def late_after(engine: Engine) -> dict[str, int]:
+    late_after_ns = engine.risk.late_after_ns
+    return {} if late_after_ns is None else {"late_after_ns": late_after_ns}
+
+
 def control_page(plan: PassPlan, scratch: Path) -> Path:
     return scratch / f"{plan.name}-engine.page"
 
@@ -265,6 +270,6 @@ def engine_settings(
         "strategy": {"name": engine.strategy, **plain(engine.parameters)},
         "strategies": {"allow": sorted({sha256_of(path) for path in plan.strategies})},
         "ctl": {"socket": str(control_socket(plan, scratch)), "audit": str(directory / "audit.jsonl")},
-        "risk": plain(engine.risk),
+        "risk": engine.risk.model_dump(mode="json", exclude={"late_after_ns"}) | late_after(engine),
         "decisions": min(max(messages, 1024), DECISIONS_MAX),
     }

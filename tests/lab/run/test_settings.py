@@ -82,7 +82,10 @@ def test_the_engine_gets_every_value_of_the_scenario(tmp_path: Path) -> None:
                 "notional_max": 12,
                 "collar_permille": 13,
                 "position_max": 14,
-                "order_rate": "15/s",
+                "order_rate_per_s": 15,
+                "soft": {"position_max": 9},
+                "trips": {"counted": ["order_rate"], "breaches": 3},
+                "symbols": [{"locate": 5, "restricted": True}],
                 "order_burst": 16,
                 "late_after": "17us",
             },
@@ -97,6 +100,8 @@ def test_the_engine_gets_every_value_of_the_scenario(tmp_path: Path) -> None:
     assert (risk.order_shares_max, risk.notional_max, risk.collar_permille) == (11, 12, 13)
     assert (risk.position_max, risk.order_rate_per_s, risk.order_burst) == (14, 15, 16)
     assert risk.late_after_ns == 17_000
+    assert (risk.soft.position_max, risk.trips.counted, risk.trips.breaches) == (9, ("order_rate",), 3)
+    assert [(symbol.locate, symbol.restricted) for symbol in risk.symbols] == [(5, True)]
     assert (engine.feed.hold_back_ns, engine.feed.first_sequence) == (18_000, 0)
     assert (engine.book.orders, engine.book.levels) == (19, 20)
     assert [(line.wire, line.socket_map) for line in engine.lines] == [("kernel", None)] * 2
