@@ -48,11 +48,14 @@ struct bypass_tcp {
     bool ahead;             /* lwIP is writing down a segment that has left already: */
     uint32_t ahead_sequence;
     uint32_t ahead_bytes;
+    bool at_door;           /* segments up to this number went through the door and have not been judged: */
+    uint32_t at_door_end;
     struct segment_template segment;
     struct bypass_route route;
     struct bypass_tcp_counters counters;
     struct netif netif;
     uint8_t held[LATER_BYTES];
+    uint8_t door_frame[SEGMENT_HEADER_BYTES + ROOM_BYTES];
     uint8_t received[RECEIVED_BYTES];
 };
 

@@ -20,7 +20,8 @@
  *
  * Sent ahead: when nothing waits and the window is open, the next segment is known before lwIP has made it. It is written
  * from a template and leaves first; then lwIP writes down the same segment, which is recognised on its way out and not
- * sent twice. What is sent again after a loss is lwIP's. In every other case the segment takes the long way.
+ * sent twice. What is sent again after a loss is lwIP's. In every other case the segment takes the long way. One that is
+ * sent ahead leaves through the door (frame_door.h) where there is one, all else over the ring.
  *
  * Cost of a send: one system call. Of a poll without frames: two loads. Specification: RFC 9293.
  */
@@ -56,6 +57,10 @@ struct bypass_tcp_counters {
     uint64_t memory_empty;      /* lwIP found no block */
     uint64_t memory_used;       /* 0: lwIP uses the C library's heap */
     bool guarded;               /* reset_guard.h */
+    bool zero_copy;
+    bool door;                  /* frame_door.h: usable at this moment */
+    uint64_t sent_at_door;      /* of those sent ahead */
+    uint64_t door_misses;       /* looks that found such a segment being sent again */
 };
 
 /* False when the engine was built without lwIP. */
