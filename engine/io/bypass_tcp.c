@@ -42,10 +42,32 @@ static void tick(struct bypass_tcp *bypass, uint64_t now_ns)
     }
 }
 
+static uint32_t write_segment(const struct bypass_tcp *bypass, uint8_t *frame, const uint8_t *bytes, uint32_t length)
+{
+    const struct tcp_pcb *pcb = bypass->pcb;
+    uint16_t window = (uint16_t)TCPWND16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd));
+    uint32_t size = segment_write(&bypass->segment, frame, pcb->snd_lbb, pcb->rcv_nxt, window, bytes, length);
+    bypass_frames_address(bypass, frame);
+    return size;
+}
+
+/* The next order's way up to where it would leave. */
+static void rehearse(struct bypass_tcp *bypass)
+{
+    static const uint8_t nothing[REHEARSAL_BYTES];
+    bypass->warm_ns = bypass->now_ns;
+    if (bypass->state != STATE_OPEN || !frame_port_door_free(&bypass->frames))
+        return;
+    write_segment(bypass, bypass->door_frame, nothing, sizeof(nothing));
+    frame_door_warm(&bypass->frames.door, bypass->door_frame);
+    bypass->counters.rehearsals++;
+}
+
 void bypass_tcp_poll(struct bypass_tcp *bypass, uint64_t now_ns)
 {
     bypass->now_ns = now_ns;
-    bypass_frames_take(bypass);
+    if (bypass_frames_take(bypass) == 0 && now_ns - bypass->warm_ns >= BYPASS_TCP_WARM_NS)
+        rehearse(bypass);
     if (now_ns - bypass->tick_ns >= BYPASS_TCP_TICK_NS)
         tick(bypass, now_ns);
     if (bypass->held_bytes && now_ns - bypass->held_ns >= BYPASS_TCP_ACKNOWLEDGE_NS)
@@ -166,15 +188,6 @@ bool bypass_tcp_ready(const struct bypass_tcp *bypass)
     return flight + ROOM_BYTES <= window && pcb->snd_queuelen + 2 <= TCP_SND_QUEUELEN;
 }
 
-static uint32_t write_segment(const struct bypass_tcp *bypass, uint8_t *frame, const uint8_t *bytes, uint32_t length)
-{
-    const struct tcp_pcb *pcb = bypass->pcb;
-    uint16_t window = (uint16_t)TCPWND16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd));
-    uint32_t size = segment_write(&bypass->segment, frame, pcb->snd_lbb, pcb->rcv_nxt, window, bytes, length);
-    bypass_frames_address(bypass, frame);
-    return size;
-}
-
 static bool send_at_door(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length)
 {
     uint32_t size = write_segment(bypass, bypass->door_frame, bytes, length);
@@ -182,6 +195,7 @@ static bool send_at_door(struct bypass_tcp *bypass, const uint8_t *bytes, uint32
         return false;
     bypass->at_door = true;
     bypass->at_door_end = bypass->pcb->snd_lbb + length;
+    bypass->warm_ns = bypass->now_ns;
     bypass->counters.sent_at_door++;
     return true;
 }

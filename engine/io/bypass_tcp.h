@@ -23,7 +23,9 @@
  * sent twice. What is sent again after a loss is lwIP's. In every other case the segment takes the long way. One that is
  * sent ahead leaves through the door (frame_door.h) where there is one, all else over the ring.
  *
- * Cost of a send: one system call. Of a poll without frames: two loads. Specification: RFC 9293.
+ * Warm: a poll that finds nothing rehearses a send every BYPASS_TCP_WARM_NS, up to where it would leave (frame_door.h).
+ *
+ * Cost of a send: one system call. Of a poll without frames: two loads, and now and then the rehearsal's system call. Specification: RFC 9293.
  */
 #ifndef ENGINE_IO_BYPASS_TCP_H
 #define ENGINE_IO_BYPASS_TCP_H
@@ -37,6 +39,7 @@ enum {
     BYPASS_TCP_WINDOW = 65535,
     BYPASS_TCP_TICK_NS = 10 * 1000 * 1000,
     BYPASS_TCP_ACKNOWLEDGE_NS = 100 * 1000,
+    BYPASS_TCP_WARM_NS = 20 * 1000,
     BYPASS_TCP_LINGER_NS = 200 * 1000 * 1000, /* bypass_tcp_close(): for what has still to be acknowledged */
     BYPASS_TCP_LINGER_DEAF_NS = 5 * 1000 * 1000, /* without the program no acknowledgement can come */
     BYPASS_TCP_RESOLVE_MS = 1000,            /* for the kernel to find the gateway's Ethernet address */
@@ -60,6 +63,7 @@ struct bypass_tcp_counters {
     bool zero_copy;
     bool door;                  /* frame_door.h: usable at this moment */
     uint64_t sent_at_door;      /* of those sent ahead */
+    uint64_t rehearsals;
     uint64_t door_misses;       /* looks that found such a segment being sent again */
 };
 

@@ -16,7 +16,9 @@
 
 #include "engine/io/redirect_target.h"
 
-/* Every frame to the interface in map[0]. */
+enum { PROGRAM_DROP = 10 };
+
+/* Every frame that can be a segment to the interface in map[0]. */
 static int load_program(struct frame_door *door, uint32_t ifindex)
 {
     const uint32_t key = 0;
@@ -24,11 +26,17 @@ static int load_program(struct frame_door *door, uint32_t ifindex)
     if (door->map < 0 || bpf_map_update_elem(door->map, &key, &ifindex, BPF_ANY))
         return -errno;
     const struct bpf_insn program[] = {
+        /* 0 */ {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 2, .src_reg = 1, .off = offsetof(struct xdp_md, data)},
+        {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 3, .src_reg = 1, .off = offsetof(struct xdp_md, data_end)},
+        {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = FRAME_DOOR_BYTES_MIN},
+        /* 3 */ {.code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = 2, .src_reg = 3, .off = PROGRAM_DROP - 4},
         {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = door->map},
         {0},
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = (int32_t)key},
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = XDP_DROP},
         {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
+        {.code = BPF_JMP | BPF_EXIT},
+        /* PROGRAM_DROP */ {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_DROP},
         {.code = BPF_JMP | BPF_EXIT},
     };
     door->program = bpf_prog_load(BPF_PROG_TYPE_XDP, "engine_door", "Dual BSD/GPL", program,
