@@ -19,6 +19,7 @@ enum {
     PORT_TRIES = 1024,
     LATER_BYTES = 96,         /* a held acknowledgement: headers with all options */
     REHEARSAL_BYTES = 52,     /* as long as an order */
+    CHECKSUM_AT = ETHERNET_BYTES + IP_BYTES + 16,
     ROOM_BYTES = 256,         /* in the peer's window, or the next order might wait */
 };
 

@@ -252,6 +252,23 @@ int64_t bypass_tcp_send(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_
     return length;
 }
 
+bool bypass_tcp_bare_frame(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length, bool door)
+{
+    if (bypass->state != STATE_OPEN || length > ROOM_BYTES)
+        return false;
+    door = door && frame_port_door_free(&bypass->frames);
+    uint8_t *frame = door ? bypass->door_frame : frame_port_reserve(&bypass->frames);
+    if (!frame)
+        return false;
+    uint32_t size = write_segment(bypass, frame, bytes, length);
+    frame[CHECKSUM_AT] ^= 0xff;
+    if (door)
+        return frame_door_send(&bypass->frames.door, frame, size);
+    frame_port_submit(&bypass->frames, size);
+    frame_port_kick(&bypass->frames);
+    return true;
+}
+
 int64_t bypass_tcp_receive(struct bypass_tcp *bypass, uint8_t *bytes, uint32_t capacity)
 {
     uint32_t waiting = bypass->received_head - bypass->received_tail, taken = waiting < capacity ? waiting : capacity;

@@ -94,6 +94,10 @@ bool bypass_tcp_ready(const struct bypass_tcp *bypass);
  * opens (bypass_tcp_ready() is false meanwhile); 0 when its buffer is full; -1 when the connection is dead. */
 int64_t bypass_tcp_send(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length);
 
+/* For benches: a frame as an order's, but with a checksum for which the far end throws it away, so that nothing but the wire
+ * is in it. Through the door if it is wanted and usable, else over the ring. False: not connected, or the ring is full. */
+bool bypass_tcp_bare_frame(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length, bool door);
+
 /* Bytes that have arrived; 0 none now, -1 when there will be none: bypass_tcp_failure(). */
 int64_t bypass_tcp_receive(struct bypass_tcp *bypass, uint8_t *bytes, uint32_t capacity);
 

@@ -28,6 +28,7 @@ __all__ = [
     "exchange_settings",
     "floor_plan",
     "main_plan",
+    "order_wire",
 ]
 
 LINE_PORT = 26477
