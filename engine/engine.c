@@ -59,9 +59,12 @@ struct risk_context engine_risk_context(const struct engine *engine, uint16_t sy
     return context_of(engine, symbol, now_ns);
 }
 
-static enum risk_reason check(struct engine *engine, const struct order_request *request, uint64_t now_ns)
+/* One copy of it, the one that rehearsals keep warm. */
+static __attribute__((noinline)) enum risk_reason check(struct engine *engine, const struct order_request *request,
+                                                        uint64_t now_ns, bool rehearsal)
 {
-    const struct risk_context context = context_of(engine, request->symbol, now_ns);
+    struct risk_context context = context_of(engine, request->symbol, now_ns);
+    context.rehearsal = rehearsal;
     return risk_check(&engine->risk, request, book_top(&engine->book, request->symbol), &context);
 }
 
@@ -101,7 +104,7 @@ enum risk_reason engine_answer(struct engine *engine, const struct order_request
     memcpy(decision->stages, stages, sizeof(decision->stages));
     engine->statistics.triggers++;
 
-    enum risk_reason reason = check(engine, request, now_ns);
+    enum risk_reason reason = check(engine, request, now_ns, false);
     decision->stages[STAGE_RISK] = clock_ticks();
     if (reason == RISK_NONE && !(bytes = codec_enter(&engine->session.codec, request, letter, packet, &wire_number)))
         reason = RISK_REQUEST_INVALID;
@@ -112,6 +115,8 @@ enum risk_reason engine_answer(struct engine *engine, const struct order_request
     }
     if (reason == RISK_NONE)
         order_session_sent(&engine->session, request, letter, packet, bytes, wire_number, now_ns);
+    if (reason == RISK_NONE)
+        engine->rehearsed = *request;
 
     decision->trigger_sequence = request->trigger_sequence;
     decision->price = request->price;
@@ -122,6 +127,20 @@ enum risk_reason engine_answer(struct engine *engine, const struct order_request
     decision->line = line;
     note_decision(engine, decision, reason, now_ns);
     return reason;
+}
+
+/* The gate looks at the last order once more, with one share less, and nothing comes of it: code and data that an order
+ * needs leave the caches in the 100 us and more between two of them, and to fetch them back costs it 0.3 us. */
+static void rehearse(struct engine *engine, uint64_t now_ns)
+{
+    struct order_request request = engine->rehearsed;
+    engine->rehearsal_ns = now_ns;
+    if (request.shares == 0 || !order_session_ready(&engine->session))
+        return;
+    request.shares = request.shares > 1 ? request.shares - 1 : 2;
+    check(engine, &request, now_ns, true);
+    if (engine->decisions.count < engine->decisions.capacity)
+        __builtin_prefetch(&engine->decisions.rows[engine->decisions.count], 1);
 }
 
 /* The smallest answer: nothing decoded, a prebuilt packet with its token patched. */
@@ -157,6 +176,20 @@ static inline void stamp(const struct engine *engine, uint64_t *stages, enum dec
         stages[stage] = clock_ticks();
 }
 
+/* What the gate will read of the symbol if the strategy wants an order: fetched while the book is at work. */
+static inline void fetch_for_gate(const struct engine *engine, uint16_t symbol)
+{
+    const struct risk_recent *recent = &engine->risk_memory->recent[symbol & (RISK_RECENT_SETS - 1)];
+    __builtin_prefetch(own_orders_symbol(&engine->session.own_orders, symbol));
+    __builtin_prefetch(&engine->risk_memory->symbols[symbol]);
+    __builtin_prefetch(recent->terms, 1);
+    __builtin_prefetch(recent->sent_ns, 1);
+    __builtin_prefetch(&recent->next, 1);
+    __builtin_prefetch(&engine->trading_states[symbol]);
+    if (engine->risk.table)
+        __builtin_prefetch(&engine->risk.table->symbols[symbol]);
+}
+
 /* Decode and book. */
 static inline bool apply(struct engine *engine, const struct feed_message *message, uint64_t *stages,
                          struct event *event, uint64_t now_ns)
@@ -164,6 +197,7 @@ static inline bool apply(struct engine *engine, const struct feed_message *messa
     if (!itch50_take(&engine->itch, message->data, message->length, event))
         return false;
     event->sequence = message->position;
+    fetch_for_gate(engine, event->symbol);
     stamp(engine, stages, STAGE_DECODE);
 
     if (event->kind == EVENT_TRADING_STATE)
@@ -285,6 +319,8 @@ uint32_t engine_poll(struct engine *engine)
         drain(engine, ticks, now_ns, NULL);
         if (__builtin_expect(engine->planned, 0))
             strategy_plan_look(engine, now_ns);
+        if (now_ns - engine->rehearsal_ns >= ENGINE_REHEARSAL_NS)
+            rehearse(engine, now_ns);
     }
     if (__builtin_expect(engine->feed.state != FEED_LIVE, 0))
         recovery_poll(engine, now_ns);

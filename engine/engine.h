@@ -45,6 +45,7 @@
 enum { ENGINE_ERROR_BYTES = 256, ENGINE_MEMORY_ALIGNMENT = 64 };
 
 #define ENGINE_STALL_NS 20000ull /* a poll that comes later is counted as a stall */
+#define ENGINE_REHEARSAL_NS 20000ull /* an idle poll takes the last order through the gate again, for nothing */
 
 struct engine_options {
     uint32_t strategy; /* enum strategy_kind */
@@ -85,6 +86,8 @@ struct engine {
     uint64_t last_order_poll_ns;
     uint64_t last_publish_ns;
     uint64_t last_order_ns;
+    uint64_t rehearsal_ns;
+    struct order_request rehearsed; /* the last order that left; no shares: none */
     uint32_t strategy;
     uint32_t command;        /* number of the last one taken */
     uint32_t lines_off;      /* bits: lines whose packets are thrown away */

@@ -125,7 +125,7 @@ struct risk_context {
     bool late;                 /* the loop stalled and works off old input */
     bool own_orders_full;
     char trading_state;        /* 'T' trading; 0 = never announced; any other letter = halted */
-    char reserved;
+    bool rehearsal;            /* the same answer, and nothing is counted, taken, tripped, warned of or remembered */
     uint16_t strategy;         /* number of the strategy that asks: in the engine its letter */
     uint32_t last_price;       /* of the symbol's last trade, 1/10000; 0 = unknown */
     uint64_t market_ns;        /* ns since midnight of the venue's day, as the feed last said */

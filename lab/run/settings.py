@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from engine.wires import bypass_built
 from lab.faults import DeployOptions, exchange_settings_of, object_path
 from lab.host import Cores
 from lab.quantities import FrozenModel
@@ -27,6 +28,7 @@ __all__ = [
     "exchange_settings",
     "floor_plan",
     "main_plan",
+    "order_wire",
 ]
 
 LINE_PORT = 26477
@@ -140,6 +142,13 @@ def floor_plan(scenario: Scenario) -> PassPlan:
         seed=scenario.seed,
         engine=engine,
     )
+
+
+def order_wire(engine: Engine) -> Literal["kernel", "af_xdp"]:
+    """What carries the order session once ``auto`` is decided."""
+    if engine.orders.wire != "auto":
+        return engine.orders.wire
+    return "af_xdp" if engine.wire == "af_xdp" and bypass_built() else "kernel"
 
 
 def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: Cores) -> dict[str, Any]:
@@ -258,7 +267,7 @@ def engine_settings(
             "protocol": engine.protocol,
             **ACCOUNT,
         },
-        "orders": {"wire": engine.orders.wire},
+        "orders": {"wire": order_wire(engine)},
         "watchdog": plain(engine.watchdog),
         "recovery": recovery_services(engine),
         "feed": {

@@ -243,9 +243,12 @@ class Orders(FrozenModel):
     """What carries the order session."""
 
     wire: Annotated[
-        Literal["kernel", "af_xdp"],
-        Field(description="The kernel's TCP, or the engine's own TCP on the bypass wire."),
-    ] = "kernel"
+        Literal["auto", "kernel", "af_xdp"],
+        Field(
+            description="The kernel's TCP, or the engine's own TCP on the bypass wire. "
+            "auto: the engine's own where the lines are read by af_xdp and it was built with one."
+        ),
+    ] = "auto"
 
 
 class Watchdog(FrozenModel):

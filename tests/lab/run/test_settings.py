@@ -11,7 +11,15 @@ import pytest
 from engine.config import EngineConfig
 from lab.errors import TailgateError
 from lab.host import Cores
-from lab.run.settings import FLOOR_EVERY, PassPlan, engine_settings, exchange_settings, floor_plan, main_plan
+from lab.run.settings import (
+    FLOOR_EVERY,
+    PassPlan,
+    engine_settings,
+    exchange_settings,
+    floor_plan,
+    main_plan,
+    order_wire,
+)
 from lab.scenario import Scenario, load_scenarios
 from traffic.config import Config
 
@@ -177,3 +185,20 @@ def test_recorded_traffic_keeps_its_files_and_its_speed(tmp_path: Path, key: str
     given = scenario(traffic={key: ["one", "two"], "speed": 10})
     source = exchange_config(main_plan(given), tmp_path).source
     assert (source.kind, source.paths, source.speed, source.rate_per_s) == (kind, ("one", "two"), 10.0, None)
+
+
+@pytest.mark.parametrize(
+    ("engine", "built", "expected"),
+    [
+        ({}, True, "af_xdp"),
+        ({}, False, "kernel"),
+        ({"wire": "kernel"}, True, "kernel"),
+        ({"wire": "kernel", "orders": {"wire": "af_xdp"}}, True, "af_xdp"),
+        ({"orders": {"wire": "kernel"}}, True, "kernel"),
+    ],
+)
+def test_orders_follow_the_lines_unless_it_is_said_otherwise(
+    engine: dict[str, Any], built: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.run.settings.bypass_built", lambda: built)
+    assert order_wire(scenario(engine=engine).engine) == expected
