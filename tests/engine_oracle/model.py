@@ -1,0 +1,380 @@
+"""The engine as its specifications describe it, in plain Python: actions in, packets, decisions and state out.
+
+No code of the engine is used but the Python classes that say what a table of limits is. Written from DESIGN.md, the
+protocol sheets, engine/risk/README.md, engine/strategy/README.md and the headers' contracts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from tests.engine_oracle.book import Book
+from tests.engine_oracle.case import Setup
+from tests.engine_oracle.feed import Feed, Handed
+from tests.engine_oracle.gate import Context, Gate, Replaced, Request
+from tests.engine_oracle.itch import decode
+from tests.engine_oracle.orders import Own, OwnOrders
+from tests.engine_oracle.ouch import Answer, cancel_packet, enter_packet, replace_packet
+from tests.engine_oracle.ouch import decode as decode_answer
+from tests.engine_oracle.strategies import Action, OwnNews, Puppet, Quoter, Strategy, TouchTaker
+
+__all__ = ["Decision", "EngineModel"]
+
+MS = 1_000_000
+ANSWER_NS = 50 * MS
+SILENCE_NS = 100 * MS
+TIMER_NS = MS
+SENDS_PER_POLL = 64
+
+
+@dataclass(frozen=True)
+class Decision:
+    sequence: int
+    symbol: int
+    side: str
+    price: int
+    shares: int
+    ordinal: int
+    reason: str
+    feed_state: str
+    line: int
+
+
+@dataclass
+class Sent:
+    """A request that the venue has not answered."""
+
+    kind: str  # enter, replace, cancel, reduce
+    order: Own
+    at_ns: int
+
+    @property
+    def answered(self) -> bool:
+        order = self.order
+        if self.kind in ("enter", "replace"):
+            return not order.is_pending
+        if self.kind == "reduce":
+            return not order.is_open or not order.changing
+        return not order.is_open or order.held or "CANCEL" not in order.state
+
+
+class EngineModel:
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.feed = Feed(hold_back_ns=setup.hold_back_ns, silence_ns=setup.silence_ns)
+        self.book = Book(setup.book_orders)
+        self.own = OwnOrders(setup.open_orders)
+        self.gate = Gate(self.own)
+        self.quotes_ns: dict[int, int] = {}
+        self.last: dict[int, int] = {}
+        self.names: dict[int, bytes] = {}
+        self.states: dict[int, str] = {}
+        self.market_ns = 0
+        self.late = False
+        self.ended = False  # the order session
+        self.overdue = False
+        self.owed: list[Sent] = []
+        self.answered_ns = 0
+        self.left = False  # something was answered since the session was last looked at
+        self.mass: tuple[str, int] | None = None
+        self.timer_ns = 0
+        self.ordinal_sequence, self.ordinal = 0, 0
+        self.last_sequence = 0
+        self.sent: list[bytes] = []
+        self.decisions: list[Decision] = []
+        self.actions: Counter[str] = Counter()
+        self.strategy: Strategy | None = self._strategy(setup)
+
+    def _strategy(self, setup: Setup) -> Strategy | None:
+        if setup.strategy in ("touch_taker", "shared_touch_taker"):
+            return TouchTaker(
+                shares=setup.order_shares,
+                permille=setup.imbalance_permille,
+                cooldown=setup.cooldown_messages,
+                shared=setup.strategy != "touch_taker",
+            )
+        if setup.strategy == "quoter":
+            return Quoter(dict(setup.quoter), lambda symbol: self.own.positions.get(symbol, 0))
+        return Puppet() if setup.strategy == "puppet" else None
+
+    # market data
+
+    def datagram(
+        self, line: int, sequence: int, messages: tuple[bytes, ...], now_ns: int, *, end: bool = False
+    ) -> None:
+        for handed in self.feed.accept(line, sequence, messages, now_ns, end=end):
+            self._message(handed, now_ns)
+
+    def _message(self, handed: Handed, now_ns: int) -> None:
+        if self.strategy is None:
+            self._reflect(handed, now_ns)
+            return
+        event = decode(handed.data)
+        self.last_sequence = handed.sequence
+        if event is None:
+            return
+        self.market_ns = event.time_ns
+        self.quotes_ns[event.symbol] = now_ns
+        printed = (event.kind == "C" and event.flag == "Y") or event.kind == "P"
+        printed = printed or (event.kind == "Q" and event.shares != 0)
+        price = self.book.price_of(event.reference) if event.kind == "E" else event.price
+        if (printed or event.kind == "E") and price:
+            self.last[event.symbol] = price
+        if event.kind in "AFR" and event.stock[:1] != b"\0":
+            self.names[event.symbol] = event.stock
+        if event.kind == "H":
+            self.states[event.symbol] = event.flag
+        if self.book.apply(event):
+            actions = self.strategy.on_event(event, handed.sequence, self.book.top(event.symbol))
+            self._carry_out(actions, handed.sequence, handed.line, now_ns)
+
+    def _reflect(self, handed: Handed, now_ns: int) -> None:
+        if handed.sequence % self.setup.every:
+            return
+        reason = "kill_switch" if self.gate.killed else "none" if self.session_ready else "session_down"
+        if reason == "none":
+            key = handed.sequence << 16 | ord("R")
+            self._send("enter", enter_packet(key, "B", 1, b"REFLECT ", 10_000, 0))
+        self.decisions.append(
+            Decision(handed.sequence, 1, "B", 10_000, 1, 0, reason, self.feed.state, handed.line)
+        )
+
+    # what a strategy asks for
+
+    def _carry_out(self, actions: list[Action], sequence: int, line: int, now_ns: int) -> None:
+        if not actions:
+            return
+        if self.ordinal_sequence != sequence:
+            self.ordinal_sequence, self.ordinal = sequence, 0
+        first, self.ordinal = self.ordinal, self.ordinal + len(actions)
+        assert self.strategy is not None
+        for index in range(len(actions)):
+            self.strategy.asked(index, sequence << 8 | (first + index))
+        for index, action in enumerate(actions):
+            done = {"new": self._new, "replace": self._replace, "cancel": self._cancel}[action.kind](
+                action, sequence, first + index, line, now_ns
+            )
+            if not done:
+                self.strategy.refused(sequence << 8 | (first + index), action)
+
+    def context(self, symbol: int, now_ns: int) -> Context:
+        return Context(
+            now_ns=now_ns,
+            feed_live=self.feed.state == "LIVE",
+            book_complete=self.book.complete,
+            session_up=self.session_ready,
+            late=self.late,
+            trading_state=self.states.get(symbol, ""),
+            strategy=self.strategy.number if self.strategy else 2,
+            last_price=self.last.get(symbol, 0),
+            market_ns=self.market_ns,
+            quote_ns=self.quotes_ns.get(symbol, 0),
+            feed_ns=self.feed.feed_ns,
+        )
+
+    def _key(self, sequence: int, ordinal: int) -> int:
+        assert self.strategy is not None
+        return sequence << 16 | ordinal << 8 | ord(self.strategy.letter)
+
+    def _send(self, action: str, packet: bytes) -> None:
+        self.actions[action] += 1
+        self.sent.append(packet)
+
+    def _new(self, action: Action, sequence: int, ordinal: int, line: int, now_ns: int) -> bool:
+        request = self._request(action, action.symbol, action.side, sequence, ordinal)
+        reason = self._ask(request, line, now_ns, None)
+        if reason != "none":
+            return False
+        order = Own(
+            self._key(sequence, ordinal),
+            request.symbol,
+            request.side,
+            request.price,
+            request.shares,
+            request.shares,
+            request.time_in_force,
+        )
+        self._send(
+            "enter",
+            enter_packet(
+                order.key, order.side, order.shares, request.stock, order.price, order.time_in_force
+            ),
+        )
+        self.own.sent(order)
+        self._owe("enter", order, now_ns)
+        return True
+
+    def _request(self, action: Action, symbol: int, side: str, sequence: int, ordinal: int) -> Request:
+        return Request(
+            sequence=sequence,
+            symbol=symbol,
+            side=side,
+            shares=action.shares,
+            price=action.price,
+            time_in_force=action.time_in_force,
+            ordinal=ordinal,
+            stock=action.stock if action.stock[:1] not in (b"", b"\0") else self.names.get(symbol, b""),
+        )
+
+    def _ask(self, request: Request, line: int, now_ns: int, replaced: Replaced | None) -> str:
+        top = self.book.top(request.symbol)
+        reason = self.gate.check(request, top, self.context(request.symbol, now_ns), replaced)
+        self.decisions.append(
+            Decision(
+                request.sequence,
+                request.symbol,
+                request.side,
+                request.price,
+                request.shares,
+                request.ordinal,
+                reason,
+                self.feed.state,
+                line,
+            )
+        )
+        return reason
+
+    def _target(self, action: Action) -> Own | None:
+        order = self.own.orders.get(self._key(action.target >> 8, action.target & 255))
+        return order if order is not None and order.is_open else None
+
+    def _replace(self, action: Action, sequence: int, ordinal: int, line: int, now_ns: int) -> bool:
+        order = self._target(action)
+        if order is None or not self.session_ready or not self.own.can_replace(order):
+            return False
+        request = self._request(action, order.symbol, order.side, sequence, ordinal)
+        replaced = Replaced(shares=order.open, price=order.price)
+        if self._ask(request, line, now_ns, replaced) != "none":
+            return False
+        total = action.shares + order.done
+        made = Own(
+            self._key(sequence, ordinal),
+            order.symbol,
+            order.side,
+            action.price,
+            action.shares,
+            0,
+            action.time_in_force,
+            total=total,
+        )
+        self._send("replace", replace_packet(order.key, made.key, total, action.price, action.time_in_force))
+        self.own.replace(order, made)
+        self._owe("replace", made, now_ns)
+        return True
+
+    def _cancel(self, action: Action, sequence: int, ordinal: int, line: int, now_ns: int) -> bool:
+        order = self._target(action)
+        if order is None or not self.session_ready:
+            return False
+        if action.shares == 0:
+            if not self.own.cancel(order):
+                return False
+            self._cancel_sent("cancel", order, 0, now_ns)
+            return True
+        if order.state not in ("LIVE", "PARTIAL") or order.changing or action.shares >= order.open:
+            return False
+        order.changing = True
+        self._cancel_sent("reduce", order, action.shares + order.done, now_ns)
+        return True
+
+    def _cancel_sent(self, kind: str, order: Own, total: int, now_ns: int) -> None:
+        self.gate.cancel(now_ns)
+        self._send(kind, cancel_packet(order.key, total))
+        self._owe(kind, order, now_ns)
+
+    # the order session
+
+    @property
+    def session_ready(self) -> bool:
+        return not self.ended and not self.overdue and self.own.discrepancies == 0
+
+    def _owe(self, kind: str, order: Own, now_ns: int) -> None:
+        if not self.owed:
+            self.answered_ns = now_ns
+        self.owed.append(Sent(kind, order, now_ns))
+
+    def _settle(self, now_ns: int) -> None:
+        while self.owed:
+            first = self.owed[0]
+            silent = first.kind == "reduce" and now_ns - first.at_ns >= SILENCE_NS
+            if not first.answered and not silent:
+                break
+            if silent:
+                first.order.changing = False
+            self.owed.pop(0)
+            self.left = True
+
+    def answers(self, payloads: tuple[bytes, ...], now_ns: int) -> None:
+        for payload in payloads:
+            if not self.ended:
+                self._answer(payload, now_ns)
+        self._settle(now_ns)
+
+    def _answer(self, payload: bytes, now_ns: int) -> None:
+        said = decode_answer(payload)
+        if said is None:
+            self.own.discrepancies += 1
+            return
+        self.own.apply(said)
+        order = self.own.orders.get(said.key)
+        if order is None:
+            return
+        if self.own.filled:
+            self.gate.filled(order.symbol, now_ns)
+        if self.strategy is not None and chr(order.letter) == self.strategy.letter:
+            self.strategy.heard(self._news(said, order))
+
+    @staticmethod
+    def _news(said: Answer, order: Own) -> OwnNews:
+        return OwnNews(
+            kind=said.kind,
+            id=order.key >> 8,
+            previous=said.previous_key >> 8,
+            symbol=order.symbol,
+            price=said.price,
+            open=order.open,
+            state=said.state,
+        )
+
+    def end_session(self) -> None:
+        self.ended = True
+
+    # time
+
+    def timer(self, now_ns: int) -> None:
+        self.feed.timer(now_ns)
+        self.gate.poll(now_ns)
+        self._mass_cancel(now_ns)
+        self._settle(now_ns)
+        if self.left or not self.owed:
+            self.answered_ns, self.overdue, self.left = now_ns, False, False
+        elif now_ns - self.answered_ns >= ANSWER_NS:
+            self.overdue = True
+        if self.strategy is not None and now_ns - self.timer_ns >= TIMER_NS:
+            self.timer_ns = now_ns
+            actions = self.strategy.on_timer(now_ns)
+            self._carry_out(actions, self.last_sequence, 0, now_ns)
+
+    def _mass_cancel(self, now_ns: int) -> None:
+        for scope, subject in self.gate.wishes:
+            same = self.mass == (scope, subject)
+            self.mass = (scope, subject) if self.mass is None or same else ("all", 0)
+        self.gate.wishes = []
+        if self.mass is None or not self.session_ready:
+            return
+        meant = [order for order in self.own.open_orders() if self._is_meant(order)]
+        for order in meant[:SENDS_PER_POLL]:
+            if self.own.cancel(order):
+                self._cancel_sent("cancel", order, 0, now_ns)
+        if not [order for order in meant if order.is_open]:
+            self.mass = None
+
+    def _is_meant(self, order: Own) -> bool:
+        assert self.mass is not None
+        scope, subject = self.mass
+        if scope == "symbol":
+            return order.symbol == subject
+        if scope == "strategy":
+            return self.strategy is not None and subject == self.strategy.number
+        return True
