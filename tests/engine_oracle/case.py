@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engine.config import RiskConfig
 from engine.risk_table import RiskTable
 
 __all__ = [
@@ -40,7 +41,7 @@ class Setup:
     cooldown_messages: int = 0
     every: int = 3
     quoter: tuple[tuple[str, int], ...] = QUOTER
-    limits: RiskTable = field(default_factory=RiskTable)
+    limits: RiskConfig = field(default_factory=lambda: RiskConfig(late_after_ns=0))
     book_orders: int = 4_096
     open_orders: int = 64
     hold_back_ns: int = 1_000_000
@@ -84,7 +85,7 @@ class Timer(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Answers(Step):
-    """Messages of the order gateway, without frames; ``cut``: they come in two pieces, cut there."""
+    """Messages of the order gateway, without frames."""
 
     payloads: tuple[bytes, ...]
 

@@ -101,6 +101,7 @@ class Gate:
         self.publications = 0
         self.seen = 0
         self.table: Table | None = None  # in force; its first lines are a copy
+        self.in_place: Table | None = None  # where its symbols and profiles are read
         self.missing = False
         self.generation = 0
         self.killed = False  # the switch for all
@@ -120,6 +121,7 @@ class Gate:
         self.warnings: Counter[str] = Counter()
         self.records: list[tuple[int, int, str, str, int, int]] = []  # at, decisions, kind, reason, subject, who
         self.wishes: list[tuple[str, int]] = []  # scope, subject
+        self.wish_count = 0
         self.trips = 0
 
     # control
@@ -172,18 +174,22 @@ class Gate:
                 self.tripped, self.breaches = None, 0
             else:
                 self._record(now_ns, f"kill_{what}", "none", number, 0)
-                self.wishes.append((what, number))
+                self._wish(what, number)
         self._take_up(now_ns)
         self._note_loss(self._loss(now_ns), now_ns)
         if self.killed and not self.kill_seen:
             self._record(now_ns, "kill", "none")
-            self.wishes.append(("all", 0))
+            self._wish("all", 0)
         elif self.kill_seen and not self.killed:
             self._record(now_ns, "kill_over", "none")
         self.kill_seen = self.killed
 
     def _record(self, now_ns: int, kind: str, reason: str, subject: int = 0, who: int = 0) -> None:
         self.records.append((now_ns, self.decisions, kind, reason, subject, who))
+
+    def _wish(self, scope: str, subject: int) -> None:
+        self.wish_count += 1
+        self.wishes.append((scope, subject))
 
     def _take_up(self, now_ns: int) -> None:
         if self.seen == self.publications:
@@ -192,7 +198,7 @@ class Gate:
         self.missing = self.published is None
         if self.published is None:
             return
-        self.table = self.published.copy()
+        self.table, self.in_place = self.published.copy(), self.published
         self.generation = self.table.generation
         limits = self.table.limits
         self.orders.configure(limits.order_rate_per_s, limits.order_burst, now_ns)
@@ -206,8 +212,8 @@ class Gate:
             return "limits_missing"
         if table.broken & {"head", "limits", "account", "soft"}:
             return "limits_invalid"
-        if symbol is not None and self.published is not None:
-            in_place = self.published.broken
+        if symbol is not None and self.in_place is not None:
+            in_place = self.in_place.broken
             profile = table.profile(symbol)
             if symbol in in_place or (profile is not None and profile in in_place):
                 return "limits_invalid"
@@ -225,7 +231,7 @@ class Gate:
             self.tripped = reason
             self.trips += 1
             self._record(now_ns, "trip", reason)
-            self.wishes.append(("all", 0))
+            self._wish("all", 0)
 
     # an order
 

@@ -26,15 +26,22 @@ class Hard:
 
 @dataclass
 class Table:
-    """One published table. ``broken``: lines that do not verify, symbols by number, profiles by name."""
+    """One published table. ``wrong``: stray writes that stand, as (line, symbol or profile; word; bit)."""
 
     limits: RiskTable
     generation: int
     created_ns: int
-    broken: set[str | int] = field(default_factory=set)
+    wrong: set[tuple[str | int, int, int]] = field(default_factory=set)
 
     def copy(self) -> Table:
-        return Table(self.limits, self.generation, self.created_ns, set(self.broken))
+        return Table(self.limits, self.generation, self.created_ns)
+
+    def flip(self, what: str | int, word: int, bit: int) -> None:
+        self.wrong ^= {(what, word, bit)}
+
+    @property
+    def broken(self) -> set[str | int]:
+        return {what for what, _, _ in self.wrong}
 
     def stale(self, now_ns: int) -> bool:
         life = self.limits.valid_for_ns

@@ -7,13 +7,17 @@ protocol sheets, engine/risk/README.md, engine/strategy/README.md and the header
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from typing import Any
 
+from engine.risk_table import RiskTable
 from tests.engine_oracle.book import Book
 from tests.engine_oracle.case import Setup
 from tests.engine_oracle.feed import Feed, Handed
 from tests.engine_oracle.gate import Context, Gate, Replaced, Request
 from tests.engine_oracle.itch import decode
+from tests.engine_oracle.limits import LINES, Table
 from tests.engine_oracle.orders import Own, OwnOrders
 from tests.engine_oracle.ouch import Answer, cancel_packet, enter_packet, replace_packet
 from tests.engine_oracle.ouch import decode as decode_answer
@@ -85,6 +89,9 @@ class EngineModel:
         self.decisions: list[Decision] = []
         self.actions: Counter[str] = Counter()
         self.strategy: Strategy | None = self._strategy(setup)
+        self.generation = 0
+        self.decided = 0
+        self.publish(setup.limits, 0)
 
     def _strategy(self, setup: Setup) -> Strategy | None:
         if setup.strategy in ("touch_taker", "shared_touch_taker"):
@@ -337,8 +344,37 @@ class EngineModel:
             state=said.state,
         )
 
-    def end_session(self) -> None:
+    def end_session(self, now_ns: int) -> None:
         self.ended = True
+
+    # control
+
+    def set_late(self, on: bool) -> None:
+        self.late = on
+
+    def kill(self, on: bool) -> None:
+        self.gate.killed = on
+
+    def kill_symbol(self, symbol: int, on: bool) -> None:
+        self.gate.kill_symbol(symbol, on)
+
+    def kill_strategy(self, strategy: int, on: bool) -> None:
+        self.gate.kill_strategy(strategy, on)
+
+    def rearm(self, who: int) -> None:
+        self.gate.rearm(who)
+
+    def publish(self, limits: RiskTable, created_ns: int) -> None:
+        self.generation += 1
+        self.gate.publish(Table(limits, self.generation, created_ns))
+
+    def withdraw(self) -> None:
+        self.gate.withdraw()
+
+    def corrupt(self, what: str | int, word: int, bit: int) -> None:
+        table = self.gate.table if what in LINES else self.gate.in_place
+        if table is not None:
+            table.flip(what, word, bit)
 
     # time
 
@@ -378,3 +414,46 @@ class EngineModel:
         if scope == "strategy":
             return self.strategy is not None and subject == self.strategy.number
         return True
+
+    # what it shows
+
+    def view(self, keys: Iterable[int], symbols: Iterable[int]) -> dict[str, Any]:
+        """What happened since the last look, and what stands; the same keys as the engine's."""
+        sent, self.sent = self.sent, []
+        decided, self.decided = self.decided, len(self.decisions)
+        gate, own = self.gate, self.own
+        return {
+            "sent": sent,
+            "decisions": [astuple(decision) for decision in self.decisions[decided:]],
+            "feed": self.feed.state,
+            "book_complete": self.book.complete,
+            "open_count": len(own.open_orders()),
+            "discrepancies": own.discrepancies > 0,
+            "tops": {symbol: self._top(symbol) for symbol in symbols},
+            "own": {symbol: self._own(symbol) for symbol in symbols},
+            "orders": {key: self._order(key) for key in keys},
+            "exposure": (*gate.exposure(), len(own.open_orders())),
+            "tripped": gate.tripped,
+            "answers": {name: count for name, count in gate.answers.items() if name != "none"},
+            "passed": gate.answers["none"],
+            "warnings": dict(gate.warnings),
+            "wishes": gate.wish_count,
+            "records": gate.records[-8:],
+        }
+
+    def _top(self, symbol: int) -> tuple[int, int, int, int]:
+        top = self.book.top(symbol)
+        return top.bid, top.bid_shares, top.ask, top.ask_shares
+
+    def _own(self, symbol: int) -> tuple[int, ...]:
+        own = self.own
+        return (
+            *(own.positions.get(symbol, 0), own.open_shares(symbol, True), own.open_shares(symbol, False)),
+            *(own.best(symbol, True), own.best(symbol, False)),
+        )
+
+    def _order(self, key: int) -> tuple[Any, ...] | None:
+        order = self.own.orders.get(key)
+        if order is None:
+            return None
+        return order.state, order.side, order.price, order.open, order.executed, order.canceled
