@@ -316,6 +316,7 @@ void engine_step_timer(struct engine *engine, uint64_t now_ns)
     drain(engine, clock_ticks(), now_ns, NULL);
     recovery_poll(engine, now_ns);
     strategy_timer(engine, now_ns);
+    engine_order_cancels(engine);
     order_session_poll(&engine->session, now_ns);
     if (engine->control->command != engine->command)
         command_take(engine, now_ns);

@@ -112,14 +112,19 @@ enum own_orders_outcome own_orders_cancel_sent(struct own_orders *orders, uint64
     return OWN_ORDERS_OK;
 }
 
+bool own_orders_may_replace(const struct own_order *order)
+{
+    return own_order_transition(order->state, OWN_ON_REPLACE_SENT).verdict != OWN_UNEXPECTED &&
+           order->partner == OWN_SLOT_NONE;
+}
+
 enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const struct order_change *change)
 {
     struct own_order *old = own_orders_lookup(orders, change->token_key);
     if (old == NULL)
         return refused(orders, OWN_ORDERS_UNKNOWN);
-    const uint32_t executed = old->chain_shares + old->executed_shares;
-    if (own_order_transition(old->state, OWN_ON_REPLACE_SENT).verdict == OWN_UNEXPECTED ||
-        old->partner != OWN_SLOT_NONE)
+    const uint32_t executed = own_order_executed(old);
+    if (!own_orders_may_replace(old))
         return refused(orders, OWN_ORDERS_REFUSED);
     if (change->shares <= executed)
         return refused(orders, OWN_ORDERS_INVALID);
@@ -146,7 +151,7 @@ enum own_orders_outcome own_orders_modify_sent(struct own_orders *orders, const 
         return refused(orders, OWN_ORDERS_UNKNOWN);
     if (change->side != 0 && (!order_side_ok(change->side) || (change->side == 'B') != (order->side == 'B')))
         return refused(orders, OWN_ORDERS_INVALID);
-    const uint32_t executed = order->chain_shares + order->executed_shares;
+    const uint32_t executed = own_order_executed(order);
     if (change->shares <= executed || (change->side == 0 && change->shares - executed >= order->open_shares))
         return refused(orders, OWN_ORDERS_INVALID);
     if ((order->flags & OWN_FLAG_CHANGING) || !own_orders_step(orders, order, OWN_ON_MODIFY_SENT))

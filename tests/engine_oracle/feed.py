@@ -48,7 +48,6 @@ class Feed:
         self.heard_ns[line] = now_ns
         if self.first_ns is None:
             self.first_ns = now_ns
-        self._expire(now_ns)
         for offset, message in enumerate(messages):
             number = sequence + offset
             if number >= self.next and number not in self.waiting and self.state != "ENDED":
@@ -57,13 +56,19 @@ class Feed:
         self._announce(sequence + len(messages), now_ns)
         if end:
             self.end = sequence
-        if self.state == "STARTUP" and (self.next in self.waiting or (not self.missing and messages)):
-            self.state = "LIVE"
-        if self.state == "STARTUP" and not messages and sequence == self.next:
+        if self.state == "STARTUP" and self._in_sequence():
             self.state = "LIVE"
         if self.state == "DOWN" and (self.next in self.waiting or not self.missing):
             self.state = "LIVE"
         yield from self._hand_out()
+        self._expire(now_ns)
+
+    def _in_sequence(self) -> bool:
+        """Everything up to now can be handed out."""
+        number = self.next
+        while number in self.waiting:
+            number += 1
+        return number == self.announced
 
     def timer(self, now_ns: int) -> None:
         self._expire(now_ns)
@@ -87,7 +92,7 @@ class Feed:
             yield handed
         if not self.missing:
             self.declared = False
-            if self.state == "GAP":
+            if self.state in ("STARTUP", "GAP"):
                 self.state = "LIVE"
             if self.end == self.next:
                 self.state = "ENDED"

@@ -173,15 +173,15 @@ class Gate:
                 self._record(now_ns, "rearm", self.tripped or "none", 0, number)
                 self.tripped, self.breaches = None, 0
             else:
-                self._record(now_ns, f"kill_{what}", "none", number, 0)
+                self._record(now_ns, f"kill_{what}", f"kill_{what}", number, 0)
                 self._wish(what, number)
         self._take_up(now_ns)
         self._note_loss(self._loss(now_ns), now_ns)
         if self.killed and not self.kill_seen:
-            self._record(now_ns, "kill", "none")
+            self._record(now_ns, "kill", "kill_switch")
             self._wish("all", 0)
         elif self.kill_seen and not self.killed:
-            self._record(now_ns, "kill_over", "none")
+            self._record(now_ns, "kill_over", "kill_switch")
         self.kill_seen = self.killed
 
     def _record(self, now_ns: int, kind: str, reason: str, subject: int = 0, who: int = 0) -> None:
@@ -427,7 +427,7 @@ class Gate:
         elif reason in trips.at_once:
             self.trip(reason, now_ns)
         elif reason in trips.counted:
-            if self.breaches == 0 or now_ns - self.breach_first_ns > trips.window_ns:
+            if self.breaches == 0 or now_ns - self.breach_first_ns >= trips.window_ns:
                 self.breaches, self.breach_first_ns = 0, now_ns
             self.breaches += 1
             if self.breaches >= trips.breaches:

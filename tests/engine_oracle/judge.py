@@ -49,7 +49,7 @@ class Judge:
 
     @property
     def case(self) -> Case:
-        return Case(self.seed, self.setup, tuple(self.steps))
+        return Case(seed=self.seed, setup=self.setup, steps=tuple(self.steps))
 
     def take(self, step: Step) -> list[bytes]:
         """Plays a step and compares; what was sent."""

@@ -27,6 +27,7 @@ __all__ = ["Decision", "EngineModel"]
 
 MS = 1_000_000
 ANSWER_NS = 50 * MS
+SHARES_MAX = 999_999
 SILENCE_NS = 100 * MS
 TIMER_NS = MS
 SENDS_PER_POLL = 64
@@ -82,6 +83,7 @@ class EngineModel:
         self.answered_ns = 0
         self.left = False  # something was answered since the session was last looked at
         self.mass: tuple[str, int] | None = None
+        self.held = False  # the switch for all, as the session last saw it
         self.timer_ns = 0
         self.ordinal_sequence, self.ordinal = 0, 0
         self.last_sequence = 0
@@ -92,6 +94,7 @@ class EngineModel:
         self.generation = 0
         self.decided = 0
         self.publish(setup.limits, 0)
+        self.gate.poll(0)
 
     def _strategy(self, setup: Setup) -> Strategy | None:
         if setup.strategy in ("touch_taker", "shared_touch_taker"):
@@ -110,6 +113,7 @@ class EngineModel:
     def datagram(
         self, line: int, sequence: int, messages: tuple[bytes, ...], now_ns: int, *, end: bool = False
     ) -> None:
+        self.gate.poll(now_ns)
         for handed in self.feed.accept(line, sequence, messages, now_ns, end=end):
             self._message(handed, now_ns)
 
@@ -139,7 +143,13 @@ class EngineModel:
     def _reflect(self, handed: Handed, now_ns: int) -> None:
         if handed.sequence % self.setup.every:
             return
-        reason = "kill_switch" if self.gate.killed else "none" if self.session_ready else "session_down"
+        reason = "none"
+        if self.gate.killed:
+            reason = "kill_switch"
+        elif self.feed.state != "LIVE":
+            reason = "feed_not_live"
+        elif not self.session_ready:
+            reason = "session_down"
         if reason == "none":
             key = handed.sequence << 16 | ord("R")
             self._send("enter", enter_packet(key, "B", 1, b"REFLECT ", 10_000, 0))
@@ -159,6 +169,9 @@ class EngineModel:
         for index in range(len(actions)):
             self.strategy.asked(index, sequence << 8 | (first + index))
         for index, action in enumerate(actions):
+            if first + index > 9:
+                self.strategy.refused(sequence << 8 | (first + index), action)
+                continue
             done = {"new": self._new, "replace": self._replace, "cancel": self._cancel}[action.kind](
                 action, sequence, first + index, line, now_ns
             )
@@ -190,7 +203,7 @@ class EngineModel:
 
     def _new(self, action: Action, sequence: int, ordinal: int, line: int, now_ns: int) -> bool:
         request = self._request(action, action.symbol, action.side, sequence, ordinal)
-        reason = self._ask(request, line, now_ns, None)
+        reason = self._ask(request, line, now_ns)
         if reason != "none":
             return False
         order = Own(
@@ -224,20 +237,16 @@ class EngineModel:
             stock=action.stock if action.stock[:1] not in (b"", b"\0") else self.names.get(symbol, b""),
         )
 
-    def _ask(self, request: Request, line: int, now_ns: int, replaced: Replaced | None) -> str:
+    def _check(self, request: Request, now_ns: int, replaced: Replaced | None = None) -> str:
         top = self.book.top(request.symbol)
-        reason = self.gate.check(request, top, self.context(request.symbol, now_ns), replaced)
+        return self.gate.check(request, top, self.context(request.symbol, now_ns), replaced)
+
+    def _ask(self, request: Request, line: int, now_ns: int) -> str:
+        reason = self._check(request, now_ns)
         self.decisions.append(
             Decision(
-                request.sequence,
-                request.symbol,
-                request.side,
-                request.price,
-                request.shares,
-                request.ordinal,
-                reason,
-                self.feed.state,
-                line,
+                *(request.sequence, request.symbol, request.side, request.price, request.shares),
+                *(request.ordinal, reason, self.feed.state, line),
             )
         )
         return reason
@@ -248,13 +257,15 @@ class EngineModel:
 
     def _replace(self, action: Action, sequence: int, ordinal: int, line: int, now_ns: int) -> bool:
         order = self._target(action)
-        if order is None or not self.session_ready or not self.own.can_replace(order):
+        if order is None or not self.own.can_replace(order):
+            return False
+        total = action.shares + order.done
+        if action.shares <= SHARES_MAX < total:
             return False
         request = self._request(action, order.symbol, order.side, sequence, ordinal)
         replaced = Replaced(shares=order.open, price=order.price)
-        if self._ask(request, line, now_ns, replaced) != "none":
+        if self._check(request, now_ns, replaced) != "none":
             return False
-        total = action.shares + order.done
         made = Own(
             self._key(sequence, ordinal),
             order.symbol,
@@ -272,7 +283,7 @@ class EngineModel:
 
     def _cancel(self, action: Action, sequence: int, ordinal: int, line: int, now_ns: int) -> bool:
         order = self._target(action)
-        if order is None or not self.session_ready:
+        if order is None or self.ended:
             return False
         if action.shares == 0:
             if not self.own.cancel(order):
@@ -297,8 +308,6 @@ class EngineModel:
         return not self.ended and not self.overdue and self.own.discrepancies == 0
 
     def _owe(self, kind: str, order: Own, now_ns: int) -> None:
-        if not self.owed:
-            self.answered_ns = now_ns
         self.owed.append(Sent(kind, order, now_ns))
 
     def _settle(self, now_ns: int) -> None:
@@ -314,7 +323,7 @@ class EngineModel:
 
     def answers(self, payloads: tuple[bytes, ...], now_ns: int) -> None:
         for payload in payloads:
-            if not self.ended:
+            if not self.ended and self.strategy is not None:  # answers to the reflector are only counted
                 self._answer(payload, now_ns)
         self._settle(now_ns)
 
@@ -379,41 +388,43 @@ class EngineModel:
     # time
 
     def timer(self, now_ns: int) -> None:
-        self.feed.timer(now_ns)
         self.gate.poll(now_ns)
-        self._mass_cancel(now_ns)
-        self._settle(now_ns)
-        if self.left or not self.owed:
-            self.answered_ns, self.overdue, self.left = now_ns, False, False
-        elif now_ns - self.answered_ns >= ANSWER_NS:
-            self.overdue = True
+        self.feed.timer(now_ns)
         if self.strategy is not None and now_ns - self.timer_ns >= TIMER_NS:
             self.timer_ns = now_ns
             actions = self.strategy.on_timer(now_ns)
             self._carry_out(actions, self.last_sequence, 0, now_ns)
+        self._settle(now_ns)
+        if self.left or not self.owed:
+            self.answered_ns, self.overdue, self.left = now_ns, False, False
+        elif now_ns - self.answered_ns > ANSWER_NS:
+            self.overdue = True
+        if self.gate.killed and not self.held:
+            self._mean("all", 0)
+        self.held = self.gate.killed
+        self._mass_cancel(now_ns)
+
+    def _mean(self, scope: str, subject: int) -> None:
+        self.mass = (scope, subject) if self.mass in (None, (scope, subject)) else ("all", 0)
 
     def _mass_cancel(self, now_ns: int) -> None:
         for scope, subject in self.gate.wishes:
-            same = self.mass == (scope, subject)
-            self.mass = (scope, subject) if self.mass is None or same else ("all", 0)
+            if scope != "strategy" or (self.strategy is not None and subject == self.strategy.number):
+                self._mean(*(("all", 0) if scope == "strategy" else (scope, subject)))
         self.gate.wishes = []
-        if self.mass is None or not self.session_ready:
+        if self.mass is None or self.ended:
             return
         meant = [order for order in self.own.open_orders() if self._is_meant(order)]
         for order in meant[:SENDS_PER_POLL]:
             if self.own.cancel(order):
                 self._cancel_sent("cancel", order, 0, now_ns)
-        if not [order for order in meant if order.is_open]:
+        if not meant:
             self.mass = None
 
     def _is_meant(self, order: Own) -> bool:
         assert self.mass is not None
         scope, subject = self.mass
-        if scope == "symbol":
-            return order.symbol == subject
-        if scope == "strategy":
-            return self.strategy is not None and subject == self.strategy.number
-        return True
+        return scope != "symbol" or order.symbol == subject
 
     # what it shows
 

@@ -19,6 +19,8 @@ CANCELABLE = {
     "PENDING": "PENDING_NEW_CANCEL",
     "LIVE": "PENDING_CANCEL",
     "PARTIAL": "PENDING_CANCEL_PARTIAL",
+    "PENDING_REPLACE": "PENDING_CANCEL",
+    "PENDING_REPLACE_PARTIAL": "PENDING_CANCEL_PARTIAL",
 }
 REPLACEABLE = {"LIVE": "PENDING_REPLACE", "PARTIAL": "PENDING_REPLACE_PARTIAL"}
 PARTLY = {
@@ -128,7 +130,7 @@ class OwnOrders:
         self._recount(made)
 
     def can_replace(self, order: Own) -> bool:
-        return order.state in REPLACEABLE and not order.changing
+        return order.state in REPLACEABLE
 
     def _recount(self, made: Own | None) -> None:
         """A replacement adds what it would have more than the order it replaces."""
@@ -257,7 +259,8 @@ class OwnOrders:
         before = order.partner if order.replacement else None
         if before is not None:
             before.partner, order.partner = None, None
-            before.state = BACK.get(before.state, before.state)
+            if before.state in REPLACEABLE.values():
+                before.state = BACK[before.state]
         self._bury(order, "REJECTED")
         return True
 

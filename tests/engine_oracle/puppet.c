@@ -1,7 +1,7 @@
 /* A strategy on strings: every trade message of symbol 60001 is an order for it, at once or at the next timer.
  *
- * order_reference = target, side, shares, price and stock as they are, and in `match`:
- *   bits 0..7 kind (2 and above: cancel), 8..23 symbol, 24..55 time in force, 56 wait for the timer, 57 say the stock.
+ * Side, shares, price and stock as they are, and in `match`: bits 0..1 kind, 2 wait for the timer, 3 say the stock,
+ * 4..19 symbol, 20..37 time in force, 38..41 and 42..63 ordinal and trigger of the target.
  */
 #include "engine/strategy/strategy_abi.h"
 
@@ -28,16 +28,16 @@ static void puppet_event(void *memory, const struct tailgate_event *event, const
     (void)top;
     if (event->kind != TAILGATE_EVENT_TRADE || event->symbol != STRINGS)
         return;
-    order.kind = (event->match & 255) < 2 ? (uint8_t)(event->match & 255) : 2;
-    order.symbol = (uint16_t)(event->match >> 8);
-    order.time_in_force = (uint32_t)(event->match >> 24);
-    order.target_id = event->order_reference;
+    order.kind = (event->match & 3) < 2 ? (uint8_t)(event->match & 3) : TAILGATE_ORDER_CANCEL;
+    order.symbol = (uint16_t)(event->match >> 4);
+    order.time_in_force = (uint32_t)(event->match >> 20) & 0x3ffff;
+    order.target_id = event->match >> 42 << 8 | (event->match >> 38 & 15);
     order.side = event->side;
     order.shares = event->shares;
     order.price = event->price;
-    if (event->match >> 57 & 1)
+    if (event->match >> 3 & 1)
         __builtin_memcpy(order.stock, event->stock, sizeof(order.stock));
-    if (!(event->match >> 56 & 1))
+    if (!(event->match >> 2 & 1))
         output->orders[output->count++] = order;
     else if (state->count < TAILGATE_ORDERS_MAX)
         state->held[state->count++] = order;

@@ -150,7 +150,7 @@ class Quoter:
     def on_event(self, event: Event, sequence: int, top: Top) -> list[Action]:
         self.sequence = sequence
         self.asking = []
-        if event.kind not in BOOK_TYPES or event.symbol >= self.set["symbol_count"] or not top.valid:
+        if event.kind not in BOOK_TYPES or not 0 < event.symbol <= self.set["symbol_count"] or not top.valid:
             return []
         actions = []
         for side, price in zip("BS", self._prices(event.symbol, top), strict=True):
@@ -172,7 +172,7 @@ class Quoter:
         ask = max(top.ask + (setting["width_ticks"] - skew) * tick, top.bid + tick)
         if bid < tick or position + shares > setting["position_max"]:
             bid = 0
-        if ask < tick or position - shares < -setting["position_max"]:
+        if position - shares < -setting["position_max"]:
             ask = 0
         return bid, ask
 
@@ -200,39 +200,48 @@ class Quoter:
 
     def refused(self, order_id: int, action: Action) -> None:
         quote = self.quotes[action.symbol, action.side]
-        quote.phase = "nothing" if action.kind == "new" else "resting"
-        quote.wait = self.sequence + self.set["retry_messages"]
+        if action.kind == "new":
+            self._gone(quote, refused=True)
+        else:
+            self._stays(quote)
 
     def heard(self, news: OwnNews) -> None:
-        for quote in self.quotes.values():
-            if quote.phase == "nothing":
-                continue
-            if news.kind == "U" and quote.id == news.previous:
-                self._stands(quote, news) if news.state == "L" else self._gone(quote)
-            elif quote.id == news.id:
-                self._of_its_order(quote, news)
-            elif quote.phase == "changing" and quote.wanted_id == news.id and news.kind == "J":
-                quote.phase = "resting"
-                quote.wait = self.sequence + self.set["retry_messages"]
+        for (symbol, _), quote in self.quotes.items():
+            if symbol == news.symbol and quote.phase != "nothing":
+                if quote.id == news.id:
+                    self._of_its_order(quote, news)
+                elif quote.wanted_id == news.id:
+                    self._of_its_replacement(quote, news)
 
-    @staticmethod
-    def _stands(quote: _Quote, news: OwnNews) -> None:
-        quote.phase, quote.id, quote.price = "resting", news.id, news.price
+    def _stands(self, quote: _Quote, news: OwnNews) -> None:
+        if news.state == "D":
+            self._gone(quote, refused=True)
+        else:
+            quote.phase, quote.id, quote.wanted_id, quote.price = "resting", news.id, 0, news.price
 
-    @staticmethod
-    def _gone(quote: _Quote) -> None:
-        quote.phase = "nothing"
+    def _stays(self, quote: _Quote) -> None:
+        quote.phase, quote.wanted_id = "resting", 0
+        quote.wait = self.sequence + self.set["retry_messages"]
+
+    def _gone(self, quote: _Quote, *, refused: bool) -> None:
+        quote.phase, quote.wanted_id = "nothing", 0
+        quote.wait = self.sequence + self.set["retry_messages"] if refused else 0
 
     def _of_its_order(self, quote: _Quote, news: OwnNews) -> None:
-        if news.kind == "A" and news.state == "L":
+        if news.kind == "A":
             self._stands(quote, news)
         elif news.kind == "J":
-            self._gone(quote)
-            quote.wait = self.sequence + self.set["retry_messages"]
+            self._gone(quote, refused=True)
         elif news.kind == "I":
-            quote.phase = "resting"
-        elif news.open == 0:
-            self._gone(quote)
+            self._stays(quote)
+        elif news.kind in "EGCD" and news.open == 0:
+            self._gone(quote, refused=news.kind in "CD" and quote.phase != "changing")
+
+    def _of_its_replacement(self, quote: _Quote, news: OwnNews) -> None:
+        if news.kind == "U":
+            self._stands(quote, news)
+        elif news.kind == "J":
+            self._stays(quote)
 
 
 @dataclass
@@ -244,25 +253,28 @@ class Puppet:
     held: list[Action] = field(default_factory=list)
 
     @staticmethod
-    def match(kind: str, symbol: int, time_in_force: int, *, hold: bool = False, named: bool = False) -> int:
+    def match(
+        kind: str, symbol: int, time_in_force: int, target: int = 0, *, hold: bool = False, named: bool = False
+    ) -> int:
         number = ("new", "replace", "cancel").index(kind)
-        return number | symbol << 8 | time_in_force << 24 | hold << 56 | named << 57
+        packed = number | hold << 2 | named << 3 | symbol << 4 | time_in_force << 20
+        return packed | (target & 15) << 38 | (target >> 8) << 42
 
     def on_event(self, event: Event, sequence: int, top: Top) -> list[Action]:
         if event.kind != "P" or event.symbol != PUPPET:
             return []
-        kinds: tuple[Literal["new", "replace", "cancel"], ...] = ("new", "replace", "cancel")
+        kinds: tuple[Literal["new", "replace", "cancel"], ...] = ("new", "replace", "cancel", "cancel")
         action = Action(
-            kind=kinds[min(event.match & 255, 2)],
-            symbol=event.match >> 8 & 0xFFFF,
+            kind=kinds[event.match & 3],
+            symbol=event.match >> 4 & 0xFFFF,
             side=event.side,
             shares=event.shares,
             price=event.price,
-            time_in_force=event.match >> 24 & 0xFFFFFFFF,
-            target=event.reference,
-            stock=event.stock if event.match >> 57 & 1 else b"",
+            time_in_force=event.match >> 20 & 0x3FFFF,
+            target=(event.match >> 42) << 8 | (event.match >> 38 & 15),
+            stock=event.stock if event.match >> 3 & 1 else b"",
         )
-        if event.match >> 56 & 1:
+        if event.match >> 2 & 1:
             if len(self.held) < 4:
                 self.held.append(action)
             return []

@@ -32,7 +32,7 @@ STATES = (
     " PENDING_REPLACE_PARTIAL PENDING_NEW_CANCEL REPLACED"
 ).split()
 BUDGET = BudgetConfig(
-    **{"event_ns_max": 10**9, "hang_ns": 10**10, "order_burst": 10**6, "order_permille": 4_000},
+    **{"event_ns_max": 10**9, "hang_ns": 400_000_000, "order_burst": 10**6, "order_permille": 4_000},
     **{"rejection_burst": 10**6, "rejection_permille": 4_000},
 )
 

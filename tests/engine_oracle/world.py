@@ -169,12 +169,12 @@ class World:
         if chance.random() < 0.04:
             price = some((0, 1, 1_999_999_900, 1_999_999_901, 2**32 - 1))
         if chance.random() < 0.03:
-            time_in_force = some((100_000, 2**32 - 1))
+            time_in_force = some((100_000, 2**18 - 1))
         if chance.random() < 0.02:
             side = some("bTE ")
         match = Puppet.match(
-            kind, symbol, time_in_force, hold=chance.random() < 0.15, named=chance.random() < 0.2
+            kind, symbol, time_in_force, target, hold=chance.random() < 0.15, named=chance.random() < 0.2
         )
         stock = self.market.stock(symbol)
         when = self.market.time_ns
-        return itch.trade(PUPPET, when, shares, price, stock, match, side=side, reference=target)
+        return itch.trade(PUPPET, when, shares, price, stock, match, side=side)
