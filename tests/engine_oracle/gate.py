@@ -167,6 +167,12 @@ class Gate:
     # once per poll
 
     def poll(self, now_ns: int) -> None:
+        if self.killed and not self.kill_seen:
+            self._record(now_ns, "kill", "kill_switch")
+            self._wish("all", 0)
+        elif self.kill_seen and not self.killed:
+            self._record(now_ns, "kill_over", "kill_switch")
+        self.kill_seen = self.killed
         while self.commands:
             what, number = self.commands.popleft()
             if what == "rearm":
@@ -177,12 +183,6 @@ class Gate:
                 self._wish(what, number)
         self._take_up(now_ns)
         self._note_loss(self._loss(now_ns), now_ns)
-        if self.killed and not self.kill_seen:
-            self._record(now_ns, "kill", "kill_switch")
-            self._wish("all", 0)
-        elif self.kill_seen and not self.killed:
-            self._record(now_ns, "kill_over", "kill_switch")
-        self.kill_seen = self.killed
 
     def _record(self, now_ns: int, kind: str, reason: str, subject: int = 0, who: int = 0) -> None:
         self.records.append((now_ns, self.decisions, kind, reason, subject, who))
@@ -204,6 +204,7 @@ class Gate:
         self.orders.configure(limits.order_rate_per_s, limits.order_burst, now_ns)
         self.messages.configure(limits.message_rate_per_s, limits.message_burst, now_ns)
         self.trip_on_loss = limits.trips.at_once
+        self.lost = ""
         self._record(now_ns, "table", "none")
 
     def _loss(self, now_ns: int, symbol: int | None = None) -> str:
@@ -220,11 +221,14 @@ class Gate:
         return "limits_stale" if table.stale(now_ns) else ""
 
     def _note_loss(self, loss: str, now_ns: int) -> None:
-        if loss and loss != self.lost:
+        """Recorded once for a table, unless the reason is another."""
+        if not loss:
+            return
+        if loss != self.lost:
             self._record(now_ns, "table_lost", loss)
-            if loss in self.trip_on_loss:
-                self.trip(loss, now_ns)
-        self.lost = loss
+            self.lost = loss
+        if loss in self.trip_on_loss:
+            self.trip(loss, now_ns)
 
     def trip(self, reason: str, now_ns: int) -> None:
         if self.tripped is None:
@@ -419,7 +423,10 @@ class Gate:
     # trips
 
     def _breach(self, reason: str, now_ns: int) -> None:
-        if self.tripped is not None or self.table is None:
+        if reason.startswith("limits_"):
+            self._note_loss(reason, now_ns)
+            return
+        if self.tripped is not None or self.table is None or reason == "kill_switch":
             return
         trips = self.table.limits.trips
         if "trips" in self.table.broken:

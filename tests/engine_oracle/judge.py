@@ -68,7 +68,9 @@ class Judge:
         gate = self.model.gate
         return Outcome(
             self.case,
-            Counter(decision.reason for decision in self.model.decisions) + +gate.answers,
+            gate.answers
+            if self.model.strategy is not None
+            else Counter(decision.reason for decision in self.model.decisions),
             Counter(self.model.actions),
             Counter(gate.warnings),
             Counter(record[2] for record in gate.records),

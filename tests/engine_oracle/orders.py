@@ -223,7 +223,7 @@ class OwnOrders:
 
     def _move(self, order: Own, shares: int, price: int) -> None:
         self.positions[order.symbol] = self.positions.get(order.symbol, 0) + (shares if order.buys else -shares)
-        self.filled = True
+        self.filled = shares != 0
         if price:
             self.marks[order.symbol] = price
 

@@ -89,7 +89,7 @@ class Player:
             case steps.Rearm():
                 say("rearm", step.who)
             case steps.Publish():
-                say("publish", step.limits, now_ns + step.ahead_ns)
+                say("publish", step.limits, max(0, now_ns + step.ahead_ns))
             case steps.Withdraw():
                 say("withdraw")
             case steps.Corrupt():
