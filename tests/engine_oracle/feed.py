@@ -60,8 +60,9 @@ class Feed:
             self.state = "LIVE"
         if self.state == "DOWN" and (self.next in self.waiting or not self.missing):
             self.state = "LIVE"
+        if self.next not in self.waiting:
+            self._expire(now_ns)
         yield from self._hand_out()
-        self._expire(now_ns)
 
     def _in_sequence(self) -> bool:
         """Everything up to now can be handed out."""

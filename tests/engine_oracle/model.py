@@ -31,6 +31,7 @@ SHARES_MAX = 999_999
 SILENCE_NS = 100 * MS
 TIMER_NS = MS
 SENDS_PER_POLL = 64
+LETTERS = {1: "T", 2: "R", 3: None}  # of orders, by the number of their strategy; shared objects have several
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class EngineModel:
         self.owed: list[Sent] = []
         self.answered_ns = 0
         self.left = False  # something was answered since the session was last looked at
-        self.mass: tuple[str, int] | None = None
+        self.mass: tuple[int | None, str | None] | None = None  # symbol and letter that are meant, None: all
         self.held = False  # the switch for all, as the session last saw it
         self.timer_ns = 0
         self.ordinal_sequence, self.ordinal = 0, 0
@@ -400,17 +401,23 @@ class EngineModel:
         elif now_ns - self.answered_ns > ANSWER_NS:
             self.overdue = True
         if self.gate.killed and not self.held:
-            self._mean("all", 0)
+            self._mean(None, None)
         self.held = self.gate.killed
         self._mass_cancel(now_ns)
 
-    def _mean(self, scope: str, subject: int) -> None:
-        self.mass = (scope, subject) if self.mass in (None, (scope, subject)) else ("all", 0)
+    def _mean(self, symbol: int | None, letter: str | None) -> None:
+        """More is meant; two that differ become one of everything."""
+        if self.mass is not None:
+            symbol = symbol if symbol == self.mass[0] else None
+            letter = letter if letter == self.mass[1] else None
+        self.mass = symbol, letter
 
     def _mass_cancel(self, now_ns: int) -> None:
         for scope, subject in self.gate.wishes:
-            if scope != "strategy" or (self.strategy is not None and subject == self.strategy.number):
-                self._mean(*(("all", 0) if scope == "strategy" else (scope, subject)))
+            if scope == "strategy" and subject in LETTERS:
+                self._mean(None, LETTERS[subject])
+            elif scope != "strategy":
+                self._mean(subject if scope == "symbol" else None, None)
         self.gate.wishes = []
         if self.mass is None or self.ended:
             return
@@ -423,8 +430,8 @@ class EngineModel:
 
     def _is_meant(self, order: Own) -> bool:
         assert self.mass is not None
-        scope, subject = self.mass
-        return scope != "symbol" or order.symbol == subject
+        symbol, letter = self.mass
+        return symbol in (None, order.symbol) and letter in (None, chr(order.letter))
 
     # what it shows
 
