@@ -66,6 +66,13 @@ struct own_order *own_orders_part(struct own_orders *orders, struct own_order *o
     return partner;
 }
 
+void own_orders_recount(struct own_orders *orders, const struct own_order *old, struct own_order *new)
+{
+    const uint32_t since = own_order_executed(old) - new->chain_shares;
+    const uint32_t left = new->shares > since ? new->shares - since : 0;
+    own_orders_set_open_shares(orders, new, left > old->open_shares ? left - old->open_shares : 0);
+}
+
 bool own_orders_withdraw(struct own_orders *orders, uint64_t token_key)
 {
     struct own_order *order = own_orders_lookup(orders, token_key);
@@ -138,7 +145,7 @@ enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const
     new->chain_shares = executed;
     new->partner = (uint32_t)(old - orders->orders);
     old->partner = (uint32_t)(new - orders->orders);
-    own_orders_set_open_shares(orders, new, new->shares > old->open_shares ? new->shares - old->open_shares : 0);
+    own_orders_recount(orders, old, new);
     own_orders_step(orders, old, OWN_ON_REPLACE_SENT);
     orders->counters.replaces_sent++;
     return OWN_ORDERS_OK;

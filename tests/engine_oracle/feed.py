@@ -50,15 +50,16 @@ class Feed:
             self.first_ns = now_ns
         for offset, message in enumerate(messages):
             number = sequence + offset
-            if number >= self.next and number not in self.waiting and self.state != "ENDED":
+            if self.end is not None and number >= self.end:
+                continue
+            if number >= self.next and number not in self.waiting:
                 self.waiting[number] = Handed(number, message, line)
                 self.since_ns[number] = now_ns
-        self._announce(sequence + len(messages), now_ns)
-        if end:
+        if end and self.end is None:
             self.end = sequence
-        if self.state == "STARTUP" and self._in_sequence():
-            self.state = "LIVE"
-        if self.state == "DOWN" and (self.next in self.waiting or not self.missing):
+        reach = sequence + len(messages)
+        self._announce(reach if self.end is None else min(reach, self.end), now_ns)
+        if self.state in ("STARTUP", "DOWN") and self._in_sequence():
             self.state = "LIVE"
         if self.next not in self.waiting:
             self._expire(now_ns)
@@ -93,7 +94,7 @@ class Feed:
             yield handed
         if not self.missing:
             self.declared = False
-            if self.state in ("STARTUP", "GAP"):
+            if self.state in ("STARTUP", "DOWN", "GAP"):
                 self.state = "LIVE"
             if self.end == self.next:
                 self.state = "ENDED"

@@ -213,12 +213,15 @@ class Gate:
             return "limits_missing"
         if table.broken & {"head", "limits", "account", "soft"}:
             return "limits_invalid"
-        if symbol is not None and self.in_place is not None:
-            in_place = self.in_place.broken
-            profile = table.profile(symbol)
-            if symbol in in_place or (profile is not None and profile in in_place):
-                return "limits_invalid"
+        if symbol is not None and self._broken_in_place(symbol):
+            return "limits_invalid"
         return "limits_stale" if table.stale(now_ns) else ""
+
+    def _broken_in_place(self, symbol: int) -> bool:
+        """The symbol's entry or its profile."""
+        if self.in_place is None:
+            return False
+        return bool({symbol, self.in_place.profile(symbol)} & self.in_place.broken)
 
     def _note_loss(self, loss: str, now_ns: int) -> None:
         """Recorded once for a table, unless the reason is another."""
@@ -442,9 +445,9 @@ class Gate:
 
     def filled(self, symbol: int, now_ns: int) -> None:
         """An execution was accounted."""
-        if self.tripped is not None or self.table is None:
+        if self.tripped is not None or self.table is None or self.missing:
             return
-        if self.table.broken:
+        if self.table.broken or self._broken_in_place(symbol):
             self.trip("limits_invalid", now_ns)
             return
         limits, hard = self.table.limits, self.table.hard(symbol)
