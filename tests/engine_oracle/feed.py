@@ -48,6 +48,7 @@ class Feed:
         self.heard_ns[line] = now_ns
         if self.first_ns is None:
             self.first_ns = now_ns
+        early = bool(self.waiting)
         for offset, message in enumerate(messages):
             number = sequence + offset
             if self.end is not None and number >= self.end:
@@ -59,7 +60,7 @@ class Feed:
             self.end = sequence
         reach = sequence + len(messages)
         self._announce(reach if self.end is None else min(reach, self.end), now_ns)
-        if self.state in ("STARTUP", "DOWN") and self._in_sequence():
+        if self.state in ("STARTUP", "DOWN") and not early and self._in_sequence():
             self.state = "LIVE"
         if self.next not in self.waiting:
             self._expire(now_ns)

@@ -42,6 +42,7 @@ class Player:
     now_ns: int = 1_000
     next: int = 1
     held: list[tuple[int, tuple[bytes, ...]]] = field(default_factory=list)
+    over: bool = False  # nothing is published behind the end of the feed's session
 
     def play(self, step: Step) -> None:
         self.now_ns += step.after_ns
@@ -59,6 +60,8 @@ class Player:
         now_ns = self.now_ns
         match step:
             case steps.Datagram():
+                if self.over:
+                    return
                 first, self.next = self.next, self.next + len(step.messages)
                 if step.hold:
                     self.held.append((first, step.messages))
@@ -71,7 +74,8 @@ class Player:
                     first, messages = self.held.pop(0)
                     say("datagram", step.line, first, messages, now_ns)
             case steps.Heartbeat():
-                say("datagram", step.line, self.next, (), now_ns, end=step.end)
+                self.over = self.over or step.end
+                say("datagram", step.line, self.next, (), now_ns, end=self.over)
             case steps.Timer():
                 say("timer", now_ns)
             case steps.Answers():

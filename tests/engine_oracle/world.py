@@ -49,8 +49,9 @@ class World:
         self.prompt = chance.choice((0.9, 0.9, 0.5, 0.2))  # how soon the venue answers
         self.trouble = chance.choice((0.0, 0.03, 0.1))  # control actions
         self.passed_ns = 0
-        self.unpaid = 0
         self.count = 0
+        self.held = 0  # datagrams that were kept back
+        self.shut: dict[str, Step] = {}  # what keeps orders from passing, and how it ends
 
     def _setup(self) -> Setup:
         chance = self.chance
@@ -93,8 +94,13 @@ class World:
         if self.count > self.length:
             return None
         chance, after_ns = self.chance, self._pause()
+        if self.held and chance.random() < 0.25:
+            self.held -= 1
+            return Release(after_ns=after_ns, line=chance.randrange(2))
+        if self.shut and chance.random() < 0.1:
+            return self.shut.pop(chance.choice(sorted(self.shut)))
         if chance.random() < self.trouble:
-            return self._control(after_ns)
+            return self._remember(self._control(after_ns))
         if self.venue.requests and chance.random() < self.prompt:
             return Answers(after_ns=after_ns, payloads=tuple(self.venue.answers(chance.choice((1, 2, 8)))))
         roll = chance.random()
@@ -104,19 +110,34 @@ class World:
             return Answers(after_ns=after_ns, payloads=tuple(self.venue.news()))
         if roll < 0.22:
             return Heartbeat(after_ns=after_ns, line=chance.randrange(2))
-        if roll < 0.25:
-            return Release(after_ns=after_ns, line=chance.randrange(2))
         if self.setup.strategy == "puppet" and chance.random() < 0.55:
             messages = tuple(self._string(model) for _ in range(chance.choice((1, 1, 2))))
         else:
             messages = tuple(self.market.message() for _ in range(chance.choice((1, 2, 4, 8))))
+        hold = chance.random() < 0.02
+        self.held += hold
         return Datagram(
             after_ns=after_ns,
             messages=messages,
             line=chance.randrange(2),
-            hold=chance.random() < 0.02,
+            hold=hold,
             again=chance.random() < 0.1,
         )
+
+    def _remember(self, step: Step) -> Step:
+        """Notes how to undo what shuts the gate."""
+        match step:
+            case Kill(on=True):
+                self.shut["all"] = Kill(on=False)
+            case KillSymbol(symbol=symbol, on=True):
+                self.shut[f"symbol {symbol}"] = KillSymbol(symbol=symbol, on=False)
+            case KillStrategy(strategy=strategy, on=True):
+                self.shut[f"strategy {strategy}"] = KillStrategy(strategy=strategy, on=False)
+            case Late(on=True):
+                self.shut["late"] = Late(on=False)
+            case Withdraw() | Corrupt() | Publish():
+                self.shut["limits"] = Publish(limits=random_limits(self.chance, self.symbols))
+        return step
 
     def _control(self, after_ns: int) -> Step:
         chance = self.chance
@@ -153,22 +174,24 @@ class World:
         """A trade that makes the puppet ask for something."""
         chance = self.chance
         some, symbol = chance.choice, chance.choice(self.symbols)
-        kind = chance.choices(("new", "replace", "cancel"), (55, 30, 15))[0]
-        mine = [order for order in model.own.orders.values() if order.is_open or chance.random() < 0.1]
-        target = 0
+        kind = chance.choices(("new", "replace", "cancel"), (50, 30, 20))[0]
+        mine = [order for order in model.own.orders.values() if order.is_open or chance.random() < 0.05]
+        side, target, most = some("BS"), 0, 2
         if kind != "new" and mine:
-            order = some(mine)
-            target, symbol = order.key >> 16 << 8 | (order.key >> 8 & 255), order.symbol
-        side = some("BS")
+            order = some([one for one in mine if one.time_in_force] or mine)
+            target, symbol, most = order.key >> 16 << 8 | (order.key >> 8 & 255), order.symbol, order.open
         top = model.book.top(symbol)
-        price = some((10_000, top.bid or 9_900, top.ask or 10_100)) + some((-200, -100, 0, 0, 0, 100, 200))
-        shares = 0 if kind == "cancel" and chance.random() < 0.7 else some((50, 100, 100, 100, 150, 300))
-        time_in_force = some((0, 0, 30, 99_998, 99_999))
-        if chance.random() < 0.04:
-            shares = some((0, 1_001, 999_999, 1_000_000, 2**32 - 1))
-        if chance.random() < 0.04:
-            price = some((0, 1, 1_999_999_900, 1_999_999_901, 2**32 - 1))
+        price = some((top.bid, top.ask, (top.bid + top.ask) // 2)) or 10_000
+        price += some((-100, 0, 0, 0, 0, 100))
+        shares = some((50, 100, 100, 100, 150, 300))
+        if kind == "cancel":
+            shares = 0 if chance.random() < 0.6 else chance.randrange(1, max(2, most + 1))
+        time_in_force = some((0, 30, 99_998, 99_999))
         if chance.random() < 0.03:
+            shares = some((0, 1_001, 999_999, 1_000_000, 2**32 - 1))
+        if chance.random() < 0.03:
+            price = some((0, 1, 1_999_999_900, 1_999_999_901, 2**32 - 1))
+        if chance.random() < 0.02:
             time_in_force = some((100_000, 2**18 - 1))
         if chance.random() < 0.02:
             side = some("bTE ")
