@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from tests.engine_oracle.case import Case
-from tests.engine_oracle.judge import Difference, MakeModel, run_case, run_seed
-from tests.engine_oracle.model import EngineModel
+from tests.engine_oracle.judge import Difference, MakeEngine, run_case, run_seed
+from tests.engine_oracle.subject import EngineSubject
 
 __all__ = ["Failure", "Tally", "campaign", "shrink"]
 
@@ -50,7 +50,7 @@ class Tally:
 
 def campaign(
     seeds: Iterable[int],
-    make_model: MakeModel = EngineModel,
+    make_engine: MakeEngine = EngineSubject,
     *,
     stop_after: int | None = None,
     notice: Callable[[int, Failure], None] = lambda seed, failure: None,
@@ -60,7 +60,7 @@ def campaign(
     for seed in seeds:
         tally.cases += 1
         try:
-            outcome = run_seed(seed, make_model)
+            outcome = run_seed(seed, make_engine)
         except Difference as difference:
             failure = Failure(difference.case, difference.key, difference.why)
             tally.failures.append(failure)
@@ -75,22 +75,22 @@ def campaign(
     return tally
 
 
-def _difference(case: Case, make_model: MakeModel) -> Failure | None:
+def _difference(case: Case, make_engine: MakeEngine) -> Failure | None:
     try:
-        run_case(case, make_model)
+        run_case(case, make_engine)
     except Difference as difference:
         return Failure(difference.case, difference.key, difference.why)
     return None
 
 
-def shrink(failure: Failure, make_model: MakeModel = EngineModel, *, seconds: float = 30.0) -> Failure:
+def shrink(failure: Failure, make_engine: MakeEngine = EngineSubject, *, seconds: float = 30.0) -> Failure:
     """Leaves out steps, then messages of datagrams, as long as the same key differs."""
     deadline = time.monotonic() + seconds
 
     def better(case: Case) -> Failure | None:
         if time.monotonic() > deadline:
             return None
-        found = _difference(case, make_model)
+        found = _difference(case, make_engine)
         return found if found is not None and found.key == failure.key else None
 
     size = max(1, len(failure.case.steps) // 2)

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tests.engine_oracle.case import Case, Setup, Step
 from tests.engine_oracle.model import EngineModel
-from tests.engine_oracle.play import Player
+from tests.engine_oracle.play import Player, Subject
 from tests.engine_oracle.subject import EngineSubject
 from tests.engine_oracle.world import World
 
-__all__ = ["Difference", "Outcome", "run_case", "run_seed"]
+__all__ = ["Difference", "MakeEngine", "Outcome", "Tested", "run_case", "run_seed"]
 
-MakeModel = Callable[[Setup], EngineModel]
+
+
+class Tested(Subject, Protocol):
+    """What the model is compared with."""
+
+    def close(self) -> None: ...
+
+
+MakeEngine = Callable[[Setup], Tested]
 
 
 class Difference(Exception):
@@ -38,10 +46,10 @@ class Outcome:
 
 
 class Judge:
-    def __init__(self, seed: int, setup: Setup, make_model: MakeModel) -> None:
+    def __init__(self, seed: int, setup: Setup, make_engine: MakeEngine) -> None:
         self.seed, self.setup = seed, setup
-        self.model = make_model(setup)
-        self.engine = EngineSubject(setup)
+        self.model = EngineModel(setup)
+        self.engine = make_engine(setup)
         self.player = Player((self.model, self.engine))
         self.steps: list[Step] = []
         self.symbols = (0, 1, 2, 7, 65)
@@ -86,10 +94,10 @@ def narrow(mine: Any, theirs: Any) -> tuple[Any, Any]:
     return mine, theirs
 
 
-def run_seed(seed: int, make_model: MakeModel = EngineModel) -> Outcome:
+def run_seed(seed: int, make_engine: MakeEngine = EngineSubject) -> Outcome:
     """A world that grows as it is played; Difference when the two disagree."""
     world = World(seed)
-    judge = Judge(seed, world.setup, make_model)
+    judge = Judge(seed, world.setup, make_engine)
     try:
         step, sent = world.step(judge.model, []), list[bytes]()
         while step is not None:
@@ -100,9 +108,9 @@ def run_seed(seed: int, make_model: MakeModel = EngineModel) -> Outcome:
         judge.engine.close()
 
 
-def run_case(case: Case, make_model: MakeModel = EngineModel) -> Outcome:
+def run_case(case: Case, make_engine: MakeEngine = EngineSubject) -> Outcome:
     """The steps of a case as they are written."""
-    judge = Judge(case.seed, case.setup, make_model)
+    judge = Judge(case.seed, case.setup, make_engine)
     try:
         for step in case.steps:
             judge.take(step)

@@ -357,6 +357,9 @@ class EngineModel:
     def end_session(self, now_ns: int) -> None:
         self.ended = True
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
     # control
 
     def set_late(self, on: bool) -> None:

@@ -1,7 +1,4 @@
-"""Wrong models, each in one way that a wrong engine could be: the judge has to notice every one of them.
-
-A comparison is symmetric, so a model with an engine's mistake in it stands for an engine with that mistake.
-"""
+"""Wrong engines: each is the model with one mistake in it, in the engine's place. The judge has to notice every one."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 from tests.engine_oracle.book import Book, Top
 from tests.engine_oracle.case import Setup
 from tests.engine_oracle.gate import Bucket, Context, Gate, Replaced, Request
-from tests.engine_oracle.judge import MakeModel
+from tests.engine_oracle.judge import MakeEngine
 from tests.engine_oracle.model import EngineModel
 from tests.engine_oracle.orders import OwnOrders
 
@@ -154,7 +151,7 @@ MUTANTS = {
 }
 
 
-def mutant(name: str) -> MakeModel:
+def mutant(name: str) -> MakeEngine:
     def make(setup: Setup) -> EngineModel:
         model = EngineModel(setup)
         MUTANTS[name].change(model)
