@@ -296,7 +296,8 @@ static bool translate(const struct engine *engine, const struct own_event *event
                                         .price = event->price,
                                         .open_shares = order->open_shares,
                                         .symbol = order->symbol,
-                                        .kind = event->kind,
+                                        .kind = event->kind == OWN_EVENT_EXECUTED_REFERENCE ? TAILGATE_OWN_EXECUTED
+                                                                                            : event->kind,
                                         .side = order->side,
                                         .reason = event->reason,
                                         .state = event->state};

@@ -111,6 +111,12 @@ struct own_order {
 
 _Static_assert(sizeof(struct own_order) == 128, "two cache lines");
 
+/* Executed shares of the order and of those that it replaced: what OUCH adds to the shares that are left. */
+static inline uint32_t own_order_executed(const struct own_order *order)
+{
+    return order->chain_shares + order->executed_shares;
+}
+
 /* Out of range: stays where it is, OWN_UNEXPECTED. */
 struct own_transition own_order_transition(uint8_t state, uint8_t event);
 const char *own_order_state_name(uint8_t state);

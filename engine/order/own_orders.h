@@ -195,6 +195,9 @@ enum own_orders_outcome own_orders_sent(struct own_orders *orders, const struct 
 /* A cancel of all shares was, or is about to be, sent. OK, REFUSED or UNKNOWN. */
 enum own_orders_outcome own_orders_cancel_sent(struct own_orders *orders, uint64_t token_key);
 
+/* False: own_orders_replace_sent() would say REFUSED. */
+bool own_orders_may_replace(const struct own_order *order);
+
 /* A replacement: the new token becomes an order. OK, REFUSED, UNKNOWN, FULL, DUPLICATE, or INVALID when the intended
  * total leaves nothing (cancel it then) or a term cannot be said. */
 enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const struct order_change *change);

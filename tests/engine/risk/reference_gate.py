@@ -487,7 +487,7 @@ class Model:
     def _filled(self, symbol: int) -> None:
         if self.rules is None or self.tripped is not None:
             return
-        if self.broken_rules or self.broken_trips:
+        if self.broken_rules or self.broken_trips or symbol in self.broken_symbols:
             self.trip("limits_invalid")
             return
         watched, terms, position = (
@@ -495,10 +495,7 @@ class Model:
             self.terms(symbol),
             self.account(symbol).position,
         )
-        over = (
-            not -terms.position_short_max <= position <= terms.position_long_max
-            or symbol in self.broken_symbols
-        )
+        over = not -terms.position_short_max <= position <= terms.position_long_max
         if "position" in watched and over:
             self.trip("position")
         elif "net_exposure" in watched and max(self.net("B"), self.net("S")) > self.rules.net_exposure_max:
