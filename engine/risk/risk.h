@@ -45,7 +45,8 @@
  * after an execution a POSITION, NET_EXPOSURE or GROSS_EXPOSURE over the hard limit that is in trips.after_fill, latches
  * the gate. So does, whatever the table says, a refusal that finds the line of trips, or an execution that finds any line,
  * not verifying (LIMITS_INVALID). Every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm()
- * opens it. Trips, re-arms, kills that were seen, and the first warning of a reason, are recorded in a ring for the caller.
+ * opens it. Trips, re-arms, kills that were seen, and the first warning of a reason (those of
+ * one order in the order of their numbers), are recorded in a ring for the caller.
  *
  * Owner: the engine's thread; kill switches, commands and tables alone are written by a control thread (kills.h,
  * limits.h). Limits are checked against their checksums at every order: a stray write closes the gate. A swap of tables

@@ -21,6 +21,9 @@ REASONS = (
     " order_shares price_invalid notional collar collar_last short_sale position net_exposure gross_exposure"
     " self_cross duplicate open_orders own_orders_full order_rate message_rate"
 ).split()
+WARNINGS = (  # in the order of their numbers
+    "order_shares notional collar position order_rate collar_last net_exposure gross_exposure open_orders message_rate"
+).split()
 TOKEN = 10**9
 
 
@@ -119,7 +122,9 @@ class Gate:
         self.decisions = 0
         self.answers: Counter[str] = Counter()
         self.warnings: Counter[str] = Counter()
-        self.records: list[tuple[int, int, str, str, int, int]] = []  # at, decisions, kind, reason, subject, who
+        self.records: list[
+            tuple[int, int, str, str, int, int]
+        ] = []  # at, decisions, kind, reason, subject, who
         self.wishes: list[tuple[str, int]] = []  # scope, subject
         self.wish_count = 0
         self.trips = 0
@@ -223,6 +228,12 @@ class Gate:
             return False
         return bool({symbol, self.in_place.profile(symbol)} & self.in_place.broken)
 
+    def _warn(self, reasons: list[str], now_ns: int) -> None:
+        for reason in reasons:
+            if not self.warnings[reason]:
+                self._record(now_ns, "warn", reason)
+            self.warnings[reason] += 1
+
     def _note_loss(self, loss: str, now_ns: int) -> None:
         """Recorded once for a table, unless the reason is another."""
         if not loss:
@@ -243,20 +254,20 @@ class Gate:
     # an order
 
     def check(self, request: Request, top: Top, context: Context, replaced: Replaced | None = None) -> str:
-        """"none": it may leave."""
+        """ "none": it may leave."""
         now_ns = context.now_ns
         self._take_up(now_ns)
         self.orders.fill(now_ns)
         self.messages.fill(now_ns)
         reason = next(self._refusals(request, top, context, replaced), "none")
         self.answers[reason] += 1
-        self.decisions += 1
         if reason == "none":
             self.orders.take()
             self.messages.take()
             self._remember(request, now_ns)
-            self.warnings.update(self._soft(request, top, context, replaced))
-        else:
+            self._warn(sorted(self._soft(request, top, context, replaced), key=WARNINGS.index), now_ns)
+        self.decisions += 1
+        if reason != "none":
             self._breach(reason, now_ns)
         return reason
 
@@ -389,9 +400,7 @@ class Gate:
 
     # soft limits, asked behind a pass
 
-    def _soft(
-        self, request: Request, top: Top, context: Context, replaced: Replaced | None
-    ) -> Iterator[str]:
+    def _soft(self, request: Request, top: Top, context: Context, replaced: Replaced | None) -> Iterator[str]:
         assert self.table is not None
         soft = self.table.limits.soft
         shares, value = increase(request, replaced)

@@ -212,9 +212,7 @@ class EngineSubject:
             },
             "passed": int(risk.reasons[0]),
             "warnings": {
-                name: int(count)
-                for name, count in zip(reason_names(), risk.warnings, strict=True)
-                if count
+                name: int(count) for name, count in zip(reason_names(), risk.warnings, strict=True) if count
             },
             "wishes": int(risk.cancel_count),
             "records": self._records(risk),

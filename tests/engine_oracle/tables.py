@@ -40,7 +40,10 @@ def _tight(chance: random.Random) -> dict[str, Any]:
     if kind == 5:
         return {"position_max": some((0, 50, 99, 100, 101, 150, 200, 250, 300))}
     if kind == 6:
-        return {"order_burst": some((0, 1, 2, 3, 5)), "order_rate_per_s": some((0, 1, 7, 1_000, 33_333, 10**9))}
+        return {
+            "order_burst": some((0, 1, 2, 3, 5)),
+            "order_rate_per_s": some((0, 1, 7, 1_000, 33_333, 10**9)),
+        }
     if kind == 7:
         return {
             "message_burst": some((0, 1, 2, 3, 5, 8)),
@@ -53,7 +56,10 @@ def _tight(chance: random.Random) -> dict[str, Any]:
     if kind == 10:
         return {"open_orders_max": draw(0, 5)}
     if kind == 11:
-        return {"quote_age_max_ns": some((0, 1, MS, 10 * MS)), "feed_age_max_ns": some((0, 1, MS, 10 * MS, None))}
+        return {
+            "quote_age_max_ns": some((0, 1, MS, 10 * MS)),
+            "feed_age_max_ns": some((0, 1, MS, 10 * MS, None)),
+        }
     if kind == 12:
         return {"feed_age_max_ns": some((0, 1, 10_000, MS))}
     if kind == 13:
