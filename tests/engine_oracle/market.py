@@ -56,7 +56,7 @@ class Market:
         for symbol in self.symbols:
             if self.chance.random() < 0.8:
                 found.append(itch.directory(symbol, self.time_ns, self.stock(symbol)))
-            if self.chance.random() < 0.8:
+            if self.chance.random() < 0.9:
                 found.append(itch.state(symbol, self.time_ns, self.stock(symbol), "T"))
         return found
 
@@ -74,7 +74,7 @@ class Market:
         if kind in "ECXDU":
             return self._change(kind)
         if kind == "H":
-            letter = chance.choices("THPQ", (6, 2, 1, 1))[0]
+            letter = chance.choices("THPQ", (14, 2, 1, 1))[0]
             return itch.state(symbol, self.time_ns, self.stock(symbol), letter)
         self.match += 1
         price = self._price(symbol, chance.choice("BS"))

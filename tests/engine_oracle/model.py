@@ -31,7 +31,6 @@ SHARES_MAX = 999_999
 SILENCE_NS = 100 * MS
 TIMER_NS = MS
 SENDS_PER_POLL = 64
-LETTERS = {1: "T", 2: "R", 3: None}  # of orders, by the number of their strategy; shared objects have several
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ class EngineModel:
             session_up=self.session_ready,
             late=self.late,
             trading_state=self.states.get(symbol, ""),
-            strategy=self.strategy.number if self.strategy else 2,
+            strategy=ord(self.strategy.letter if self.strategy else "R"),
             last_price=self.last.get(symbol, 0),
             market_ns=self.market_ns,
             quote_ns=self.quotes_ns.get(symbol, 0),
@@ -417,10 +416,9 @@ class EngineModel:
 
     def _mass_cancel(self, now_ns: int) -> None:
         for scope, subject in self.gate.wishes:
-            if scope == "strategy" and subject in LETTERS:
-                self._mean(None, LETTERS[subject])
-            elif scope != "strategy":
-                self._mean(subject if scope == "symbol" else None, None)
+            self._mean(
+                subject if scope == "symbol" else None, chr(subject) if scope == "strategy" else None
+            )
         self.gate.wishes = []
         if self.mass is None or self.ended:
             return

@@ -99,7 +99,8 @@ def _more(value: int) -> int:
 
 
 def _no_recount(self: OwnOrders, made: Any) -> None:
-    if made is not None and made.open == 0 and not made.executed:
+    if made is not None and not hasattr(made, "counted"):
+        made.counted = True
         OwnOrders._recount(self, made)
 
 
@@ -140,7 +141,7 @@ MUTANTS = {
     "a halt is not seen": Mutant(_without("halted")),
     "a killed symbol trades": Mutant(_without("kill_symbol")),
     "notional is tried before price": Mutant(_swapped("price_invalid", "notional")),
-    "late is tried before the book": Mutant(_swapped("book_incomplete", "late")),
+    "halts are tried before lateness": Mutant(_swapped("late", "halted")),
     "kill of a strategy is tried before that of a symbol": Mutant(_swapped("kill_symbol", "kill_strategy")),
     "position is tried before shares": Mutant(_swapped("order_shares", "position")),
     "a bucket fills twice": Mutant(_setting(Bucket, "fill", _fills_twice)),

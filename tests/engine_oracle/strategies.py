@@ -43,8 +43,7 @@ class OwnNews:
 
 
 class Strategy(Protocol):
-    letter: str
-    number: int  # as kills of strategies know it
+    letter: str  # of its orders' tokens; kills know it by this
 
     def on_event(self, event: Event, sequence: int, top: Top) -> list[Action]: ...
     def on_timer(self, now_ns: int) -> list[Action]: ...
@@ -79,7 +78,7 @@ class _Touch:
 class TouchTaker(Silent):
     def __init__(self, *, shares: int, permille: int, cooldown: int, shared: bool) -> None:
         self.shares, self.permille, self.cooldown = shares, permille, cooldown
-        self.letter, self.number = "T", 3 if shared else 1
+        self.letter = "T"
         self.symbols: dict[int, _Touch] = {}
         self.names: dict[int, bytes] = {}
 
@@ -135,7 +134,6 @@ class _Quote:
 
 class Quoter:
     letter = "Q"
-    number = 3
 
     def __init__(self, settings: Mapping[str, int], position: Callable[[int], int]) -> None:
         self.set = settings
@@ -249,7 +247,6 @@ class Puppet:
     """Does what trades of symbol PUPPET say: at once, or when the timer comes (puppet.c tells how they are read)."""
 
     letter: str = "P"
-    number: int = 3
     held: list[Action] = field(default_factory=list)
 
     @staticmethod

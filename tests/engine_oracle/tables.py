@@ -26,11 +26,11 @@ def _value(chance: random.Random, most: int) -> int:
 def _tight(chance: random.Random) -> dict[str, Any]:
     """One group of limits, tight."""
     some, draw = chance.choice, chance.randrange
-    kind = draw(17)
+    kind = some((*range(17), 6, 7, 7, 7, 9, 13))
     if kind == 0:
         return {"order_shares_max": some((0, 1, 50, 99, 99, 100, 101))}
     if kind == 1:
-        return {"notional_max": some((0, _value(chance, 2), 990_000, 1_000_000, 1_010_000))}
+        return {"notional_max": some((0, _value(chance, 2), 10_000 * draw(97, 104), 10_000 * draw(98, 104) - 1, 5_000 * draw(98, 104) - 1))}
     if kind == 2:
         return {"price_max": draw(9_700, 10_300)}
     if kind == 3:
@@ -46,8 +46,8 @@ def _tight(chance: random.Random) -> dict[str, Any]:
         }
     if kind == 7:
         return {
-            "message_burst": some((0, 1, 2, 3, 5, 8)),
-            "message_rate_per_s": some((0, 1, 7, 1_000, 33_333, 10**9)),
+            "message_burst": some((0, 1, 2, 3, 4, 5, 8)),
+            "message_rate_per_s": some((0, 0, 1, 7, 1_000, 33_333, 10**9)),
         }
     if kind == 8:
         return {"gross_exposure_max": _value(chance, 5)}

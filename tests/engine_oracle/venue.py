@@ -169,11 +169,11 @@ class Venue:
             said = self._afterwards()
         elif standing:
             order = chance.choice(standing)
-            if order.promised or roll < 0.45:
-                said = self._take(order, chance.choice((order.open, order.open, (order.open + 1) // 2)), "Z")
-            elif roll < 0.5:
+            if order.promised or roll < 0.5:
+                said = self._take(order, chance.choice((order.open, (order.open + 1) // 2)), "Z")
+            elif roll < 0.53:
                 said = self._take(order, order.open, "Q", kind="D")
-            elif roll < 0.55:
+            elif roll < 0.58:
                 order.price += 100
                 said = Answer(kind="T", token=order.token, price=order.price, reference=5)
             else:

@@ -34,7 +34,8 @@ __all__ = ["World"]
 
 US, MS = 1_000, 1_000_000
 SYMBOLS = (1, 2, 7, 65)  # 1 and 65 share their set of recent orders
-STRATEGIES = (("touch_taker", 5), ("shared_touch_taker", 1), ("quoter", 4), ("puppet", 6), ("reflector", 1))
+STRATEGIES = (("touch_taker", 5), ("shared_touch_taker", 1), ("quoter", 4), ("puppet", 9), ("reflector", 1))
+KILLED = "TRQPP"  # letters
 DEADLINE_NS = 12_000 * MS  # the gateway is silent for less than its fifteen seconds
 
 
@@ -44,10 +45,10 @@ class World:
         self.length = chance.choice((40, 80, 120, 160))
         self.symbols = SYMBOLS[: chance.choice((1, 2, 4))]
         self.setup = self._setup()
-        self.market = Market(chance, self.symbols, dirty=chance.random() < 0.1)
+        self.market = Market(chance, self.symbols, dirty=chance.random() < 0.06)
         self.venue = Venue(chance)
-        self.prompt = chance.choice((0.9, 0.9, 0.5, 0.2))  # how soon the venue answers
-        self.trouble = chance.choice((0.0, 0.03, 0.1))  # control actions
+        self.prompt = chance.choice((0.9, 0.5, 0.2))  # how soon the venue answers
+        self.trouble = chance.choice((0.0, 0.03, 0.12))  # control actions
         self.passed_ns = 0
         self.count = 0
         self.held = 0  # datagrams that were kept back
@@ -71,8 +72,8 @@ class World:
             every=chance.choice((1, 3)),
             quoter=tuple(quoter.items()),
             limits=random_limits(chance, self.symbols),
-            book_orders=chance.choice((4_096, 4_096, 4_096, 12)),
-            open_orders=chance.choice((64, 64, 64, 2, 4)),
+            book_orders=chance.choice((4_096,) * 11 + (12,)),
+            open_orders=chance.choice((64,) * 6 + (2, 4)),
             hold_back_ns=chance.choice((MS, MS, 10 * US)),
             silence_ns=chance.choice((3_000 * MS, 50 * MS)),
         )
@@ -106,9 +107,9 @@ class World:
         roll = chance.random()
         if roll < 0.12:
             return Timer(after_ns=after_ns)
-        if roll < 0.20:
+        if roll < 0.24:
             return Answers(after_ns=after_ns, payloads=tuple(self.venue.news()))
-        if roll < 0.22:
+        if roll < 0.26:
             return Heartbeat(after_ns=after_ns, line=chance.randrange(2))
         if self.setup.strategy == "puppet" and chance.random() < 0.55:
             messages = tuple(self._string(model) for _ in range(chance.choice((1, 1, 2))))
@@ -145,12 +146,10 @@ class World:
         roll = chance.randrange(100)
         if roll < 12:
             return Kill(after_ns=after_ns, on=chance.random() < 0.4)
-        if roll < 22:
+        if roll < 24:
             return KillSymbol(after_ns=after_ns, symbol=symbol, on=chance.random() < 0.5)
         if roll < 30:
-            return KillStrategy(
-                after_ns=after_ns, strategy=chance.choice((1, 2, 3, 3)), on=chance.random() < 0.4
-            )
+            return KillStrategy(after_ns=after_ns, strategy=ord(chance.choice(KILLED)), on=chance.random() < 0.6)
         if roll < 45:
             return Rearm(after_ns=after_ns, who=chance.randrange(1, 99))
         if roll < 70:
@@ -176,7 +175,7 @@ class World:
         """A trade that makes the puppet ask for something."""
         chance = self.chance
         some, symbol = chance.choice, chance.choice(self.symbols)
-        kind = chance.choices(("new", "replace", "cancel"), (50, 30, 20))[0]
+        kind = chance.choices(("new", "replace", "cancel"), (45, 30, 25))[0]
         mine = [order for order in model.own.orders.values() if order.is_open or chance.random() < 0.05]
         side, target, most = some("BS"), 0, 2
         if kind != "new" and mine:
