@@ -102,7 +102,6 @@ class EngineModel:
                 shares=setup.order_shares,
                 permille=setup.imbalance_permille,
                 cooldown=setup.cooldown_messages,
-                shared=setup.strategy != "touch_taker",
             )
         if setup.strategy == "quoter":
             return Quoter(dict(setup.quoter), lambda symbol: self.own.positions.get(symbol, 0))
@@ -416,9 +415,7 @@ class EngineModel:
 
     def _mass_cancel(self, now_ns: int) -> None:
         for scope, subject in self.gate.wishes:
-            self._mean(
-                subject if scope == "symbol" else None, chr(subject) if scope == "strategy" else None
-            )
+            self._mean(subject if scope == "symbol" else None, chr(subject) if scope == "strategy" else None)
         self.gate.wishes = []
         if self.mass is None or self.ended:
             return

@@ -76,7 +76,7 @@ class _Touch:
 
 
 class TouchTaker(Silent):
-    def __init__(self, *, shares: int, permille: int, cooldown: int, shared: bool) -> None:
+    def __init__(self, *, shares: int, permille: int, cooldown: int) -> None:
         self.shares, self.permille, self.cooldown = shares, permille, cooldown
         self.letter = "T"
         self.symbols: dict[int, _Touch] = {}

@@ -30,7 +30,17 @@ def _tight(chance: random.Random) -> dict[str, Any]:
     if kind == 0:
         return {"order_shares_max": some((0, 1, 50, 99, 99, 100, 101))}
     if kind == 1:
-        return {"notional_max": some((0, _value(chance, 2), 10_000 * draw(97, 104), 10_000 * draw(98, 104) - 1, 5_000 * draw(98, 104) - 1))}
+        return {
+            "notional_max": some(
+                (
+                    0,
+                    _value(chance, 2),
+                    10_000 * draw(97, 104),
+                    10_000 * draw(98, 104) - 1,
+                    5_000 * draw(98, 104) - 1,
+                )
+            )
+        }
     if kind == 2:
         return {"price_max": draw(9_700, 10_300)}
     if kind == 3:

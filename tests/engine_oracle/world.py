@@ -35,7 +35,7 @@ __all__ = ["World"]
 US, MS = 1_000, 1_000_000
 SYMBOLS = (1, 2, 7, 65)  # 1 and 65 share their set of recent orders
 STRATEGIES = (("touch_taker", 5), ("shared_touch_taker", 1), ("quoter", 4), ("puppet", 9), ("reflector", 1))
-KILLED = "TRQPP"  # letters
+KILLED = "TQPPP"  # letters
 DEADLINE_NS = 12_000 * MS  # the gateway is silent for less than its fifteen seconds
 
 
@@ -149,7 +149,9 @@ class World:
         if roll < 24:
             return KillSymbol(after_ns=after_ns, symbol=symbol, on=chance.random() < 0.5)
         if roll < 30:
-            return KillStrategy(after_ns=after_ns, strategy=ord(chance.choice(KILLED)), on=chance.random() < 0.6)
+            return KillStrategy(
+                after_ns=after_ns, strategy=ord(chance.choice(KILLED)), on=chance.random() < 0.6
+            )
         if roll < 45:
             return Rearm(after_ns=after_ns, who=chance.randrange(1, 99))
         if roll < 70:
