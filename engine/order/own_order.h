@@ -106,7 +106,8 @@ struct own_order {
     uint32_t previous;       /* of the open orders by age */
     uint32_t quote_left;     /* own_quotes.c */
     uint32_t quote_right;
-    uint32_t reserved_end[9];
+    uint32_t opened;         /* its number among all orders ever opened, modulo 2^32 */
+    uint32_t reserved_end[8];
 };
 
 _Static_assert(sizeof(struct own_order) == 128, "two cache lines");

@@ -30,6 +30,7 @@ enum own_orders_outcome own_orders_insert(struct own_orders *orders, const struc
     order->state = OWN_PENDING;
     order->partner = OWN_SLOT_NONE;
     order->open_shares = 0;
+    order->opened = ++orders->opened;
     own_orders_open(orders, order);
     own_orders_set_open_shares(orders, order, terms->shares);
     return OWN_ORDERS_OK;
@@ -190,14 +191,15 @@ void own_orders_cancel_all(struct own_orders *orders, uint32_t symbol, char lett
         letter = letter == mass->letter ? letter : 0;
     }
     *mass = (struct own_mass_cancel){.symbol = symbol, .letter = letter, .under_way = true, .asked = true,
-                                     .cursor = OWN_SLOT_NONE, .sent = mass->sent};
+                                     .opened = orders->opened, .cursor = OWN_SLOT_NONE, .sent = mass->sent};
     mass->cursor = orders->open_head;
     orders->counters.mass_cancels++;
 }
 
 static bool meant(const struct own_mass_cancel *mass, const struct own_order *order)
 {
-    return (mass->symbol == OWN_CANCEL_ALL_SYMBOLS || mass->symbol == order->symbol) &&
+    return (int32_t)(order->opened - mass->opened) <= 0 &&
+           (mass->symbol == OWN_CANCEL_ALL_SYMBOLS || mass->symbol == order->symbol) &&
            (mass->letter == 0 || mass->letter == ouch42_key_letter(order->token_key));
 }
 

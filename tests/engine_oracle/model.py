@@ -83,6 +83,7 @@ class EngineModel:
         self.answered_ns = 0
         self.left = False  # something was answered since the session was last looked at
         self.mass: tuple[int | None, str | None] | None = None  # symbol and letter that are meant, None: all
+        self.meant: list[Own] = []
         self.held = False  # the switch for all, as the session last saw it
         self.timer_ns = 0
         self.ordinal_sequence, self.ordinal = 0, 0
@@ -412,6 +413,11 @@ class EngineModel:
             symbol = symbol if symbol == self.mass[0] else None
             letter = letter if letter == self.mass[1] else None
         self.mass = symbol, letter
+        self.meant = [
+            order
+            for order in self.own.open_orders()
+            if symbol in (None, order.symbol) and letter in (None, chr(order.letter))
+        ]
 
     def _mass_cancel(self, now_ns: int) -> None:
         for scope, subject in self.gate.wishes:
@@ -419,17 +425,12 @@ class EngineModel:
         self.gate.wishes = []
         if self.mass is None or self.ended:
             return
-        meant = [order for order in self.own.open_orders() if self._is_meant(order)]
+        meant = [order for order in self.meant if order.is_open]
         for order in meant[:SENDS_PER_POLL]:
             if self.own.cancel(order):
                 self._cancel_sent("cancel", order, 0, now_ns)
         if not meant:
             self.mass = None
-
-    def _is_meant(self, order: Own) -> bool:
-        assert self.mass is not None
-        symbol, letter = self.mass
-        return symbol in (None, order.symbol) and letter in (None, chr(order.letter))
 
     # what it shows
 

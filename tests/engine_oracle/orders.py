@@ -53,7 +53,7 @@ class Own:
     replacement: bool = False
     changing: bool = False
     held: bool = False
-    executions: dict[int, list[int]] = field(default_factory=dict)  # match: shares, price
+    executions: dict[int, list[int]] = field(default_factory=dict)  # match: shares, price, number
 
     @property
     def is_open(self) -> bool:
@@ -79,6 +79,7 @@ class Own:
 class OwnOrders:
     def __init__(self, open_max: int) -> None:
         self.open_max = open_max
+        self.executions_max = 1 << (2 * open_max - 1).bit_length()
         self.orders: dict[int, Own] = {}  # in the order of sending
         self.dead: deque[Own] = deque()
         self.positions: dict[int, int] = {}
@@ -182,13 +183,12 @@ class OwnOrders:
             return False
         if said.kind == "P":
             order.held = True
-            return order.state in BACK
+            return True
         if said.kind == "I":
-            known = order.state in WAITS_CANCEL or order.changing
             order.held = order.changing = False
             if order.state in WAITS_CANCEL:
                 order.state = BACK[order.state]
-            return known
+            return True
         if said.kind == "T":
             order.price = said.price
             return True
@@ -230,7 +230,7 @@ class OwnOrders:
     def _executed(self, said: Answer, order: Own) -> bool:
         expected = order.state in PARTLY
         self.executions += 1
-        order.executions[said.match] = [said.shares, said.price]
+        order.executions[said.match] = [said.shares, said.price, self.executions]
         order.executed += said.shares
         self._move(order, said.shares, said.price)
         if said.shares < order.open:
@@ -266,10 +266,10 @@ class OwnOrders:
 
     def _corrected(self, said: Answer, order: Own) -> bool:
         execution = order.executions.get(said.match)
-        if execution is None or execution[0] == 0:
+        if execution is None or execution[0] == 0 or self.executions - execution[2] >= self.executions_max:
             return False
         was = execution[0]
-        execution[:] = [said.shares, said.price] if said.kind == "F" else [0, execution[1]]
+        execution[:2] = [said.shares, said.price] if said.kind == "F" else [0, execution[1]]
         self._move(order, execution[0] - was, 0)
         if said.kind == "F":
             order.executed += execution[0] - was
