@@ -9,8 +9,16 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
+from engine.identity import recorder_text
 
-__all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
+__all__ = [
+    "BOOK_ROW",
+    "DECISION_ROW",
+    "OWN_ORDER_ROW",
+    "EngineError",
+    "Runner",
+    "die_with_parent",
+]
 
 STAGES = ("rx_ns", "decode_ns", "book_ns", "strategy_ns", "risk_ns", "encode_ns", "tx_ns")
 DECISION_ROW = np.dtype(
@@ -131,11 +139,12 @@ def engine_options(config: EngineConfig) -> Any:
 class Runner:
     """One engine with its memory and wires. ``run()`` is the engine thread; the rest is for before and after."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, *, wired: bool = True) -> None:
+        """Not ``wired``: no wires and no services whatever the config says, as for a replay."""
         options = ffi.new("struct runner_options *")
         self._keep: list[Any] = []  # C strings that must outlive the runner
         options.cpu = -1 if config.cpu is None else config.cpu
-        for index, line in enumerate(config.lines):
+        for index, line in enumerate(config.lines if wired else ()):
             target = options.lines[index]
             target.kind = KINDS[line.wire]
             target.interface = self._string(line.interface)
@@ -143,21 +152,28 @@ class Runner:
             target.socket_map = -1 if line.socket_map is None else line.socket_map
             target.group = self._string(line.group)
             target.port = line.port
-        if config.gateway:
+        wired = config.gateway is not None and wired
+        if config.gateway and wired:
             options.gateway_address = self._string(config.gateway.address)
             options.gateway_port = config.gateway.port
-        wired = config.gateway is not None
         if wired and config.recovery.requests:
             options.request_address = self._string(config.recovery.requests.address)
             options.request_port = config.recovery.requests.port
         if config.control:
             options.control_path = self._string(str(config.control))
+        if config.journal:
+            ring_bytes, above = config.journal.ring_bytes, config.journal.drain_above
+            options.journal.path = self._string(str(config.journal.path))
+            options.journal.config = self._string(recorder_text(config))
+            options.journal.ring_bytes = ring_bytes
+            options.journal.above = ring_bytes // 2 if above is None else above
+            options.journal.cpu = -1 if config.journal.cpu is None else config.journal.cpu
         error = ffi.new("char[512]")
         self._runner = lib.runner_open(engine_options(config), options, error, 512)
         if self._runner == ffi.NULL:
             raise EngineError(text(error))
         self._engine = lib.runner_engine(self._runner)
-        self._lines = len(config.lines)
+        self._lines = len(config.lines) if wired else 0
 
     def _string(self, value: str) -> Any:
         self._keep.append(ffi.new("char[]", value.encode()))
@@ -173,6 +189,11 @@ class Runner:
         if lib.runner_run(self._runner):
             raise EngineError(text(lib.runner_error(self._runner)))
 
+    @property
+    def engine(self) -> Any:
+        """``struct engine *``, for the other binding modules."""
+        return self._engine
+
     def stop(self) -> None:
         lib.runner_stop(self._runner)
 
@@ -180,6 +201,11 @@ class Runner:
     def polling(self) -> bool:
         """True once the wires were opened and the loop has begun."""
         return int(self._engine.statistics.polls) > 0
+
+    @property
+    def sent(self) -> int:
+        """Orders handed to the transport."""
+        return int(self._engine.statistics.orders)
 
     @property
     def session_up(self) -> bool:
@@ -205,7 +231,7 @@ class Runner:
 
     def receive(self, data: bytes, now_ns: int) -> None:
         """Bytes from the gateway."""
-        lib.order_session_receive(ffi.addressof(self._engine, "session"), data, len(data), now_ns)
+        lib.runner_receive(self._runner, data, len(data), now_ns)
 
     def take_sent(self) -> bytes:
         """Bytes for the gateway since the last call."""
@@ -229,16 +255,16 @@ class Runner:
         return bool(self._engine.recovery.snapshot_open)
 
     def open_snapshot(self, now_ns: int) -> None:
-        lib.recovery_snapshot_open(self._engine, now_ns)
+        lib.runner_snapshot_open(self._runner, now_ns)
 
     def receive_snapshot(self, data: bytes, now_ns: int) -> None:
         """Bytes from the snapshot service; what the lines brought meanwhile is applied behind it."""
-        lib.recovery_snapshot_receive(self._engine, data, len(data), now_ns)
+        lib.runner_snapshot_receive(self._runner, data, len(data), now_ns)
         lib.engine_step_timer(self._engine, now_ns)
 
     def lose_snapshot(self, now_ns: int) -> None:
         """The connection to the snapshot service is gone."""
-        lib.recovery_snapshot_lost(self._engine, now_ns)
+        lib.runner_snapshot_lost(self._runner, now_ns)
 
     def take_snapshot_sent(self) -> bytes:
         """Bytes for the snapshot service since the last call."""
@@ -282,6 +308,15 @@ class Runner:
             )
         return np.array(rows, OWN_ORDER_ROW)
 
+    def limits(self) -> dict[str, int]:
+        """The risk gate's limits as they are now."""
+        return fields(self._engine.risk.limits)
+
+    @property
+    def killed(self) -> bool:
+        """The kill switch as the gate last saw it."""
+        return bool(self._engine.kill.value)
+
     def positions(self) -> dict[int, int]:
         """Position by symbol, in shares; symbols never traded are left out."""
         table = self._engine.session.own_orders
@@ -319,7 +354,31 @@ class Runner:
             "recovery": fields(engine.recovery.statistics) | {"port": fields(engine.recovery.port)},
             "feed_joins": self._joins(),
             "feed_episodes": self._episodes(),
+            "journal": self.journal_report(),
         }
+
+    def finish_journal(self) -> None:
+        """The journal's file is complete; a wired run has done it when ``run()`` returns."""
+        if self._runner != ffi.NULL:
+            lib.runner_finish_journal(self._runner)
+
+    def journal_report(self) -> dict[str, int]:
+        """Records, bytes, lost; all 0 without a journal."""
+        statistics = ffi.new("struct recorder_statistics *")
+        lib.runner_journal_statistics(self._runner, statistics)
+        return fields(statistics[0])
+
+    def transition_names(self, before: int, after: int, cause: int) -> dict[str, str]:
+        """A feed transition's numbers in words."""
+        return {
+            "before": text(lib.feed_state_name(before)).upper(),
+            "after": text(lib.feed_state_name(after)).upper(),
+            "cause": text(lib.feed_cause_name(cause)),
+        }
+
+    def session_names(self, state: int, cause: int) -> dict[str, str]:
+        """An order session's state and cause in words."""
+        return {"state": text(lib.soupbin_state_name(state)), "cause": text(lib.soupbin_cause_name(cause))}
 
     def _wire_report(self) -> dict[str, Any]:
         report: dict[str, Any] = {"huge_pages": bool(lib.runner_huge_pages(self._runner))}

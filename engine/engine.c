@@ -2,12 +2,15 @@
 
 #include <string.h>
 
+#include "engine/journal/record.h"
+
 /* The thread was not running for so long: distrust what waited. */
 static inline void note_late(struct engine *engine, uint64_t since_ticks)
 {
     if (__builtin_expect(since_ticks > engine->late_ticks, 0) && !engine->late) {
         engine->late = true;
         engine->statistics.late_episodes++;
+        record_late(engine, engine->feed.now_ns);
     }
 }
 
@@ -29,6 +32,7 @@ static inline uint64_t note_time(struct engine *engine)
 
 static enum risk_reason check(struct engine *engine, const struct order_request *request, uint64_t now_ns)
 {
+    take_commands(engine, now_ns);
     const struct own_symbol *own = own_orders_symbol(&engine->session.own_orders, request->symbol);
     const struct risk_context context = {
         .now_ns = now_ns,
@@ -48,7 +52,7 @@ static enum risk_reason check(struct engine *engine, const struct order_request 
 /* Bytes handed to the transport: RISK_NONE, or why nothing left. */
 static enum risk_reason transmit(struct engine *engine, const uint8_t *packet, uint64_t now_ns)
 {
-    if (!stream_send(&engine->session.stream, packet, OUCH42_ENTER_PACKET_BYTES)) {
+    if (!journal_stream_send(engine->journal, 0, &engine->session.stream, packet, OUCH42_ENTER_PACKET_BYTES, now_ns)) {
         engine->statistics.send_failures++;
         return RISK_SESSION_DOWN;
     }
@@ -62,6 +66,8 @@ static void note_decision(struct engine *engine, struct decision *decision, enum
     decision->reason = (uint8_t)reason;
     decision->feed_state = (uint8_t)engine->feed.state;
     decision->flags = 0;
+    if (engine->journal)
+        record_decision(engine->journal, decision->trigger_sequence, reason);
     if (reason != RISK_NONE)
         return;
     if (engine->last_order_ns == 0)
@@ -111,7 +117,8 @@ static void reflect(struct engine *engine, const struct feed_message *message, u
     const uint8_t *packet = reflector_packet(&engine->reflector, message->position);
     enum risk_reason reason = RISK_NONE;
     engine->statistics.triggers++;
-    if (engine->control->kill.value)
+    take_commands(engine, now_ns);
+    if (engine->kill.value)
         reason = RISK_KILL_SWITCH;
     else if (engine->feed.state != FEED_LIVE)
         reason = RISK_FEED_NOT_LIVE;
@@ -148,6 +155,8 @@ static void take(struct engine *engine, const struct feed_message *message, uint
     if (event.kind == EVENT_TRADING_STATE)
         engine->trading_states[event.symbol] = event.flag;
     enum book_outcome outcome = book_apply(&engine->book, &event);
+    if (engine->journal)
+        record_book(engine->journal, message->position, outcome, book_top(&engine->book, event.symbol));
     if (outcome != BOOK_APPLIED && outcome != BOOK_IGNORED && outcome != BOOK_OVERFILL)
         return;
     stamp(engine, stages, STAGE_BOOK);
@@ -193,6 +202,59 @@ void engine_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns)
     drain(engine, rx_ticks, now_ns, NULL);
 }
 
+/* The journal's copy is made when the orders have left; its place comes before theirs. */
+static inline void take_datagram(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length,
+                                 uint64_t rx_ticks, uint64_t now_ns)
+{
+    uint8_t *place = engine->journal
+                         ? journal_reserve(engine->journal, JOURNAL_DATAGRAM, (uint8_t)line, now_ns, length) : NULL;
+    feed_accept(&engine->feed, line, datagram, length, now_ns);
+    drain(engine, rx_ticks, now_ns, datagram + length);
+    if (place)
+        memcpy(place, datagram, length);
+    record_done(engine, now_ns);
+}
+
+void engine_take_datagram_until(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length,
+                                uint64_t now_ns, uint64_t until)
+{
+    struct feed_message message;
+    uint64_t stages[STAGE_COUNT] = {0};
+    feed_accept(&engine->feed, line, datagram, length, now_ns);
+    if (engine->session_ordinal != engine->feed.session_ordinal)
+        recovery_follow_session(engine);
+    while ((engine->feed.position_base | engine->feed.next_sequence) <= until && feed_next(&engine->feed, &message)) {
+        if (engine->strategy == STRATEGY_REFLECTOR)
+            reflect(engine, &message, stages, now_ns);
+        else
+            take(engine, &message, stages, now_ns);
+    }
+}
+
+void engine_take_time(struct engine *engine, uint64_t ticks, uint64_t now_ns)
+{
+    record_step(engine->journal, JOURNAL_TIMER, now_ns, NULL, 0);
+    feed_timer(&engine->feed, now_ns);
+    drain(engine, ticks, now_ns, NULL);
+    record_done(engine, now_ns);
+}
+
+/* Timers and recovery, when they are due: time is told in steps, so that a replay is told the same. */
+static inline void tell_time(struct engine *engine, bool idle, uint64_t ticks, uint64_t now_ns)
+{
+    bool live = engine->feed.state == FEED_LIVE, busy = feed_is_busy(&engine->feed);
+    if (now_ns - engine->last_timer_ns < (busy ? ENGINE_TIMER_BUSY_NS : ENGINE_TIMER_IDLE_NS) || !(idle || !live))
+        return;
+    engine->last_timer_ns = now_ns;
+    if (idle)
+        engine_take_time(engine, ticks, now_ns);
+    if (engine->feed.state != FEED_LIVE) {
+        record_step(engine->journal, JOURNAL_RECOVERY, now_ns, NULL, 0);
+        recovery_poll(engine, now_ns);
+        record_done(engine, now_ns);
+    }
+}
+
 static void publish(struct engine *engine, uint64_t now_ns)
 {
     struct control *control = engine->control;
@@ -217,10 +279,8 @@ uint32_t engine_poll(struct engine *engine)
         uint32_t count = port_receive(&engine->lines[line], packets);
         uint64_t rx_ticks = count ? clock_ticks() : ticks;
         note_late(engine, rx_ticks - ticks); /* stopped within this very poll, before it found them */
-        for (uint32_t i = 0; i < count; i++) {
-            feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
-            drain(engine, rx_ticks, now_ns, packets[i].data + packets[i].length);
-        }
+        for (uint32_t i = 0; i < count; i++)
+            take_datagram(engine, line, packets[i].data, packets[i].length, rx_ticks, now_ns);
         port_release(&engine->lines[line]);
         handled += count;
     }
@@ -229,14 +289,13 @@ uint32_t engine_poll(struct engine *engine)
     if (since > ORDER_POLL_BUSY_NS || (handled == 0 && since > ORDER_POLL_IDLE_NS)) {
         engine->last_order_poll_ns = now_ns;
         order_session_poll(&engine->session, now_ns);
+        record_done(engine, now_ns);
     }
-    if (handled == 0) {
+    if (handled == 0 && __builtin_expect(engine->late, 0)) {
         engine->late = false;
-        feed_timer(&engine->feed, now_ns);
-        drain(engine, ticks, now_ns, NULL);
+        record_late(engine, now_ns);
     }
-    if (__builtin_expect(engine->feed.state != FEED_LIVE, 0))
-        recovery_poll(engine, now_ns);
+    tell_time(engine, handled == 0, ticks, now_ns);
     if (now_ns - engine->last_publish_ns > CONTROL_PUBLISH_NS)
         publish(engine, now_ns);
     engine->statistics.polls++;
@@ -253,16 +312,18 @@ void engine_run(struct engine *engine)
 
 void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns)
 {
-    uint64_t ticks = clock_ticks();
-    feed_accept(&engine->feed, line, datagram, length, now_ns);
-    drain(engine, ticks, now_ns, datagram + length);
+    take_datagram(engine, line, datagram, length, clock_ticks(), now_ns);
+    record_step(engine->journal, JOURNAL_ASK, now_ns, NULL, 0);
     recovery_ask(engine);
+    record_done(engine, now_ns);
 }
 
 void engine_step_timer(struct engine *engine, uint64_t now_ns)
 {
-    feed_timer(&engine->feed, now_ns);
-    drain(engine, clock_ticks(), now_ns, NULL);
+    engine_take_time(engine, clock_ticks(), now_ns);
+    record_step(engine->journal, JOURNAL_RECOVERY, now_ns, NULL, 0);
     recovery_poll(engine, now_ns);
+    record_done(engine, now_ns);
     order_session_poll(&engine->session, now_ns);
+    record_done(engine, now_ns);
 }

@@ -39,6 +39,12 @@
 
 enum { ENGINE_ERROR_BYTES = 256, ENGINE_MEMORY_ALIGNMENT = 64 };
 
+struct journal;
+
+/* How often time is told to feed and recovery: while something is missing, and else. Every such step is journaled. */
+#define ENGINE_TIMER_BUSY_NS 5000ull
+#define ENGINE_TIMER_IDLE_NS 100000ull
+
 #define ENGINE_STALL_NS 20000ull /* a poll that comes later is counted as a stall */
 
 struct engine_options {
@@ -77,6 +83,9 @@ struct engine {
     uint64_t last_order_poll_ns;
     uint64_t last_publish_ns;
     uint64_t last_order_ns;
+    uint64_t last_timer_ns;
+    struct journal *journal;      /* NULL: none */
+    struct risk_kill_switch kill; /* as the gate sees it: the page's, taken before every decision */
     uint32_t strategy;
     bool stages;
     bool late;
@@ -113,7 +122,12 @@ uint32_t engine_poll(struct engine *engine);
 /* Polls until control->stop. */
 void engine_run(struct engine *engine);
 
-/* One datagram at a given time, as if a line had brought it: for tests and replays. */
+/* The steps that engine_poll() is made of, each of them a record of the journal: a datagram, and time. */
+void engine_take_datagram_until(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length,
+                                uint64_t now_ns, uint64_t until);
+void engine_take_time(struct engine *engine, uint64_t ticks, uint64_t now_ns);
+
+/* One datagram at a given time, as if a line had brought it: for tests. */
 void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns);
 
 /* Everything that the feed can hand out now goes through book, strategy, risk and order. For recovery.c. */

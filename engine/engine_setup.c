@@ -55,7 +55,7 @@ static int init_strategy(struct engine *engine, const struct engine_options *opt
 
 static int init_orders(struct engine *engine, const struct engine_options *options, void *memory, size_t bytes)
 {
-    struct risk_options risk = {.limits = options->limits, .kill_switch = &engine->control->kill};
+    struct risk_options risk = {.limits = options->limits, .kill_switch = &engine->kill};
     int result = own_orders_init(&engine->session.own_orders, &options->own_orders, memory, bytes);
     if (result)
         return refuse(engine, result, "own orders: capacity out of range");

@@ -18,11 +18,15 @@
 enum {
     ORDER_POLL_IDLE_NS = 5 * 1000,
     ORDER_POLL_BUSY_NS = 50 * 1000,
+    ORDER_TIMER_NS = 100 * 1000, /* time-outs are looked at so often when nothing is read */
     ORDER_RECEIVE_BYTES = 16384, /* taken from the stream per poll */
     ORDER_ANSWER_NS = 50 * 1000 * 1000, /* the gateway owes an answer by then */
 };
 
+struct journal;
+
 struct order_session {
+    struct journal *journal; /* NULL: none */
     struct stream stream;
     struct soupbin soupbin;
     struct ouch42_decoder decoder;
@@ -31,6 +35,7 @@ struct order_session {
     bool unanswered;     /* an order has waited for ORDER_ANSWER_NS: what we sent may be stuck on the way */
     uint64_t answered;   /* orders accepted or rejected, when last looked at */
     uint64_t answered_ns; /* when that number last grew, or nothing was owed */
+    uint64_t timed_ns;    /* time-outs were last looked at */
     uint8_t received[ORDER_RECEIVE_BYTES];
 };
 
@@ -40,7 +45,10 @@ bool order_session_login(struct order_session *session, uint64_t now_ns);
 /* Answers in, heartbeats out, time-outs. */
 void order_session_poll(struct order_session *session, uint64_t now_ns);
 
-/* The same for bytes that a test brings. */
+/* The same behind the stream: bytes that were read (length may be 0), then all that time does. */
+void order_session_advance(struct order_session *session, const uint8_t *received, uint32_t length, uint64_t now_ns);
+
+/* Bytes alone, which a test brings. */
 void order_session_receive(struct order_session *session, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
 
 void order_session_logout(struct order_session *session, uint64_t now_ns);

@@ -3,7 +3,7 @@
 stdout   {"event": "ready", ...}  the wires are open and the order session is up
          {"event": "stopped", ...}
 stdin    {"do": "stop"}, or its end
-files    decisions.npy book.npy own_orders.npy engine.json, in the config's output directory
+files    decisions.npy book.npy own_orders.npy audit.jsonl engine.json, in the config's output directory
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from engine.audit import AuditTrail
+from engine.audit_records import append_run
 from engine.binding import EngineError, Runner, die_with_parent
 from engine.config import EngineConfig
+from engine.identity import config_digest, library_digest
 
 __all__ = ["main"]
 
@@ -66,16 +69,30 @@ def wait_ready(runner: Runner, thread: threading.Thread, *, session: bool) -> No
         time.sleep(0.005)
 
 
-def write_results(runner: Runner, output: Path) -> None:
+def begin_trail(config: EngineConfig) -> AuditTrail | None:
+    """The audit trail with its first records; None without an output directory."""
+    if config.output is None:
+        return None
+    trail = AuditTrail(config.output / "audit.jsonl")
+    limits = config.risk.model_dump(mode="json")
+    trail.append("start", {"config": config_digest(config), "library": library_digest(), "limits": limits})
+    return trail
+
+
+def write_results(runner: Runner, config: EngineConfig, output: Path, trail: AuditTrail) -> None:
+    append_run(trail, runner, config.journal.path if config.journal else None)
+    trail.append("stop", {"orders": runner.sent, "positions": runner.report()["positions"]})
     np.save(output / "decisions.npy", runner.decisions())
     np.save(output / "book.npy", runner.book())
     np.save(output / "own_orders.npy", runner.own_orders())
-    (output / "engine.json").write_text(json.dumps(runner.report(), indent=1))
+    report = {**runner.report(), "audit": {"seal": trail.seal()}}
+    (output / "engine.json").write_text(json.dumps(report, indent=1))
 
 
 def serve(config: EngineConfig) -> None:
     """Runs one engine from start to stop."""
     runner = Runner(config)
+    trail = begin_trail(config)
     failures: list[EngineError] = []
 
     def loop() -> None:
@@ -92,14 +109,16 @@ def serve(config: EngineConfig) -> None:
             say({"event": "ready"})
             for line in sys.stdin:
                 if json.loads(line).get("do") == "stop":
+                    if trail:
+                        trail.append("command", {"do": "stop"}, who="operator")
                     break
     finally:
         runner.stop()
         thread.join()
     if failures:
         raise failures[0]
-    if config.output:
-        write_results(runner, config.output)
+    if config.output and trail:
+        write_results(runner, config, config.output, trail)
     say({"event": "stopped"})
     runner.close()
 

@@ -1,5 +1,7 @@
 #include "engine/runner.h"
 
+#include "engine/journal/record.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,6 +20,7 @@ struct runner {
     struct engine engine;
     struct runner_options options;
     struct control *control;
+    struct recorder *recorder; /* NULL: no journal */
     uint8_t *memory;
     size_t memory_bytes;
     uint8_t *sent; /* step runs: what the engine wrote to gateway, re-request server and snapshot service */
@@ -108,6 +111,11 @@ struct runner *runner_open(const struct engine_options *engine, const struct run
             request_port_memory(&runner->engine.recovery.port, runner->requests);
         }
     }
+    if (options->journal.path &&
+        !(runner->recorder = recorder_open(&runner->engine, &options->journal, error, error_bytes))) {
+        runner_close(runner);
+        return NULL;
+    }
     return runner;
 failed:
     snprintf(error, error_bytes, "%s: %s", what, strerror(errno));
@@ -165,7 +173,12 @@ static int start_session(struct runner *runner)
                                 RUNNER_CONNECT_MS, runner->error, sizeof(runner->error));
     if (result)
         return result;
-    if (!order_session_login(session, clock_ns(&runner->engine.clock, clock_ticks()))) {
+    uint64_t now_ns = clock_ns(&runner->engine.clock, clock_ticks());
+    journal_stream_note(session->journal, 0, &session->stream, now_ns);
+    record_step(session->journal, JOURNAL_LOGIN, now_ns, NULL, 0);
+    bool sent = order_session_login(session, now_ns);
+    record_done(&runner->engine, now_ns);
+    if (!sent) {
         snprintf(runner->error, sizeof(runner->error), "order session: the login could not be sent");
         return -EPROTO;
     }
@@ -187,8 +200,12 @@ int runner_run(struct runner *runner)
         result = start_session(runner);
     if (!result) {
         engine_run(&runner->engine);
-        order_session_logout(&runner->engine.session, clock_ns(&runner->engine.clock, clock_ticks()));
+        uint64_t now_ns = clock_ns(&runner->engine.clock, clock_ticks());
+        record_step(runner->engine.journal, JOURNAL_LOGOUT, now_ns, NULL, 0);
+        order_session_logout(&runner->engine.session, now_ns);
+        record_done(&runner->engine, now_ns);
     }
+    runner_finish_journal(runner);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++)
         close_line(runner, line);
     recovery_close(&runner->engine.recovery);
@@ -253,15 +270,70 @@ void runner_accept_login(struct runner *runner, uint64_t now_ns)
 {
     /* Login Accepted: session of ten characters, sequence 1 right-justified in twenty. */
     static const char accepted[] = "\0\x1f" "A" "STEPPING  " "                   1";
+    record_step(runner->engine.journal, JOURNAL_LOGIN, now_ns, NULL, 0);
     order_session_login(&runner->engine.session, now_ns);
+    record_done(&runner->engine, now_ns);
     runner->engine.session.stream.memory_count = 0;
-    order_session_receive(&runner->engine.session, (const uint8_t *)accepted, sizeof(accepted) - 1, now_ns);
+    runner_receive(runner, (const uint8_t *)accepted, sizeof(accepted) - 1, now_ns);
+}
+
+/* In pieces that a record can hold. */
+void runner_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
+{
+    while (length != 0) {
+        uint32_t piece = length < ORDER_RECEIVE_BYTES ? length : ORDER_RECEIVE_BYTES;
+        record_step(runner->engine.journal, JOURNAL_ORDER_BYTES, now_ns, bytes, piece);
+        order_session_receive(&runner->engine.session, bytes, piece, now_ns);
+        record_done(&runner->engine, now_ns);
+        bytes += piece;
+        length -= piece;
+    }
+}
+
+void runner_snapshot_open(struct runner *runner, uint64_t now_ns)
+{
+    record_step(runner->engine.journal, JOURNAL_SNAPSHOT_OPEN, now_ns, NULL, 0);
+    recovery_snapshot_open(&runner->engine, now_ns);
+    record_done(&runner->engine, now_ns);
+}
+
+void runner_snapshot_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
+{
+    while (length != 0) {
+        uint32_t piece = length < RECOVERY_SNAPSHOT_BYTES ? length : RECOVERY_SNAPSHOT_BYTES;
+        record_step(runner->engine.journal, JOURNAL_SNAPSHOT_BYTES, now_ns, bytes, piece);
+        recovery_snapshot_receive(&runner->engine, bytes, piece, now_ns);
+        record_done(&runner->engine, now_ns);
+        bytes += piece;
+        length -= piece;
+    }
+}
+
+void runner_snapshot_lost(struct runner *runner, uint64_t now_ns)
+{
+    record_step(runner->engine.journal, JOURNAL_SNAPSHOT_LOST, now_ns, NULL, 0);
+    recovery_snapshot_lost(&runner->engine, now_ns);
+    record_done(&runner->engine, now_ns);
+}
+
+void runner_finish_journal(struct runner *runner)
+{
+    if (runner->recorder)
+        recorder_finish(runner->recorder, &runner->engine, clock_ns(&runner->engine.clock, clock_ticks()));
+}
+
+void runner_journal_statistics(const struct runner *runner, struct recorder_statistics *statistics)
+{
+    memset(statistics, 0, sizeof(*statistics));
+    if (runner->recorder)
+        recorder_statistics(runner->recorder, statistics);
 }
 
 void runner_close(struct runner *runner)
 {
     if (!runner)
         return;
+    recorder_close(runner->recorder);
     if (runner->memory)
         munmap(runner->memory, runner->memory_bytes);
     if (runner->control)

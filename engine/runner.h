@@ -9,6 +9,7 @@
 #define ENGINE_RUNNER_H
 
 #include "engine/engine.h"
+#include "engine/journal/recorder.h"
 
 enum { RUNNER_ERROR_BYTES = 512, RUNNER_CONNECT_MS = 5000 };
 
@@ -29,6 +30,7 @@ struct runner_options {
     const char *request_address;  /* NULL: no re-request server */
     uint16_t request_port;
     const char *control_path;     /* file to share the control page in, made here; NULL = private */
+    struct recorder_options journal;
 };
 
 struct runner;
@@ -53,6 +55,16 @@ uint32_t runner_take_sent(struct runner *runner, uint8_t *bytes, uint32_t capaci
 /* Step runs: requests that the engine wants sent, and what it has written to the snapshot service. */
 uint32_t runner_take_requests(struct runner *runner, uint8_t *bytes, uint32_t capacity);
 uint32_t runner_take_snapshot_sent(struct runner *runner, uint8_t *bytes, uint32_t capacity);
+
+/* Step runs: the journal is complete. A wired run does it by itself when the loop ends. */
+void runner_finish_journal(struct runner *runner);
+void runner_journal_statistics(const struct runner *runner, struct recorder_statistics *statistics);
+
+/* Step runs: bytes of the gateway; a snapshot begins, streams in, or its connection is lost. */
+void runner_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+void runner_snapshot_open(struct runner *runner, uint64_t now_ns);
+void runner_snapshot_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+void runner_snapshot_lost(struct runner *runner, uint64_t now_ns);
 
 /* Step runs: the gateway accepts the login at once. */
 void runner_accept_login(struct runner *runner, uint64_t now_ns);

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("engine", "traffic", "lab")
 MAY_IMPORT = {"engine": {"engine"}, "traffic": {"traffic"}, "lab": {"lab", "engine", "traffic"}}
 BINDINGS = {
-    "engine._engine": {"engine/binding.py", "engine/mdp3.py"},
+    "engine._engine": {"engine/binding.py", "engine/journal_binding.py", "engine/mdp3.py"},
     "traffic._traffic": {
         "traffic/bindings.py",
         "traffic/exchange_bindings.py",

@@ -1,0 +1,113 @@
+"""A journal's bytes go in; its records, what is wrong with it, or the outcome of running it again come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine._engine import ffi, lib
+from engine.binding import Runner, fields, text
+
+__all__ = ["JournalProblem", "Record", "journal_problem", "journal_records", "kind_name", "replay_journal"]
+
+NO_END = ALL_KINDS = 2**64 - 1
+Buffer = bytes | memoryview
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A record as it stands in the file; ``kind`` is enum journal_kind."""
+
+    number: int
+    offset: int
+    kind: int
+    flags: int
+    time_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalProblem:
+    """The first thing that is wrong with a journal: what, and where it stands."""
+
+    what: str
+    record: int
+    offset: int
+
+
+def kind_name(kind: int) -> str:
+    return text(lib.journal_kind_name(kind))
+
+
+class Reader:
+    """Reads on until something is wrong; ``outcome`` says what, or that all was read."""
+
+    def __init__(self, journal: Buffer, kinds: Iterable[int] | None = None) -> None:
+        self._kinds = ALL_KINDS if kinds is None else sum(1 << kind for kind in kinds)
+        self._data = ffi.from_buffer(journal)
+        self._reader, self._view = ffi.new("struct journal_reader *"), ffi.new("struct journal_view *")
+        self.outcome = lib.journal_read_open(self._reader, ffi.cast("uint8_t *", self._data), len(self._data))
+
+    def __iter__(self) -> Iterator[Any]:
+        while self.outcome == lib.JOURNAL_READ_RECORD:
+            self.outcome = lib.journal_read_kinds(self._reader, self._view, self._kinds)
+            if self.outcome == lib.JOURNAL_READ_RECORD:
+                yield self._view
+
+    @property
+    def problem(self) -> JournalProblem | None:
+        if self.outcome == lib.JOURNAL_READ_DONE:
+            return None
+        what = text(lib.journal_outcome_name(self.outcome))
+        return JournalProblem(what=what, record=int(self._reader.number), offset=int(self._reader.offset))
+
+
+def journal_records(journal: Buffer, kinds: Iterable[int] | None = None) -> Iterator[Record]:
+    """Every record, or those of some kinds, up to the end or up to the first that is wrong."""
+    for view in Reader(journal, kinds):
+        yield Record(
+            number=int(view.number),
+            offset=int(view.offset),
+            kind=int(view.kind),
+            flags=int(view.flags),
+            time_ns=int(view.time_ns),
+            data=bytes(ffi.buffer(view.bytes, view.length)),
+        )
+
+
+def journal_problem(journal: Buffer) -> JournalProblem | None:
+    """The first thing wrong with a journal, None when every record is as it was written and the end is there."""
+    reader = Reader(journal, ())
+    for _ in reader:
+        pass
+    return reader.problem
+
+
+def shown(record: Any) -> dict[str, Any] | None:
+    """A record of a replay's result, None when there was none."""
+    if record.kind == 0:
+        return None
+    length = int(record.length)
+    return {
+        "kind": kind_name(record.kind),
+        "flags": int(record.flags),
+        "length": length,
+        "bytes": bytes(record.bytes[0 : min(length, len(record.bytes))]),
+    }
+
+
+def replay_journal(runner: Runner, journal: Buffer, until: int | None) -> dict[str, Any]:
+    """``struct replay_result`` of a journal run through an engine that has done nothing yet."""
+    result = ffi.new("struct replay_result *")
+    data = ffi.from_buffer(journal)
+    lib.replay_run(
+        runner.engine, ffi.cast("uint8_t *", data), len(data), NO_END if until is None else until, result
+    )
+    return {
+        **fields(result[0]),
+        "outcome": text(lib.replay_outcome_name(result.outcome)),
+        "journal_outcome": text(lib.journal_outcome_name(result.journal_outcome)),
+        "expected": shown(result.expected),
+        "given": shown(result.given),
+    }
