@@ -32,6 +32,7 @@ __all__ = ["LATEST", "RunDirectory"]
 
 LATEST = "latest"
 RAW_TABLES = ("packets", "market_taps", "order_arrivals", "decisions", "drop_copy")
+EVIDENCE = ("engine.journal", "audit.jsonl")
 NAME_LENGTH_MAX = 60
 TRIES = 16
 OTHER_ROOT = "name another directory with --results"
@@ -83,6 +84,7 @@ class RunDirectory:
         started_ns = judgement.measurement.started_ns
         started_utc_ns = max(0, started_ns + self._utc_of_monotonic_ns)
         series = judgement.measurement.series
+        self._take_up_evidence()
         self._write_raw(data)
         self._write_events(data, started_ns)
         if not (self.path / "scenario.yaml").exists():
@@ -121,6 +123,13 @@ class RunDirectory:
     def _identified(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         run = {"id": self.path.name, "created_utc": self.created_utc, **summary["run"]}
         return {**summary, "run": run}
+
+    def _take_up_evidence(self) -> None:
+        """Journal and audit trail of the run go where the results contract has them."""
+        for name in EVIDENCE:
+            file = self.raw / "run" / "engine" / name
+            if file.exists():
+                file.replace(self.path / name)
 
     def _write_raw(self, data: RunData) -> None:
         """Rows that no pass wrote itself: all for imported data, the oracle's triggers for every run."""

@@ -20,7 +20,7 @@ from lab.results.manifest import MANIFEST
 from lab.results.samples import read_columns, read_samples
 from lab.scenario import Scenario, load_frozen
 
-__all__ = ["StoredRun", "load_run"]
+__all__ = ["StoredRun", "find_run", "load_run"]
 
 DEFAULT_ROOT = Path("results")
 SHOWN = 3
@@ -106,7 +106,7 @@ class StoredRun:
 
 def load_run(name: str | Path, *, root: Path = DEFAULT_ROOT) -> StoredRun:
     """A run by its directory, by its name under ``root``, or ``latest``. UsageError for anything else."""
-    path = _find(str(name), root)
+    path = find_run(str(name), root)
     summary_path = path / "summary.json"
     if not summary_path.is_file():
         run = (path / "scenario.yaml").exists() or (path / "raw").is_dir()
@@ -127,7 +127,8 @@ def load_run(name: str | Path, *, root: Path = DEFAULT_ROOT) -> StoredRun:
     )
 
 
-def _find(name: str, root: Path) -> Path:
+def find_run(name: str, root: Path) -> Path:
+    """A run's directory, judged or not. UsageError when there is none."""
     candidates = [root / name] if name == LATEST else [Path(name), root / name]
     for path in candidates:
         if path.is_dir():

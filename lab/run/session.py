@@ -156,6 +156,7 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
         joins=tuple(Join.of(row) for row in raw["feed_joins"]),
         joins_lost=raw["recovery"]["joins"] - len(raw["feed_joins"]),
         recovery=raw["recovery"],
+        journal=raw["journal"],
         reason_names={int(code): name for code, name in raw["reason_names"].items()},
         stderr_tail=result.engine_stderr,
     )

@@ -34,6 +34,9 @@ ACCOUNT = {"username": "TAILGT", "password": "TAILGATE"}
 FLOOR_RATE_PER_S = 100_000
 FLOOR_EVERY = 16  # about as many answers as touch_taker gives, so that caches are as warm
 DECISIONS_MAX = 1 << 22
+JOURNAL_RING_MIN, JOURNAL_RING_MAX = 1 << 24, 1 << 30
+MESSAGE_BYTES, PACKET_BYTES, ORDER_BYTES = 42, 40, 400  # in the journal; an order with its answers
+TIMER_BYTES_PER_S = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +108,9 @@ def exchange_extras(scenario: Scenario) -> dict[str, Any]:
 def floor_plan(scenario: Scenario) -> PassPlan:
     """The same wires with the smallest possible answer: evenly spaced traffic into the reflector."""
     parameters = scenario.engine.parameters.model_copy(update={"every": FLOOR_EVERY})
-    engine = scenario.engine.model_copy(update={"strategy": "reflector", "parameters": parameters})
+    engine = scenario.engine.model_copy(
+        update={"strategy": "reflector", "parameters": parameters, "journal": False}
+    )
     messages = FLOOR_RATE_PER_S * scenario.measure.wire_floor_duration_ns // 1_000_000_000
     return PassPlan(
         name="floor",
@@ -167,6 +172,14 @@ def recovery_services(engine: Engine) -> dict[str, Any]:
     return {name: offered[name] for name in engine.recovery}
 
 
+def journal_ring_bytes(messages: int, packets: int, duration_ns: int) -> int:
+    """A ring that holds a whole pass twice over where it can, so that the drain thread takes no time in it."""
+    lines = 2 * (MESSAGE_BYTES * messages + PACKET_BYTES * packets)
+    seconds = duration_ns // 1_000_000_000 + 1
+    expected = lines + ORDER_BYTES * messages // 8 + TIMER_BYTES_PER_S * seconds
+    return min(max(1 << (2 * expected).bit_length(), JOURNAL_RING_MIN), JOURNAL_RING_MAX)
+
+
 def engine_settings(
     plan: PassPlan,
     *,
@@ -177,6 +190,8 @@ def engine_settings(
     session: str,
     first_sequence: int,
     messages: int,
+    packets: int,
+    duration_ns: int,
 ) -> dict[str, Any]:
     """The engine's config. ``messages`` sizes the decision log: at most one decision a message."""
     engine = plan.engine
@@ -205,4 +220,11 @@ def engine_settings(
         "strategy": {"name": engine.strategy, **plain(engine.parameters)},
         "risk": plain(engine.risk),
         "decisions": min(max(messages, 1024), DECISIONS_MAX),
+        "journal": {
+            "path": str(directory / "engine.journal"),
+            "ring_bytes": journal_ring_bytes(messages, packets, duration_ns),
+            "cpu": cores.lab,
+        }
+        if engine.journal
+        else None,
     }

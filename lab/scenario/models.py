@@ -243,6 +243,9 @@ class Engine(FrozenModel):
         ),
     ] = ("requests", "snapshots")
     capacity: Annotated[Capacity, Field(description="Sizes of the book.")] = Capacity()
+    journal: Annotated[
+        bool, Field(description="Record every input and output, so that tailgate replay can run them again.")
+    ] = True
 
 
 class Measure(FrozenModel):
