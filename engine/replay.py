@@ -18,14 +18,24 @@ from pydantic import ValidationError
 from engine.binding import EngineError, Runner
 from engine.config import EngineConfig
 from engine.identity import library_digest
-from engine.journal_binding import Record, journal_problem, journal_records, kind_name, replay_journal
+from engine.journal_binding import (
+    JournalProblem,
+    Record,
+    journal_problem,
+    journal_records,
+    kind_name,
+    replay_journal,
+)
 
 __all__ = ["JournalUnreadableError", "Replay", "replay"]
 
 CONFIG = 1
+DAMAGED = ("damaged", "bytes behind the end", "unknown kind")
 SENT = 32
 COMMAND = 20
 LAST = 10
+COUNTS: tuple[str, ...] = ("records", "steps", "outputs", "checkpoints", "orders", "delivered", "position")
+COUNTS = (*COUNTS, "order_hash", "book_hash", "decision_hash", "book_digest")
 BUSIEST = 5
 SNAPSHOT_STREAM = 64
 
@@ -43,11 +53,12 @@ class Replay:
     same_library: bool
     problem: str
     state: Mapping[str, Any] | None
+    damaged: bool
 
     @property
     def exit_code(self) -> int:
-        """0 equal, also as far as asked; 1 different; 2 nobody can tell."""
-        return {"equal": 0, "stopped": 0, "different": 1}.get(self.outcome, 2)
+        """0 equal, also as far as asked; 1 different, or the file was changed; 2 nobody can tell."""
+        return 1 if self.damaged else {"equal": 0, "stopped": 0, "different": 1}.get(self.outcome, 2)
 
     def to_json(self) -> dict[str, Any]:
         hashes = ("order_hash", "book_hash", "decision_hash", "book_digest")
@@ -70,14 +81,12 @@ def replay(path: Path, *, until: int | None = None, symbols: tuple[int, ...] = (
 
 def run(path: Path, journal: memoryview, until: int | None, symbols: tuple[int, ...]) -> Replay:
     first = next(journal_records(journal), None)
-    if first is None or first.kind != CONFIG:
-        problem = journal_problem(journal)
-        what = (
-            f"{problem.what} (record {problem.record}, offset {problem.offset})"
-            if problem
-            else f"begins with a {kind_name(first.kind) if first else 'nothing'} record"
+    if first is None:
+        return unreadable(path, journal_problem(journal))
+    if first.kind != CONFIG:
+        raise JournalUnreadableError(
+            f"{path}: record 0: begins with {kind_name(first.kind)}, not with config"
         )
-        raise JournalUnreadableError(f"{path}: {what}")
     config, library = begun_with(path, first)
     runner = Runner(config, wired=False)
     try:
@@ -93,6 +102,22 @@ def run(path: Path, journal: memoryview, until: int | None, symbols: tuple[int, 
         same_library=library == library_digest(),
         problem=sentence(outcome, journal_outcome, result, expected, given),
         state=state,
+        damaged=outcome == "unreadable" and journal_outcome in DAMAGED,
+    )
+
+
+def unreadable(path: Path, problem: JournalProblem | None) -> Replay:
+    """Header or first record are not as they were written; JournalUnreadableError when this never was a journal."""
+    if problem is None or problem.what not in (*DAMAGED, "truncated"):
+        raise JournalUnreadableError(f"{path}: {problem.what if problem else 'no records'} (offset 0)")
+    counts = {"number": problem.record, "offset": problem.offset, "time_ns": 0, "lost": 0}
+    return Replay(
+        outcome="unreadable",
+        counts={**dict.fromkeys(COUNTS, 0), **counts},
+        same_library=True,
+        problem=sentence("unreadable", problem.what, counts, None, None),
+        state=None,
+        damaged=problem.what in DAMAGED,
     )
 
 
