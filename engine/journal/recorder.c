@@ -39,12 +39,12 @@ struct recorder *recorder_open(struct engine *engine, const struct recorder_opti
         recorder->ring_bytes = options->ring_bytes;
         recorder->ring = map_ring(options->ring_bytes);
     }
+    uint64_t above = options->above < options->ring_bytes / 2 ? options->above : options->ring_bytes / 2;
     int result = recorder && recorder->ring ? 0 : -ENOMEM;
     if (!result)
         result = journal_init(&recorder->journal, recorder->ring, options->ring_bytes);
     if (!result)
-        result = journal_drain_start(&recorder->drain, &recorder->journal, options->path, options->cpu,
-                                     options->above);
+        result = journal_drain_start(&recorder->drain, &recorder->journal, options->path, options->cpu, above);
     if (result) {
         snprintf(error, error_bytes, "journal %s: %s", options->path, strerror(-result));
         recorder_close(recorder);

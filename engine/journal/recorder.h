@@ -9,7 +9,7 @@ struct recorder_options {
     const char *path;    /* NULL: no journal */
     const char *config;  /* JSON, the first record */
     uint64_t ring_bytes; /* power of two */
-    uint64_t above;      /* bytes that may wait before the drain thread writes */
+    uint64_t above;      /* bytes that may wait before the drain thread writes; at most half of the ring */
     int cpu;             /* of the drain thread; -1: wherever */
 };
 

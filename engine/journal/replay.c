@@ -27,6 +27,13 @@ static void advance(struct replay *replay)
     end_here(replay, REPLAY_UNREADABLE);
 }
 
+static void end_at_lost(struct replay *replay)
+{
+    if (replay->next.length == sizeof(replay->result->lost))
+        memcpy(&replay->result->lost, replay->next.bytes, sizeof(replay->result->lost));
+    end_here(replay, REPLAY_LOSSY);
+}
+
 static bool ahead(const struct replay *replay, uint8_t kind)
 {
     return !replay->over && replay->has_next && replay->next.kind == kind;
@@ -45,7 +52,7 @@ static void differ(struct replay *replay, uint8_t kind, uint8_t flags, const voi
     if (replay->over)
         return;
     if (ahead(replay, JOURNAL_LOST)) {
-        end_here(replay, REPLAY_LOSSY);
+        end_at_lost(replay);
         return;
     }
     const struct journal_view *next = &replay->next;
@@ -266,9 +273,7 @@ static void take_record(struct replay *replay)
         return;
     }
     if (step.kind == JOURNAL_LOST) {
-        if (step.length == sizeof(replay->result->lost))
-            memcpy(&replay->result->lost, step.bytes, sizeof(replay->result->lost));
-        end_here(replay, REPLAY_LOSSY);
+        end_at_lost(replay);
         return;
     }
     if (step.kind == JOURNAL_END) {

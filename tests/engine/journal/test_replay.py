@@ -59,7 +59,7 @@ def test_the_worlds_reach_what_they_should(folder: Path) -> None:
         path = folder / "reach.journal"
         orders += len(play(seed, path)) // 52
         kinds |= {row.kind for row in read(path.read_bytes())}
-    assert orders > 100
+    assert orders > 50
     assert kinds >= {1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 16, 20, 32, 33, 34, 35, 49}
 
 
@@ -222,12 +222,10 @@ def test_lost_records_make_a_replay_undecidable(small: Path, tmp_path: Path) -> 
 
 def test_a_full_ring_is_counted_and_undecidable(tmp_path: Path) -> None:
     path = tmp_path / "full.journal"
-    config = EngineConfig(
-        decisions=64, journal=JournalConfig(path=path, ring_bytes=1 << 18, drain_above=1 << 18)
-    )
+    config = EngineConfig(decisions=64, journal=JournalConfig(path=path, ring_bytes=1 << 18))
     with Engine(config) as engine:
-        for first in range(1, 8_000):
-            engine.step(mold(first, add(first, "B", 100, 10_000)), now_ns=first)
+        for first in range(1, 200):
+            engine.step(mold(first, bytes(60_000)), now_ns=first)
         lost = engine.report()["journal"]["lost"]
     assert lost > 0
     assert journal_problem(path.read_bytes()) is None
