@@ -20,7 +20,9 @@ def written(path: Path, *, records: int = RECORDS) -> list[bytes]:
     """The lines of a sealed trail with a head, ``records`` records and a seal."""
     trail = AuditTrail(path, run="test")
     for number in range(records):
-        trail.append("command", {"do": "limit", "value": number, "text": "ä\n"}, who="operator", time_ns=number)
+        trail.append(
+            "command", {"do": "limit", "value": number, "text": "ä\n"}, who="operator", time_ns=number
+        )
     trail.seal()
     return path.read_bytes().splitlines(keepends=True)
 
