@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.audit import AuditTrail
 from engine.binding import Runner
-from engine.journal_binding import Record, journal_records
+from engine.journal_binding import Record, journal_records, session_names, transition_names
 
 __all__ = ["append_run"]
 
@@ -37,10 +37,10 @@ def append_run(trail: AuditTrail, runner: Runner, journal: Path | None) -> None:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         memoryview(mapped) as data,
     ):
-        append_journal(trail, runner, journal_records(data, KINDS))
+        append_journal(trail, journal_records(data, KINDS))
 
 
-def append_journal(trail: AuditTrail, runner: Runner, records: Iterator[Record]) -> None:
+def append_journal(trail: AuditTrail, records: Iterator[Record]) -> None:
     batch: list[dict[str, Any]] = []
     for record in records:
         if record.kind == SENT and not record.flags & SNAPSHOT_STREAM and record.data[2:3] == b"U":
@@ -50,14 +50,14 @@ def append_journal(trail: AuditTrail, runner: Runner, records: Iterator[Record])
         if batch and (record.kind != SENT or len(batch) == ORDERS_MAX):
             trail.append("orders", {"orders": batch}, time_ns=batch[0]["time_ns"])
             batch = []
-        kind, detail = told(runner, record)
+        kind, detail = told(record)
         if kind:
             trail.append(kind, detail, time_ns=record.time_ns)
     if batch:
         trail.append("orders", {"orders": batch}, time_ns=batch[0]["time_ns"])
 
 
-def told(runner: Runner, record: Record) -> tuple[str, dict[str, Any]]:
+def told(record: Record) -> tuple[str, dict[str, Any]]:
     """The audit record of a journal record other than an order; an empty kind when it is none."""
     if record.kind == COMMAND:
         name, value = struct.unpack_from("<II", record.data)
@@ -65,10 +65,10 @@ def told(runner: Runner, record: Record) -> tuple[str, dict[str, Any]]:
         return ("trip" if value else "command"), trips
     if record.kind == TRANSITION:
         _, sequence, before, after, cause = TRANSITION_ROW.unpack_from(record.data)
-        names = runner.transition_names(before, after, cause)
+        names = transition_names(before, after, cause)
         return "feed_state", {**names, "sequence": sequence}
     if record.kind == SESSION:
-        return "order_session", runner.session_names(record.data[0], record.data[1])
+        return "order_session", session_names(record.data[0], record.data[1])
     if record.kind == LOST:
         return "journal_lost", {"records": int.from_bytes(record.data, "little")}
     return "", {}

@@ -203,11 +203,6 @@ class Runner:
         return int(self._engine.statistics.polls) > 0
 
     @property
-    def sent(self) -> int:
-        """Orders handed to the transport."""
-        return int(self._engine.statistics.orders)
-
-    @property
     def session_up(self) -> bool:
         return bool(self._engine.session.soupbin.state == lib.SOUPBIN_UP)
 
@@ -308,15 +303,6 @@ class Runner:
             )
         return np.array(rows, OWN_ORDER_ROW)
 
-    def limits(self) -> dict[str, int]:
-        """The risk gate's limits as they are now."""
-        return fields(self._engine.risk.limits)
-
-    @property
-    def killed(self) -> bool:
-        """The kill switch as the gate last saw it."""
-        return bool(self._engine.kill.value)
-
     def positions(self) -> dict[int, int]:
         """Position by symbol, in shares; symbols never traded are left out."""
         table = self._engine.session.own_orders
@@ -367,18 +353,6 @@ class Runner:
         statistics = ffi.new("struct recorder_statistics *")
         lib.runner_journal_statistics(self._runner, statistics)
         return fields(statistics[0])
-
-    def transition_names(self, before: int, after: int, cause: int) -> dict[str, str]:
-        """A feed transition's numbers in words."""
-        return {
-            "before": text(lib.feed_state_name(before)).upper(),
-            "after": text(lib.feed_state_name(after)).upper(),
-            "cause": text(lib.feed_cause_name(cause)),
-        }
-
-    def session_names(self, state: int, cause: int) -> dict[str, str]:
-        """An order session's state and cause in words."""
-        return {"state": text(lib.soupbin_state_name(state)), "cause": text(lib.soupbin_cause_name(cause))}
 
     def _wire_report(self) -> dict[str, Any]:
         report: dict[str, Any] = {"huge_pages": bool(lib.runner_huge_pages(self._runner))}

@@ -9,7 +9,17 @@ from typing import Any
 from engine._engine import ffi, lib
 from engine.binding import Runner, fields, text
 
-__all__ = ["JournalProblem", "Record", "journal_problem", "journal_records", "kind_name", "replay_journal"]
+__all__ = [
+    "JournalProblem",
+    "Record",
+    "gate_state",
+    "journal_problem",
+    "journal_records",
+    "kind_name",
+    "replay_journal",
+    "session_names",
+    "transition_names",
+]
 
 NO_END = ALL_KINDS = 2**64 - 1
 Buffer = bytes | memoryview
@@ -38,6 +48,28 @@ class JournalProblem:
 
 def kind_name(kind: int) -> str:
     return text(lib.journal_kind_name(kind))
+
+
+def transition_names(before: int, after: int, cause: int) -> dict[str, str]:
+    """A feed transition's numbers in words."""
+    return {
+        "before": text(lib.feed_state_name(before)).upper(),
+        "after": text(lib.feed_state_name(after)).upper(),
+        "cause": text(lib.feed_cause_name(cause)),
+    }
+
+
+def session_names(state: int, cause: int) -> dict[str, str]:
+    """An order session's state and cause in words."""
+    return {"state": text(lib.soupbin_state_name(state)), "cause": text(lib.soupbin_cause_name(cause))}
+
+
+def gate_state(runner: Runner) -> dict[str, Any]:
+    """The risk gate as it is now: limits, and the kill switch as the gate last saw it."""
+    return {
+        "limits": fields(runner.engine.risk.limits),
+        "kill_switch": bool(runner.engine.kill.value),
+    }
 
 
 class Reader:

@@ -81,11 +81,12 @@ def begin_trail(config: EngineConfig) -> AuditTrail | None:
 
 def write_results(runner: Runner, config: EngineConfig, output: Path, trail: AuditTrail) -> None:
     append_run(trail, runner, config.journal.path if config.journal else None)
-    trail.append("stop", {"orders": runner.sent, "positions": runner.report()["positions"]})
+    report = runner.report()
+    trail.append("stop", {"orders": report["loop"]["orders"], "positions": report["positions"]})
     np.save(output / "decisions.npy", runner.decisions())
     np.save(output / "book.npy", runner.book())
     np.save(output / "own_orders.npy", runner.own_orders())
-    report = {**runner.report(), "audit": {"seal": trail.seal()}}
+    report["audit"] = {"seal": trail.seal()}
     (output / "engine.json").write_text(json.dumps(report, indent=1))
 
 

@@ -21,6 +21,7 @@ from engine.identity import library_digest
 from engine.journal_binding import (
     JournalProblem,
     Record,
+    gate_state,
     journal_problem,
     journal_records,
     kind_name,
@@ -189,8 +190,7 @@ def state_of(
         ],
         "book_orders": len(book),
         "positions": report["positions"],
-        "limits": runner.limits(),
-        "kill_switch": runner.killed,
+        **gate_state(runner),
         "risk": report["risk"],
         "last_commands": commands[-LAST:],
         "last_orders": orders[-LAST:],

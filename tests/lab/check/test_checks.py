@@ -295,7 +295,13 @@ def test_a_check_gives_its_verdict_and_says_why(
 
 
 def test_every_check_that_can_fail_is_tested_in_all_three_verdicts() -> None:
-    never_fail = {"samples", "tap_complete", "journal_complete", "clock", "pacing"}  # they judge the lab, not the engine
+    never_fail = {
+        "samples",
+        "tap_complete",
+        "journal_complete",
+        "clock",
+        "pacing",
+    }  # they judge the lab, not the engine
     elsewhere = {"faults_fired", "recovered", "no_recovery_traffic"}  # below, and in test_feed_checks.py
     for name in set(registered_checks()) - elsewhere:
         wanted = {PASS, UNKNOWN} if name in never_fail else {PASS, FAIL, UNKNOWN}
