@@ -1,6 +1,7 @@
 #include "engine/command.h"
 
 #include "engine/engine.h"
+#include "engine/journal/record.h"
 
 static bool set_line(struct engine *engine, uint64_t line, bool enabled)
 {
@@ -11,7 +12,7 @@ static bool set_line(struct engine *engine, uint64_t line, bool enabled)
     return true;
 }
 
-static enum command_outcome carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns)
+enum command_outcome command_carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns)
 {
     bool done;
     switch (kind) {
@@ -34,7 +35,8 @@ void command_take(struct engine *engine, uint64_t now_ns)
     struct control *control = engine->control;
     uint32_t number = atomic_load_explicit(&control->command, memory_order_acquire);
     engine->command = number;
-    control->answer_outcome = carry_out(engine, control->command_kind, control->command_argument, now_ns);
+    record_operator(engine, number, control->command_kind, control->command_argument, now_ns);
+    control->answer_outcome = command_carry_out(engine, control->command_kind, control->command_argument, now_ns);
     control->answer_position = strategy_position(engine);
     control->answer_poll = engine->statistics.polls;
     control->answer_ns = now_ns;

@@ -268,7 +268,7 @@ def deploy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
         if not checked.good:
             return Reply(exit=REFUSED, message=f"not deployed: {checked.why}", detail=detail)
         with desk.mailbox:
-            loaded = desk.hands.load(copy, parameters)
+            loaded = desk.hands.load(copy, parameters, source=Path(path).resolve())
     if loaded.slot < 0:
         return Reply(exit=REFUSED, message=f"not deployed: {loaded.why}", detail=detail)
     answer = desk.post("deploy", loaded.slot)
