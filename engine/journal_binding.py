@@ -17,6 +17,7 @@ __all__ = [
     "gate_state",
     "journal_problem",
     "journal_records",
+    "journal_table",
     "kind_name",
     "replay_journal",
     "session_names",
@@ -116,6 +117,14 @@ def journal_problem(journal: Buffer) -> JournalProblem | None:
     for _ in reader:
         pass
     return reader.problem
+
+
+def journal_table(journal: Buffer, generation: int) -> bytes | None:
+    """A table of limits that the journal has, in binary form."""
+    data, table = ffi.from_buffer(journal), ffi.new("struct risk_table *")
+    if not lib.replay_find_table(ffi.cast("uint8_t *", data), len(data), generation, table):
+        return None
+    return bytes(ffi.buffer(table))
 
 
 def shown(record: Any) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from engine.journal_binding import (
     gate_state,
     journal_problem,
     journal_records,
+    journal_table,
     kind_name,
     replay_journal,
 )
@@ -38,7 +39,8 @@ DAMAGED = ("damaged", "bytes behind the end", "unknown kind")
 SENT = 32
 COMMAND = 20
 OPERATOR = 14
-TABLE_BYTES, OBJECT = 40, 41
+OBJECT = 41
+FIRST_GENERATION = 1
 TABLE = 25
 COMMANDS = (COMMAND, OPERATOR, TABLE)
 SWITCHES = {1: "kill all", 2: "killed symbols", 3: "killed strategies", 5: "cancel all"}
@@ -100,7 +102,13 @@ def run(path: Path, journal: memoryview, until: int | None, symbols: tuple[int, 
             f"{path}: record 0: begins with {kind_name(first.kind)}, not with config"
         )
     config, library = begun_with(path, first)
-    runner = Runner(config, wired=False, first_table=first_table(path, journal))
+    table = journal_table(journal, FIRST_GENERATION)
+    if table is None:
+        problem = journal_problem(journal)
+        if problem is None:
+            raise JournalUnreadableError(f"{path}: the limits that the engine began with are not in it")
+        return unreadable(path, problem)
+    runner = Runner(config, wired=False, first_table=table)
     try:
         result = replay_journal(runner, journal, until, objects_of(path, journal))
         expected, given = result.pop("expected"), result.pop("given")
@@ -116,20 +124,6 @@ def run(path: Path, journal: memoryview, until: int | None, symbols: tuple[int, 
         state=state,
         damaged=outcome == "unreadable" and journal_outcome in DAMAGED,
     )
-
-
-def first_table(path: Path, journal: memoryview) -> bytes:
-    """The limits that the engine began with, in binary form."""
-    table = b""
-    for record in journal_records(journal, (TABLE_BYTES,)):
-        generation, offset = struct.unpack_from("<II", record.data)
-        if offset != len(table) or (offset and generation != first):
-            break
-        first = generation
-        table += record.data[8:]
-    if not table:
-        raise JournalUnreadableError(f"{path}: no table of limits in it")
-    return table
 
 
 def objects_of(path: Path, journal: memoryview) -> list[LoadedObject]:

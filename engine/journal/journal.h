@@ -80,7 +80,7 @@ enum journal_kind {
     JOURNAL_STRATEGY = 37,   /* struct journal_strategy: another one is active */
     JOURNAL_TRIP = 38,       /* struct risk_record: trips, re-arms, kills seen, tables */
     /* what a control thread brought, ahead of the record that names it: written by the drain thread */
-    JOURNAL_TABLE_BYTES = 40, /* struct journal_piece and a piece of struct risk_table */
+    JOURNAL_TABLE_BYTES = 40, /* struct journal_piece and a piece of a packed table (journal_table.h) */
     JOURNAL_OBJECT = 41,      /* JSON: a strategy's shared object */
     /* ends */
     JOURNAL_LOST = 48, /* u64: records that found the ring full */
@@ -146,7 +146,9 @@ struct journal_table {
 
 struct journal_piece {
     uint32_t generation;
-    uint32_t offset; /* of this piece in struct risk_table */
+    uint32_t offset; /* of this piece in the packed table */
+    uint32_t total;  /* bytes of the packed table */
+    uint32_t reserved;
 };
 
 struct journal_operator {

@@ -8,6 +8,7 @@
 
 #include "engine/journal/record.h"
 #include "engine/journal/journal_inputs.h"
+#include "engine/journal/journal_table.h"
 
 enum { TABLE_PIECE_BYTES = 61440, FINISH_ROOM_BYTES = 4096, FINISH_LOOK_NS = 1000000 };
 
@@ -75,15 +76,20 @@ bool recorder_note(struct recorder *recorder, uint8_t kind, const void *bytes, u
 bool recorder_note_table(struct recorder *recorder, const struct risk_table *table)
 {
     struct journal_piece piece = {.generation = table->rules.head.generation};
-    while (piece.offset < sizeof(*table)) {
-        const uint32_t left = (uint32_t)sizeof(*table) - piece.offset;
+    struct risk_table *work = aligned_alloc(64, sizeof(*work));
+    uint8_t *packed = malloc(JOURNAL_TABLE_BYTES_MAX);
+    bool noted = work && packed;
+    piece.total = noted ? journal_table_pack(table, work, packed) : 0;
+    while (noted && piece.offset < piece.total) {
+        const uint32_t left = piece.total - piece.offset;
         const uint32_t length = left < TABLE_PIECE_BYTES ? left : TABLE_PIECE_BYTES;
-        if (!journal_drain_note(&recorder->drain, JOURNAL_TABLE_BYTES, (uint64_t)clock_monotonic_ns(), &piece,
-                                sizeof(piece), (const uint8_t *)table + piece.offset, length))
-            return false;
+        noted = journal_drain_note(&recorder->drain, JOURNAL_TABLE_BYTES, (uint64_t)clock_monotonic_ns(), &piece,
+                                   sizeof(piece), packed + piece.offset, length);
         piece.offset += length;
     }
-    return true;
+    free(work);
+    free(packed);
+    return noted;
 }
 
 /* The last record must not be the one that is lost: the drain thread is given time to make room. */

@@ -1,7 +1,9 @@
 #include "engine/journal/replay.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "engine/journal/journal_table.h"
 #include "engine/journal/record.h"
 #include "engine/order_action.h"
 #include "engine/strategy_load.h"
@@ -161,27 +163,31 @@ uint32_t replay_replies(struct replay *replay, struct packet *packets)
     return count;
 }
 
-/* A table of limits, from the pieces that the journal brings ahead of the record that names it. */
-static bool find_table(struct replay *replay, uint32_t generation, struct risk_table *table)
+bool replay_find_table(const uint8_t *bytes, uint64_t size, uint32_t generation, struct risk_table *table)
 {
     struct journal_reader reader;
     struct journal_view view;
     struct journal_piece piece;
-    uint64_t got = 0;
-    if (journal_read_open(&reader, replay->reader.bytes, replay->reader.size) != JOURNAL_READ_RECORD)
-        return false;
-    while (got != sizeof(*table) &&
-           journal_read_kinds(&reader, &view, 1ull << JOURNAL_TABLE_BYTES) == JOURNAL_READ_RECORD) {
-        if (view.length < sizeof(piece))
+    uint8_t *packed = malloc(JOURNAL_TABLE_BYTES_MAX);
+    uint32_t got = 0;
+    bool found = false;
+    enum journal_outcome outcome = packed ? journal_read_open(&reader, bytes, size) : JOURNAL_READ_DONE;
+    while (!found && outcome == JOURNAL_READ_RECORD) {
+        outcome = journal_read_kinds(&reader, &view, 1ull << JOURNAL_TABLE_BYTES);
+        if (outcome != JOURNAL_READ_RECORD || view.length < sizeof(piece))
             continue;
         memcpy(&piece, view.bytes, sizeof(piece));
         const uint32_t length = view.length - (uint32_t)sizeof(piece);
-        if (piece.generation != generation || piece.offset != got || length > sizeof(*table) - got)
+        if (piece.generation != generation || piece.offset != got || piece.total > JOURNAL_TABLE_BYTES_MAX ||
+            length > piece.total - got)
             continue;
-        memcpy((uint8_t *)table + got, view.bytes + sizeof(piece), length);
+        memcpy(packed + got, view.bytes + sizeof(piece), length);
         got += length;
+        found = got == piece.total;
     }
-    return got == sizeof(*table);
+    found = found && journal_table_unpack(packed, got, generation, table);
+    free(packed);
+    return found;
 }
 
 static bool take_table(struct replay *replay)
@@ -193,7 +199,8 @@ static bool take_table(struct replay *replay)
         return false;
     memcpy(&said, replay->next.bytes, sizeof(said));
     const uint64_t now_ns = replay->next.time_ns;
-    if ((said.held & 3) != 0 && !find_table(replay, said.generation, &tables->buffers[(said.held & 3) - 1]))
+    if ((said.held & 3) != 0 && !replay_find_table(replay->reader.bytes, replay->reader.size, said.generation,
+                                                   &tables->buffers[(said.held & 3) - 1]))
         return false;
     tables->published = said.held;
     tables->held = said.held & 3;

@@ -57,6 +57,7 @@ struct replay_result {
 };
 
 struct engine;
+struct risk_table;
 struct journal_inputs;
 struct tailgate_parameters;
 
@@ -88,6 +89,9 @@ struct replay {
 /* The engine was begun with the journal's configuration and its first table of limits, and has done nothing yet. */
 void replay_run(struct engine *engine, const uint8_t *bytes, uint64_t size, const struct replay_options *options,
                 struct replay_result *result);
+
+/* A table of limits, from the pieces that the journal brings ahead of the record that names it. False: it has none. */
+bool replay_find_table(const uint8_t *bytes, uint64_t size, uint32_t generation, struct risk_table *table);
 
 const char *replay_outcome_name(uint32_t outcome);
 
