@@ -158,9 +158,7 @@ def engine_options(config: EngineConfig, first_table: bytes | None = None) -> An
 class Runner:
     """One engine with its memory and wires. ``run()`` is the engine thread; the rest is for before and after."""
 
-    def __init__(
-        self, config: EngineConfig, *, wired: bool = True, first_table: bytes | None = None
-    ) -> None:
+    def __init__(self, config: EngineConfig, *, wired: bool = True, first_table: bytes | None = None) -> None:
         """Not ``wired``: no wires and no services whatever the config says, as for a replay.
 
         ``first_table`` is the binary form of the table of limits to begin with, in place of the config's.
@@ -224,6 +222,11 @@ class Runner:
         """Polls until stop(). EngineError when a wire or the gateway is not there."""
         if lib.runner_run(self._runner):
             raise EngineError(text(lib.runner_error(self._runner)))
+
+    @property
+    def mdp3(self) -> Any:
+        """``struct venue_mdp3 *`` where that venue runs instead of the engine, else NULL."""
+        return ffi.NULL
 
     @property
     def engine(self) -> Any:

@@ -169,7 +169,7 @@ def replay_journal(
         row.generation, row.path, row.parameters = known.generation, keep[-3], keep[-2]
     options.until = NO_END if until is None else until
     options.objects, options.object_count = rows, len(objects)
-    lib.replay_run(runner.engine, ffi.cast("uint8_t *", data), len(data), options, result)
+    lib.replay_run(runner.engine, runner.mdp3, ffi.cast("uint8_t *", data), len(data), options, result)
     return {
         **fields(result[0]),
         "outcome": text(lib.replay_outcome_name(result.outcome)),

@@ -31,6 +31,7 @@ from engine.journal_binding import (
     kind_name,
     replay_journal,
 )
+from engine.venue import Mdp3Runner, runner_for
 
 __all__ = ["JournalUnreadableError", "Replay", "replay"]
 
@@ -108,7 +109,7 @@ def run(path: Path, journal: memoryview, until: int | None, symbols: tuple[int, 
         if problem is None:
             raise JournalUnreadableError(f"{path}: the limits that the engine began with are not in it")
         return unreadable(path, problem)
-    runner = Runner(config, wired=False, first_table=table)
+    runner = runner_for(config, wired=False, first_table=table)
     try:
         result = replay_journal(runner, journal, until, objects_of(path, journal))
         expected, given = result.pop("expected"), result.pop("given")
@@ -142,9 +143,7 @@ def objects_of(path: Path, journal: memoryview) -> list[LoadedObject]:
                 f"{path}: record {record.number}: strategy {known['name']} {known['version']} with sha256 "
                 f"{known['sha256']} is neither beside the journal nor at {known['source']}"
             )
-        found.append(
-            LoadedObject(generation=known["generation"], path=file, parameters=known["parameters"])
-        )
+        found.append(LoadedObject(generation=known["generation"], path=file, parameters=known["parameters"]))
     return found
 
 
@@ -216,6 +215,8 @@ def state_of(
     runner: Runner, journal: memoryview, result: Mapping[str, int], symbols: tuple[int, ...]
 ) -> dict[str, Any]:
     """Book, positions, limits, feed, last commands and last orders where the replay ended."""
+    if isinstance(runner, Mdp3Runner):
+        return state_of_mdp3(runner, result)
     report = runner.report()
     book = runner.book()
     counts: dict[int, int] = {}
@@ -244,6 +245,22 @@ def state_of(
         "risk": report["risk"],
         "last_commands": commands[-LAST:],
         "last_orders": orders[-LAST:],
+    }
+
+
+def state_of_mdp3(runner: Mdp3Runner, result: Mapping[str, int]) -> dict[str, Any]:
+    """Books by price and feed: the venue is market data only."""
+    channel = runner.channel
+    books = [
+        {"security": security, "state": channel.instrument_state(security), **channel.book(security)}
+        for security in channel.securities[:BUSIEST]
+    ]
+    return {
+        "position": result["position"],
+        "time_ns": result["time_ns"],
+        "feed": {"state": runner.feed_state, "transitions": runner.report()["transitions"][-LAST:]},
+        "books": books,
+        "market_data_only": True,
     }
 
 

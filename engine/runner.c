@@ -142,8 +142,9 @@ struct runner *runner_open(const struct engine_options *engine, const struct run
             request_port_memory(&runner->engine.recovery.port, runner->requests);
         }
     }
-    if (options->journal.path &&
-        !(runner->recorder = recorder_open(&runner->engine, &options->journal, error, error_bytes))) {
+    struct recorder_options journal = options->journal;
+    journal.mdp3 = runner->mdp3.control ? &runner->mdp3 : NULL;
+    if (journal.path && !(runner->recorder = recorder_open(&runner->engine, &journal, error, error_bytes))) {
         runner_close(runner);
         return NULL;
     }
@@ -299,9 +300,11 @@ static void end_session(struct runner *runner)
 {
     struct order_wire *wire = &runner->engine.order_wire;
     uint64_t logout_ns = now_ns(runner);
-    record_step(runner->engine.journal, JOURNAL_LOGOUT, logout_ns, NULL, 0);
-    order_session_logout(&runner->engine.session, logout_ns);
-    record_done(&runner->engine, logout_ns);
+    if (!runner->mdp3.control) {
+        record_step(runner->engine.journal, JOURNAL_LOGOUT, logout_ns, NULL, 0);
+        order_session_logout(&runner->engine.session, logout_ns);
+        record_done(&runner->engine, logout_ns);
+    }
     if (wire->bypass)
         bypass_tcp_counters(wire->bypass, &runner->order_wire);
     bypass_tcp_close(wire->bypass);

@@ -245,9 +245,7 @@ class Hands:
             return Loaded(slot=-1, why=f"the journal cannot keep it: {error.strerror}")
         return loaded
 
-    def _announce(
-        self, loaded: Loaded, path: Path, parameters: Mapping[str, int], source: Path
-    ) -> None:
+    def _announce(self, loaded: Loaded, path: Path, parameters: Mapping[str, int], source: Path) -> None:
         """What a replay has to know of the object, and a copy of it beside the journal. OSError: neither is done."""
         if self._objects is None:
             return

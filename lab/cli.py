@@ -185,28 +185,6 @@ def replay(run_name: str, results: Path, until: int | None, symbols: tuple[int, 
     return replayed.exit_code
 
 
-@app.group()
-def audit() -> None:
-    """The audit trail: commands, limit changes, deploys, trips, state changes and orders of a run."""
-
-
-@audit.command("verify")
-@click.argument("run_name", metavar="RUN", default="latest")
-@results_option
-@as_json_option
-def audit_verify(run_name: str, results: Path, as_json: bool) -> int:
-    """Find any edited, removed, added or moved record of a run's audit trail (or of a file); 0 whole, 1 not."""
-    from lab.report.evidence import render_audit
-    from lab.results.evidence import audit_run
-
-    path, verdict, doubts = audit_run(run_name, root=results)
-    if as_json:
-        print_json({"trail": str(path), **verdict.to_json(), "doubts": doubts})
-    else:
-        render_audit(path, verdict, doubts, out)
-    return 1 if verdict.problem or doubts else 0
-
-
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of scenario files."""

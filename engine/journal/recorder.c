@@ -9,6 +9,7 @@
 #include "engine/journal/record.h"
 #include "engine/journal/journal_inputs.h"
 #include "engine/journal/journal_table.h"
+#include "engine/journal/record_mdp3.h"
 
 enum { TABLE_PIECE_BYTES = 61440, FINISH_ROOM_BYTES = 4096, FINISH_LOOK_NS = 1000000 };
 
@@ -18,6 +19,7 @@ struct recorder {
     struct journal_drain drain;
     void *ring;
     uint64_t ring_bytes;
+    struct venue_mdp3 *mdp3;
     bool finished;
 };
 
@@ -55,6 +57,9 @@ struct recorder *recorder_open(struct engine *engine, const struct recorder_opti
     }
     engine->journal = engine->session.journal = &recorder->journal;
     recorder->journal.inputs = &recorder->inputs;
+    recorder->mdp3 = options->mdp3;
+    if (recorder->mdp3)
+        recorder->mdp3->journal = &recorder->journal;
     journal_inputs_begin(engine, &recorder->inputs);
     record_begin(engine, options->config);
     journal_drain_all(&recorder->drain); /* the configuration stands first */
@@ -111,9 +116,14 @@ void recorder_finish(struct recorder *recorder, struct engine *engine, uint64_t 
     if (waiting > recorder->journal.high_water)
         recorder->journal.high_water = waiting;
     wait_for_room(&recorder->journal);
-    record_end(engine, now_ns);
+    if (recorder->mdp3)
+        record_mdp3_end(recorder->mdp3, now_ns);
+    else
+        record_end(engine, now_ns);
     journal_drain_stop(&recorder->drain);
     engine->journal = engine->session.journal = NULL;
+    if (recorder->mdp3)
+        recorder->mdp3->journal = NULL;
     journal_inputs_end(engine);
 }
 

@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/journal/journal_drain.h"
+#include "engine/venue_mdp3.h"
 
 struct recorder_options {
     const char *path;    /* NULL: no journal */
@@ -11,6 +12,7 @@ struct recorder_options {
     uint64_t ring_bytes; /* power of two */
     uint64_t above;      /* bytes that may wait before the drain thread writes; at most half of the ring */
     int cpu;             /* of the drain thread; -1: wherever */
+    struct venue_mdp3 *mdp3; /* runs instead of the engine; NULL: the engine does */
 };
 
 struct recorder_statistics {

@@ -5,6 +5,7 @@
 
 #include "engine/journal/journal_table.h"
 #include "engine/journal/record.h"
+#include "engine/journal/record_mdp3.h"
 #include "engine/order_action.h"
 #include "engine/strategy_load.h"
 
@@ -292,6 +293,8 @@ static void compare_end(struct replay *replay, const struct journal_view *view)
                                     .orders = engine->statistics.orders,
                                     .triggers = engine->statistics.triggers};
     record_fill_checkpoint(engine, &end.last);
+    if (replay->mdp3)
+        record_mdp3_fill_end(replay->mdp3, &end);
     memset(&said, 0, sizeof(said));
     memcpy(&said, view->bytes, view->length < sizeof(said) ? view->length : sizeof(said));
     replay->result->lost = end.lost = said.lost;
@@ -349,6 +352,29 @@ static bool carry_out(struct replay *replay, const struct journal_view *step)
     }
     command_carry_out(replay->engine, said.kind, said.argument, step->time_ns);
     return true;
+}
+
+/* The same of the second venue. */
+static bool call_mdp3(struct replay *replay, const struct journal_view *step)
+{
+    if (step->kind == JOURNAL_DATAGRAM)
+        venue_mdp3_step(replay->mdp3, step->flags, step->bytes, step->length, step->time_ns);
+    else if (step->kind == JOURNAL_TIMER)
+        venue_mdp3_timer(replay->mdp3, step->time_ns);
+    else
+        return false;
+    return true;
+}
+
+/* Past `until`. */
+static bool stops(const struct replay *replay)
+{
+    const struct feed *feed = &replay->engine->feed;
+    const uint64_t until = replay->options->until;
+    if (replay->mdp3)
+        return replay->mdp3->channel.arbiter.statistics.delivered != 0 &&
+               replay->mdp3->channel.arbiter.next_sequence > until;
+    return feed->statistics.delivered != 0 && (feed->position_base | feed->next_sequence) > until;
 }
 
 /* The call that a step recorded. False: its record is none of a step. */
@@ -460,31 +486,49 @@ static void take_record(struct replay *replay)
     advance(replay);
     if (replay->over)
         return;
-    if (!call(replay, &step)) {
+    if (!(replay->mdp3 ? call_mdp3(replay, &step) : call(replay, &step))) {
         replay->next = step; /* an output, or an answer, that nobody gave or asked for */
         replay->has_next = true;
         differ(replay, 0, 0, NULL, 0);
         return;
     }
     replay->result->steps++;
-    if (replay->engine->feed.statistics.delivered != 0 &&
-        (replay->engine->feed.position_base | replay->engine->feed.next_sequence) > replay->options->until)
+    if (stops(replay))
         end_here(replay, REPLAY_STOPPED);
-    else
+    else if (!replay->mdp3) /* whose steps do it */
         record_done(replay->engine, step.time_ns);
 }
 
-void replay_run(struct engine *engine, const uint8_t *bytes, uint64_t size, const struct replay_options *options,
-                struct replay_result *result)
+static void sum_up(const struct replay *replay, struct replay_result *result)
+{
+    const struct engine *engine = replay->engine;
+    struct journal_end end = {.book_digest = book_digest(&engine->book), .orders = engine->statistics.orders};
+    record_fill_checkpoint(engine, &end.last);
+    if (replay->mdp3)
+        record_mdp3_fill_end(replay->mdp3, &end);
+    result->orders = end.orders;
+    result->delivered = end.last.delivered;
+    result->position = end.last.position;
+    result->order_hash = end.last.order_hash;
+    result->book_hash = end.last.book_hash;
+    result->decision_hash = end.last.decision_hash;
+    result->book_digest = end.book_digest;
+}
+
+void replay_run(struct engine *engine, struct venue_mdp3 *mdp3, const uint8_t *bytes, uint64_t size,
+                const struct replay_options *options, struct replay_result *result)
 {
     struct journal_inputs inputs;
-    struct replay replay = {.options = options, .inputs = &inputs, .engine = engine, .result = result};
+    struct replay replay = {.options = options, .inputs = &inputs, .engine = engine, .mdp3 = mdp3,
+                            .result = result};
     memset(result, 0, sizeof(*result));
     journal_init(&replay.journal, NULL, 0);
     replay.journal.replay = &replay;
     replay.journal.inputs = &inputs;
     engine->journal = engine->session.journal = &replay.journal;
     engine->until = options->until;
+    if (mdp3)
+        mdp3->journal = &replay.journal;
     journal_inputs_begin(engine, &inputs);
     enum journal_outcome outcome = journal_read_open(&replay.reader, bytes, size);
     result->journal_outcome = outcome;
@@ -495,13 +539,9 @@ void replay_run(struct engine *engine, const uint8_t *bytes, uint64_t size, cons
     while (!replay.over && replay.has_next)
         take_record(&replay);
 
-    result->orders = engine->statistics.orders;
-    result->delivered = engine->feed.statistics.delivered;
-    result->position = engine->feed.position_base | engine->feed.next_sequence;
-    result->order_hash = replay.journal.order_hash;
-    result->book_hash = replay.journal.book_hash;
-    result->decision_hash = replay.journal.decision_hash;
-    result->book_digest = book_digest(&engine->book);
+    sum_up(&replay, result);
+    if (mdp3)
+        mdp3->journal = NULL;
     engine->journal = engine->session.journal = NULL;
     journal_inputs_end(engine);
 }

@@ -74,6 +74,8 @@ struct replay_options {
     uint32_t object_count;
 };
 
+struct venue_mdp3;
+
 struct replay {
     struct journal journal; /* what the engine's hooks hold */
     struct journal_reader reader;
@@ -83,12 +85,13 @@ struct replay {
     const struct replay_options *options;
     struct journal_inputs *inputs;
     struct engine *engine;
+    struct venue_mdp3 *mdp3; /* runs instead; NULL: the engine does */
     struct replay_result *result;
 };
 
 /* The engine was begun with the journal's configuration and its first table of limits, and has done nothing yet. */
-void replay_run(struct engine *engine, const uint8_t *bytes, uint64_t size, const struct replay_options *options,
-                struct replay_result *result);
+void replay_run(struct engine *engine, struct venue_mdp3 *mdp3, const uint8_t *bytes, uint64_t size,
+                const struct replay_options *options, struct replay_result *result);
 
 /* A table of limits, from the pieces that the journal brings ahead of the record that names it. False: it has none. */
 bool replay_find_table(const uint8_t *bytes, uint64_t size, uint32_t generation, struct risk_table *table);

@@ -51,6 +51,9 @@ def render_state(state: dict[str, Any], console: Console) -> None:
             f"            {change['at_ns']} {change['before']} -> {change['after']}: {change['cause']}, "
             f"sequence {change['sequence']:,}",
         )
+    if state.get("market_data_only"):
+        render_books(state["books"], console)
+        return
     say(console, f"  book      {state['book_orders']:,} orders")
     for row in state["book"]:
         say(
@@ -70,6 +73,14 @@ def render_state(state: dict[str, Any], console: Console) -> None:
         console, f"  commands  {[(one['command'], one['value']) for one in state['last_commands']] or 'none'}"
     )
     say(console, f"  orders    {' '.join(one['token'] for one in state['last_orders'][-SHOWN:]) or 'none'}")
+
+
+def render_books(books: list[dict[str, Any]], console: Console) -> None:
+    """Books by price, the best level of each side."""
+    for row in books:
+        best = [row[side][0] if row[side] else None for side in ("bid", "ask")]
+        told = " / ".join(f"{level[1]:,} at {level[0]}" if level else "-" for level in best)
+        say(console, f"  book      security {row['security']} {row['state']}: {told}")
 
 
 def render_audit(path: Path, verdict: AuditVerdict, doubts: list[str], console: Console) -> None:

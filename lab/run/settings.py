@@ -40,6 +40,7 @@ FLOOR_EVERY = 16  # about as many answers as touch_taker gives, so that caches a
 DECISIONS_MAX = 1 << 22
 JOURNAL_RING_MIN, JOURNAL_RING_MAX = 1 << 24, 1 << 30
 MESSAGE_BYTES, PACKET_BYTES, ORDER_BYTES = 42, 40, 400  # in the journal; an order with its answers
+MDP3_PACKET_BYTES = 400  # a packet of many sizes, rather large
 TIMER_BYTES_PER_S = 1 << 20
 
 
@@ -219,9 +220,11 @@ def control_socket(plan: PassPlan, scratch: Path) -> Path:
     return scratch / f"{plan.name}-engine.sock"
 
 
-def journal_ring_bytes(messages: int, packets: int, duration_ns: int) -> int:
+def journal_ring_bytes(
+    messages: int, packets: int, duration_ns: int, *, message_bytes: int = MESSAGE_BYTES
+) -> int:
     """A ring that holds a whole pass twice over where it can, so that the drain thread takes no time in it."""
-    lines = 2 * (MESSAGE_BYTES * messages + PACKET_BYTES * packets)
+    lines = 2 * (message_bytes * messages + PACKET_BYTES * packets)
     seconds = duration_ns // 1_000_000_000 + 1
     expected = lines + ORDER_BYTES * messages // 8 + TIMER_BYTES_PER_S * seconds
     return min(max(1 << (2 * expected).bit_length(), JOURNAL_RING_MIN), JOURNAL_RING_MAX)
@@ -242,7 +245,7 @@ def engine_settings(
 ) -> dict[str, Any]:
     """The engine's config. ``messages`` sizes the decision log: at most one decision a message."""
     engine = plan.engine
-    around = {
+    around: dict[str, Any] = {
         "cpu": cores.engine,
         "output": str(directory),
         "control": str(control_page(plan, scratch)),
@@ -257,6 +260,11 @@ def engine_settings(
             for name, group in GROUPS.items()
         ],
     }
+    if engine.journal:
+        size = MDP3_PACKET_BYTES if engine.venue == "mdp3" else MESSAGE_BYTES
+        ring_bytes = journal_ring_bytes(messages, packets, duration_ns, message_bytes=size)
+        path = str(directory / "engine.journal")
+        around["journal"] = {"path": path, "ring_bytes": ring_bytes, "cpu": cores.lab}
     if engine.venue == "mdp3":
         return {**around, **mdp3_settings(engine.mdp3, packets=messages)}
     return {
@@ -281,11 +289,4 @@ def engine_settings(
         "ctl": {"socket": str(control_socket(plan, scratch)), "audit": str(directory / "audit.jsonl")},
         "risk": plain(engine.risk),
         "decisions": min(max(messages, 1024), DECISIONS_MAX),
-        "journal": {
-            "path": str(directory / "engine.journal"),
-            "ring_bytes": journal_ring_bytes(messages, packets, duration_ns),
-            "cpu": cores.lab,
-        }
-        if engine.journal
-        else None,
     }

@@ -60,6 +60,8 @@ def test_a_run_with_lateness_answers_and_a_kill_replays_and_is_audited(tmp_path:
             wait_for(tmp_path, process)
             control[KILL_OFFSET] = 0
         venue.publish(mold(6, add(6, "B", 100, 10_080)))
+        canceled = venue.read_order()
+        assert canceled[2:4] == b"UX", "the kill cancels what is open"
         assert next(enters_in(venue.read_order())).token == "T0000000000060"
         venue.publish(heartbeat(7, end=True))
         wait_for(tmp_path, process)
