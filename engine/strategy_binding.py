@@ -223,7 +223,7 @@ class Hands:
         return answer
 
     def load(self, path: Path, parameters: Mapping[str, int], *, source: Path | None = None) -> Loaded:
-        """Into a slot, ready to be swapped in. The file must have passed the check; ``source``: what it is a copy of."""
+        """Into a slot, ready to be swapped in. The file must have passed the check; ``source``: its first place."""
         items = ffi.new("struct tailgate_parameter[]", len(parameters) or 1)
         for item, (name, value) in zip(items, parameters.items(), strict=False):
             item.name, item.value = name.encode(), value

@@ -79,6 +79,7 @@ def made() -> RunData:
             final_feed_state="SYNC",
             feed={"delivered": COUNT, "gap_packets": 0, "arrivals_lost": 0, "lines": lines},
             book={"instruments": 2, "live": 1},
+            journal=JOURNAL,
         ),
         exchange=ExchangeReport(),
         tap=TapReport(lost=0, capacity=4096),
@@ -291,7 +292,7 @@ def test_a_run_without_orders_is_not_asked_for_any() -> None:
     results = judged(made())
     assert {result.verdict for result in results.values()} == {PASS}
     assert set(results) == {
-        "engine_alive", "tap_complete", "clock", "pacing", "packets_accepted_once", "line_winners", "level_books_match",
+        "engine_alive", "tap_complete", "journal_complete", "clock", "pacing", "packets_accepted_once", "line_winners", "level_books_match",
     }  # fmt: skip
 
 
