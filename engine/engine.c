@@ -310,6 +310,10 @@ static void poll_orders(struct engine *engine, uint64_t now_ns)
     }
     if (order_session_poll(&engine->session, now_ns))
         record_done(engine, now_ns);
+    const uint8_t phase = engine->session.phase;
+    order_wire_poll(&engine->order_wire, &engine->session, now_ns);
+    if (__builtin_expect(engine->session.phase != phase, 0)) /* it has left its wire */
+        record_done(engine, now_ns);
 }
 
 /* What the operator wants, and the gate's own poll. */
@@ -350,7 +354,6 @@ uint32_t engine_poll(struct engine *engine)
     if (since > ORDER_POLL_BUSY_NS || (handled == 0 && since > order_session_idle_ns(&engine->session))) {
         engine->last_order_poll_ns = now_ns;
         poll_orders(engine, now_ns);
-        order_wire_poll(&engine->order_wire, &engine->session, now_ns);
     }
     if (handled == 0 && __builtin_expect(engine->late, 0)) {
         engine->late = false;

@@ -193,7 +193,7 @@ void order_session_advance(struct order_session *session, const uint8_t *receive
     session->timed_ns = now_ns;
     if (session->tracking)
         watch_hold(session);
-    if (!session->stream.open) {
+    if (!session->stream.open || session->phase == ORDER_PHASE_CONNECTING) {
         if (session->phase >= ORDER_PHASE_LOGIN && session->phase != ORDER_PHASE_OVER)
             order_resume_lost(session, now_ns);
         if (!order_resume_connect(session, now_ns))
