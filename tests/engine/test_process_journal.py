@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from test_process import BOOK, Venue, next_event, start, stop, wait_for, written
-from venue_bytes import accepted, add, enters_in, executed, heartbeat, mold
+from venue_bytes import accepted, add, canceled, enters_in, executed, heartbeat, mold
 
 from engine.audit import verify
 from engine.journal_binding import journal_problem
@@ -59,9 +59,10 @@ def test_a_run_with_lateness_answers_and_a_kill_replays_and_is_audited(tmp_path:
             venue.publish(mold(5, add(5, "B", 100, 10_070)))
             wait_for(tmp_path, process)
             control[KILL_OFFSET] = 0
+        assert venue.read_order()[2:4] == b"UX", "the kill cancels what is open"
+        venue.connection.sendall(canceled(order, 40))
+        wait_for(tmp_path, process)
         venue.publish(mold(6, add(6, "B", 100, 10_080)))
-        canceled = venue.read_order()
-        assert canceled[2:4] == b"UX", "the kill cancels what is open"
         assert next(enters_in(venue.read_order())).token == "T0000000000060"
         venue.publish(heartbeat(7, end=True))
         wait_for(tmp_path, process)
@@ -81,7 +82,9 @@ def test_a_run_with_lateness_answers_and_a_kill_replays_and_is_audited(tmp_path:
     assert kinds[:3] == ["head", "start", "command"]
     assert kinds[-2:] == ["stop", "seal"]
     told = [kind for kind in kinds[3:-2] if kind != "order_session"]
-    assert told == ["feed_state", "orders", "trip", "command", "orders", "feed_state"]
+    assert told == ["risk", "feed_state", "risk", "risk", "feed_state", "orders"]
+    changes = [record["detail"]["change"] for record in trail_of(tmp_path) if record["kind"] == "risk"]  # type: ignore[index]
+    assert changes == ["table", "kill", "kill_over"]
 
 
 def test_a_killed_engine_leaves_a_journal_and_a_trail_that_say_so(tmp_path: Path, venue: Venue) -> None:
