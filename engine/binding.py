@@ -175,6 +175,7 @@ class Runner:
             target.socket_map = -1 if line.socket_map is None else line.socket_map
             target.group = self._string(line.group)
             target.port = line.port
+        self._lines = len(config.lines) if wired else 0
         wired = config.gateway is not None and wired
         if config.gateway and wired:
             options.gateway_address = self._string(config.gateway.address)
@@ -205,7 +206,6 @@ class Runner:
         if self._runner == ffi.NULL:
             raise EngineError(text(error))
         self._engine = lib.runner_engine(self._runner)
-        self._lines = len(config.lines) if wired else 0
         objects = config.journal.path.parent / OBJECTS if config.journal else None
         self.hands = Hands(self._runner, self._engine, objects=objects)
 
