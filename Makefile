@@ -7,8 +7,9 @@ export PATH
 demo: setup
 	tailgate run scenarios/quickstart
 
+# Two workers; labs are played one at a time, with nothing beside them.
 test: setup check sanitize fuzz
-	pytest
+	pytest -n 2 --no-loadscope-reorder
 
 setup:
 	@ci/setup

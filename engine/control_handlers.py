@@ -34,8 +34,6 @@ WIRES = {"kernel": 1, "af_xdp": 2}
 WIRE_SECONDS = 5.0
 LOOK_SECONDS = 0.001
 SYMBOL_COUNT = 65_536
-BUILT_IN = {"touch_taker": 1, "reflector": 2}
-SHARED = 3
 STALE_NS = 1_000_000_000
 PARAMETERS_MAX = 32
 
@@ -137,17 +135,16 @@ def kill_symbol(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
 
 
 def kill_strategy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
-    """The active strategy, or one built in. All shared objects are one to the gate: each of them stays killed."""
+    """One built in or once loaded, active or not: it stays killed when it is loaded again."""
     name = text(arguments, "name")
-    active = desk.hands.report()["active"]["name"]
-    number = desk.hands.strategy_number if name == active else BUILT_IN.get(name)
+    number = desk.hands.strategy_numbers().get(name)
     if number is None:
-        raise Wrong(f"name: {name} is neither active ({active} is) nor built in")
+        known = ", ".join(desk.hands.strategy_numbers())
+        raise Wrong(f"name: no strategy {name} was ever loaded; known: {known}")
     with desk.mailbox:
         desk.hands.risk.kill_strategy(number)
         desk.killed_strategies.add(number)
-    whose = f"{name} or any other shared object" if number == SHARED else name
-    reply = acknowledged(desk.post("none"), f"no new order of {whose} leaves", "")
+    reply = acknowledged(desk.post("none"), f"no new order of {name} leaves", "")
     return Reply(**{**vars(reply), "detail": {"strategy": number}})
 
 

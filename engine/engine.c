@@ -45,7 +45,7 @@ static inline struct risk_context context_of(const struct engine *engine, uint16
         .late = engine->late,
         .own_orders_full = own_orders_full(&engine->session.own_orders),
         .trading_state = engine->trading_states[symbol],
-        .strategy = (uint16_t)engine->strategy,
+        .strategy = engine->strategy_number,
         .own_best_bid = own->own_best_bid,
         .own_best_ask = own->own_best_ask,
         .last_price = engine->seen.symbols[symbol].last_price,

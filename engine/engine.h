@@ -96,6 +96,7 @@ struct engine {
     struct journal *journal;      /* NULL: none */
     struct risk_kill_switch kill; /* as the gate sees it: the page's, taken before every decision */
     uint32_t strategy;
+    uint16_t strategy_number; /* the risk gate's: strategies_number() */
     uint32_t command;        /* number of the last one taken */
     uint32_t lines_off;      /* bits: lines whose packets are thrown away */
     bool stages;

@@ -61,5 +61,6 @@ void engine_order_cancels(struct engine *engine)
     struct risk_cancel wish;
     while (risk_next_cancel(&engine->risk, &wish))
         order_session_cancel_all(
-            &engine->session, wish.scope == RISK_SCOPE_SYMBOL ? wish.subject : (uint32_t)OWN_CANCEL_ALL_SYMBOLS, 0);
+            &engine->session, wish.scope == RISK_SCOPE_SYMBOL ? wish.subject : (uint32_t)OWN_CANCEL_ALL_SYMBOLS,
+            wish.scope == RISK_SCOPE_STRATEGY ? strategies_letter(&engine->strategies, wish.subject) : 0);
 }

@@ -180,8 +180,14 @@ class Hands:
 
     @property
     def strategy_number(self) -> int:
-        """The number that the risk gate knows the active strategy by; all shared objects have one."""
-        return int(self._engine.strategy)
+        """The number that the risk gate knows the active strategy by."""
+        return int(self._engine.strategy_number)
+
+    def strategy_numbers(self) -> dict[str, int]:
+        """The number of every strategy that is built in or was ever loaded, by name."""
+        strategies = self._engine.strategies
+        known = strategies.known[0 : strategies.known_count]
+        return {_text(row.name): number for number, row in enumerate(known) if number}
 
     def wire_command(self, ports: int, target: int) -> int:
         """Leaves a command for the watchdog of the wires; its number."""

@@ -62,8 +62,10 @@ static void begin(struct engine *engine, uint64_t position, uint64_t now_ns)
 {
     struct strategies *strategies = &engine->strategies;
     strategies_begin(strategies);
-    engine->strategy = strategies->active == STRATEGY_BUILT_IN ? STRATEGY_TOUCH_TAKER : STRATEGY_SHARED;
-    if (strategies->active == STRATEGY_BUILT_IN) {
+    const bool built_in = strategies->active == STRATEGY_BUILT_IN;
+    engine->strategy = built_in ? STRATEGY_TOUCH_TAKER : STRATEGY_SHARED;
+    engine->strategy_number = built_in ? STRATEGY_TOUCH_TAKER : active_slot(engine)->number;
+    if (built_in) {
         touch_taker_forget(&engine->touch_taker);
     } else if (!forget_guarded(engine)) {
         active_slot(engine)->faulted = true;

@@ -28,6 +28,7 @@
 
 enum {
     STRATEGY_SLOT_COUNT = 6, /* active, previous, two retired ones under way to EMPTY, two to be loaded */
+    STRATEGY_KNOWN_COUNT = 64, /* names of strategies, numbers to the risk gate; 0 is nobody's */
     STRATEGY_CHANGE_COUNT = 64,
     STRATEGY_SUSPECT_CALLS = 64,
     STRATEGY_SLOW_CALLS = 2,
@@ -80,6 +81,7 @@ struct strategy_slot {
     void (*on_refused)(void *, uint64_t, const struct tailgate_order *, uint32_t);
     void (*forget)(void *);
     uint32_t generation; /* 1.. in order of loading; the built-in strategy is 0 */
+    uint16_t number;     /* what the risk gate knows it by: strategies_number() */
     char letter;
     /* cold */
     _Atomic uint32_t state; /* enum strategy_slot_state */
@@ -90,6 +92,12 @@ struct strategy_slot {
     void *library;          /* dlopen */
     size_t memory_bytes;    /* mapped */
     struct tailgate_host host;
+};
+
+/* A name, built in or loaded once. `letter` is 0 when objects of this name came with different letters. */
+struct strategy_known {
+    char name[TAILGATE_NAME_BYTES];
+    char letter;
 };
 
 /* A row of the account: from `position` on, `to` is active. */
@@ -133,6 +141,8 @@ struct strategies {
     struct strategy_slot slots[STRATEGY_SLOT_COUNT];
     struct strategy_change changes[STRATEGY_CHANGE_COUNT];
     uint32_t generations;     /* loader's */
+    uint32_t known_count;     /* loader's; rows are written once, before a slot with their number is READY */
+    struct strategy_known known[STRATEGY_KNOWN_COUNT];
     _Alignas(64) uint8_t signal_stack[GUARD_STACK_BYTES];
 };
 
@@ -151,6 +161,13 @@ uint32_t strategies_generation(const struct strategies *strategies, int32_t slot
 
 /* Writes the account; full: counted as lost, the first ones stay. */
 void strategies_note(struct strategies *strategies, const struct strategy_change *change);
+
+/* The number of the strategy of that name: a built-in one's kind, or STRATEGY_SHARED and up; the same whenever it is
+ * loaded again, so that a kill holds for it and for no other one. 0: no room for another name. The loader's thread only. */
+uint16_t strategies_number(struct strategies *strategies, const char name[TAILGATE_NAME_BYTES], char letter);
+
+/* First character of the tokens of a number's orders; 0: not known. */
+char strategies_letter(const struct strategies *strategies, uint16_t number);
 
 const char *strategy_cause_name(uint32_t cause);
 

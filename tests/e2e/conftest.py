@@ -1,7 +1,8 @@
-"""Every end-to-end test needs the privileges of a lab, and skips without them."""
+"""Every end-to-end test needs the privileges of a lab, and skips without them; it has the machine for itself."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -17,3 +18,9 @@ def _privileged() -> None:
         pytest.skip("needs root: network namespaces, BPF, pinned cores")
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two CPUs")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alone(turn: int) -> None:
+    """From the first lab to the last no other worker runs a test."""
+    fcntl.flock(turn, fcntl.LOCK_EX)

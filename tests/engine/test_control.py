@@ -122,6 +122,21 @@ def test_a_kill_takes_effect_and_says_from_when_on(rig: Rig) -> None:
     assert (answer["command"], answer["uid"], answer["poll"]) == ("kill all", ROOT, reply["poll"])
 
 
+def test_the_kill_of_one_strategy_holds_for_its_name_alone(rig: Rig) -> None:
+    hands = rig.runner.hands
+    built_in = hands.strategy_number
+    assert ask(rig.socket, deploy("quoter"))["exit"] == 0
+    quoter = hands.strategy_number
+    reply = ask(rig.socket, {"do": "kill strategy", "name": "quoter"})
+    assert (reply["exit"], reply["detail"]) == (0, {"strategy": quoter})
+    assert ask(rig.socket, deploy("bad_slow"))["exit"] == 0
+    assert len({built_in, quoter, hands.strategy_number}) == 3
+    assert ask(rig.socket, deploy("quoter"))["exit"] == 0
+    assert hands.strategy_number == quoter
+    assert ask(rig.socket, deploy("touch_taker"))["exit"] == 0
+    assert hands.strategy_number == built_in, "one name, one number"
+
+
 def test_polls_of_answers_grow(rig: Rig) -> None:
     polls = [ask(rig.socket, {"do": "line disable", "line": name})["poll"] for name in "ABAB"]
     assert polls == sorted(set(polls))
@@ -260,7 +275,7 @@ def test_nonsense_is_64_and_one_line(rig: Rig, line: bytes) -> None:
         ({"do": "line enable"}, "line: a text is wanted"),
         ({"do": "kill symbol", "symbol": "ACME"}, "named no ACME"),
         ({"do": "kill symbol", "symbol": "65536"}, "named no 65536"),
-        ({"do": "kill strategy", "name": "fly"}, "neither active"),
+        ({"do": "kill strategy", "name": "fly"}, "no strategy fly was ever loaded"),
         ({"do": "wire switch", "to": "fly"}, "no wire"),
         ({"do": "wire switch", "to": "kernel", "ports": ["C"]}, "ports"),
         ({"do": "strategy deploy", "path": "/nonexistent.so"}, "No such file"),

@@ -70,7 +70,7 @@ def test_it_reports_what_the_channel_step_by_step_does(tmp_path: Path) -> None:
             now_ns = 1000 * (2 * number + (line != number % 2)) + 10
             events += len(channel.step(line, payload, now_ns))
             runner.step(line, payload, now_ns)
-    write_results(runner, tmp_path)
+    write_results(runner, tmp_path, "0" * 64)
     report = json.loads((tmp_path / "engine.json").read_text())
     assert report["venue"] == "mdp3"
     assert report["events"]["count"] == events == sum(report["events"]["kinds"].values())
