@@ -156,7 +156,7 @@ struct journal_operator {
     uint32_t kind;       /* enum command_kind */
     uint64_t argument;
     uint32_t generation; /* STRATEGY_DEPLOY: of the object in the slot */
-    uint32_t reserved;
+    uint32_t known_as;   /* STRATEGY_DEPLOY: its number to the risk gate */
 };
 
 struct journal_breach {

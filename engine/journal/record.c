@@ -68,7 +68,8 @@ void record_operator(struct engine *engine, uint32_t number, uint32_t kind, uint
         .number = number,
         .kind = kind,
         .argument = argument,
-        .generation = deploys ? strategies_generation(&engine->strategies, (int32_t)argument) : 0};
+        .generation = deploys ? strategies_generation(&engine->strategies, (int32_t)argument) : 0,
+        .known_as = deploys ? engine->strategies.slots[argument].number : 0};
     record_step(engine->journal, JOURNAL_OPERATOR, now_ns, &said, sizeof(said));
 }
 

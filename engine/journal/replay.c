@@ -321,7 +321,7 @@ static void log_in(struct engine *engine, const struct journal_view *step)
 }
 
 /* The slot that holds the object now; STRATEGY_SLOT_COUNT, which nobody has, when it is not to be had. */
-static uint64_t load_object(struct replay *replay, uint32_t generation)
+static uint64_t load_object(struct replay *replay, uint32_t generation, uint32_t known_as)
 {
     struct engine *engine = replay->engine;
     struct loader_report report;
@@ -332,7 +332,12 @@ static uint64_t load_object(struct replay *replay, uint32_t generation)
         engine->strategies.generations = generation - 1;
         strategy_load_here(engine);
         strategy_load(engine, object->path, object->parameters, &report);
-        return report.verdict == LOADER_GOOD ? (uint64_t)report.slot : STRATEGY_SLOT_COUNT;
+        if (report.verdict != LOADER_GOOD || known_as >= STRATEGY_KNOWN_COUNT)
+            return STRATEGY_SLOT_COUNT;
+        struct strategy_slot *slot = &engine->strategies.slots[report.slot];
+        slot->number = (uint16_t)known_as; /* names are counted as they are loaded, deployed or not */
+        engine->strategies.known[known_as].letter = slot->letter;
+        return (uint64_t)report.slot;
     }
     return STRATEGY_SLOT_COUNT;
 }
@@ -344,7 +349,7 @@ static bool carry_out(struct replay *replay, const struct journal_view *step)
         return false;
     memcpy(&said, step->bytes, sizeof(said));
     if (said.kind == COMMAND_STRATEGY_DEPLOY && said.generation != 0) {
-        said.argument = load_object(replay, said.generation);
+        said.argument = load_object(replay, said.generation, said.known_as);
         if (said.argument == STRATEGY_SLOT_COUNT) {
             end_here(replay, REPLAY_NO_OBJECT);
             return true;
