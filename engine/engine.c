@@ -266,6 +266,7 @@ void engine_take_time(struct engine *engine, uint64_t ticks, uint64_t now_ns)
     record_step(engine->journal, JOURNAL_TIMER, now_ns, NULL, 0);
     feed_timer(&engine->feed, now_ns);
     drain(engine, ticks, now_ns, NULL);
+    record_patrol(engine);
     record_done(engine, now_ns);
 }
 

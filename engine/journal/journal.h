@@ -38,6 +38,7 @@ enum {
     JOURNAL_VERSION = 2,
     JOURNAL_LENGTH_MAX = 65535,
     JOURNAL_RING_BYTES_MIN = 1 << 18,
+    JOURNAL_PATROL_ORDERS = 16,
 };
 
 /* Stable numbers: they are in files. */
@@ -182,11 +183,12 @@ struct journal_checkpoint {
     uint64_t book_hash;      /* over every applied event's outcome and the top that it left, since the start */
     uint64_t order_hash;     /* over every byte sent to the gateway, since the start */
     uint64_t decision_hash;  /* over every trigger and the gate's answer, since the start */
+    uint64_t patrol_hash;    /* over orders of the book as they stand, JOURNAL_PATROL_ORDERS at each idle step, in turn */
     uint32_t book_orders;    /* alive */
     uint32_t book_levels;
 };
 
-_Static_assert(sizeof(struct journal_checkpoint) == 48, "file layout");
+_Static_assert(sizeof(struct journal_checkpoint) == 56, "file layout");
 
 struct journal_end {
     struct journal_checkpoint last;
@@ -196,7 +198,7 @@ struct journal_end {
     uint64_t lost;        /* records */
 };
 
-_Static_assert(sizeof(struct journal_end) == 80, "file layout");
+_Static_assert(sizeof(struct journal_end) == 88, "file layout");
 
 struct replay;
 
@@ -216,6 +218,8 @@ struct journal {
     uint64_t book_hash;
     uint64_t order_hash;
     uint64_t decision_hash;
+    uint64_t patrol_hash;
+    uint32_t patrol;         /* the book's order that had its turn last */
     uint64_t risk_records;   /* of the gate, recorded */
     uint64_t asked;          /* decisions that asked for the control thread's inputs */
     uint32_t wires;          /* enum port_kind of each line, as last recorded */

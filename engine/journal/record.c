@@ -37,6 +37,7 @@ void record_fill_checkpoint(const struct engine *engine, struct journal_checkpoi
         .book_hash = journal->book_hash,
         .order_hash = journal->order_hash,
         .decision_hash = journal->decision_hash,
+        .patrol_hash = journal->patrol_hash,
         .book_orders = engine->book.order_count,
         .book_levels = engine->book.level_count,
     };

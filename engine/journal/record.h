@@ -113,6 +113,14 @@ static inline void record_book(struct journal *journal, uint64_t position, uint3
                                                              shares * 0x94d049bb133111ebull);
 }
 
+/* Nothing has come: a look at the book itself. */
+static inline void record_patrol(struct engine *engine)
+{
+    struct journal *journal = engine->journal;
+    if (journal)
+        journal->patrol_hash = book_patrol(&engine->book, &journal->patrol, JOURNAL_PATROL_ORDERS, journal->patrol_hash);
+}
+
 static inline void record_decision(struct journal *journal, uint64_t trigger, uint32_t reason)
 {
     journal->decision_hash = journal_mix(journal->decision_hash, trigger ^ (uint64_t)reason << 56);

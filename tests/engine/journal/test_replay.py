@@ -75,7 +75,7 @@ def test_checkpoints_are_compared(folder: Path) -> None:
     assert replayed.counts["checkpoints"] == 2
     rows = read(path.read_bytes())
     data = bytearray(rows[-1].data)
-    data[48] ^= 1  # the digest of the book at the end
+    data[56] ^= 1  # the digest of the book at the end
     path.write_bytes(resigned(path.read_bytes(), [*rows[:-1], changed(rows[-1], data=bytes(data))]))
     assert replay(path).outcome == "different"
 
