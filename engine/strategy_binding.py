@@ -258,7 +258,11 @@ class Hands:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         self._objects.mkdir(exist_ok=True)
-        (self._objects / f"{digest}.so").write_bytes(data)
+        kept = self._objects / f"{digest}.so"
+        if not kept.exists():  # never written over: somebody may have loaded it
+            fresh = kept.with_suffix(".new")
+            fresh.write_bytes(data)
+            fresh.replace(kept)
         known = {
             "generation": loaded.generation,
             "sha256": digest,

@@ -66,7 +66,8 @@ static void visit_book(const struct book *book, book_visit visit, void *context)
 {
     for (uint32_t symbol = 0; symbol < book->symbol_count; symbol++) {
         for (unsigned side = BOOK_BID; side < BOOK_SIDE_COUNT; side++) {
-            if (!visit_side(book, 2 * symbol + side, side, visit, context))
+            if (book->symbols[symbol].best.price[side] != 0 &&
+                !visit_side(book, 2 * symbol + side, side, visit, context))
                 return;
         }
     }

@@ -6,6 +6,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/engine.h"
 #include "engine/journal/replay.h"
@@ -18,9 +20,13 @@
 
 enum { FILE_BYTES = 1 << 16, DECISIONS = 16 };
 
-static struct engine engine;
-static uint8_t stream_bytes[STREAM_MEMORY_BYTES], snapshot_bytes[STREAM_MEMORY_BYTES];
-static uint8_t request_bytes[REQUEST_PORT_MEMORY_BYTES];
+struct world {
+    _Alignas(64) struct engine engine;
+    uint8_t sent[STREAM_MEMORY_BYTES];
+    uint8_t snapshot_sent[STREAM_MEMORY_BYTES];
+    uint8_t requests[REQUEST_PORT_MEMORY_BYTES];
+    _Alignas(64) uint8_t memory[];
+};
 
 static void read_to_the_end(const uint8_t *bytes, size_t size)
 {
@@ -92,51 +98,35 @@ static struct engine_options engine_options(void)
     return options;
 }
 
-static void *memory_of(void **place, size_t size)
+static void begin_world(void *memory)
 {
-    if (!*place)
-        *place = aligned_alloc(64, (size + 63) / 64 * 64);
-    return *place;
+    const struct engine_options options = engine_options();
+    struct world *world = memory;
+    REQUIRE(engine_init(&world->engine, &options, NULL, world->memory, engine_memory_size(&options)) == 0);
+    stream_memory(&world->engine.session.stream, world->sent);
+    stream_memory(&world->engine.recovery.stream, world->snapshot_sent);
+    request_port_memory(&world->engine.recovery.port, world->requests);
 }
 
-/* What engine_init() does but for the clock, which takes 20 ms and decides nothing. */
-static void begin_engine(void)
+/* An engine that has done nothing yet. It is made once, in a file; every turn then writes to pages of its own, which are
+ * dropped afterwards: what engine_init() takes 20 ms and 60 MB for costs as many page faults as the turn needs. */
+static struct world *fresh_world(void)
 {
-    static void *feed, *book, *own_orders, *symbols;
-    static struct decision decisions[DECISIONS];
-    static struct book emptied;
+    static void *memory;
     const struct engine_options options = engine_options();
-    const struct risk_options risk = {.limits = options.limits, .kill_switch = &engine.kill};
-    const size_t feed_bytes = feed_memory_size(&options.feed), book_bytes = book_memory_size(&options.book);
-    const size_t own_bytes = own_orders_bytes(&options.own_orders);
-    if (book) {
-        book_reset(&engine.book);
-        emptied = engine.book;
-        memset(&emptied.statistics, 0, sizeof(emptied.statistics));
-    } else {
-        REQUIRE(book_init(&emptied, &options.book, memory_of(&book, book_bytes), book_bytes) == 0);
+    const size_t bytes = sizeof(struct world) + engine_memory_size(&options);
+    if (memory) {
+        REQUIRE(madvise(memory, bytes, MADV_DONTNEED) == 0);
+        return memory;
     }
-    memset(&engine, 0, sizeof(engine));
-    engine.book = emptied;
-    engine.options = options;
-    engine.control = &engine.own_control;
-    engine.strategy = options.strategy;
-    engine.late_ticks = engine.stall_ticks = UINT64_MAX;
-    engine.clock.ns_per_tick_q32 = 1ull << 32;
-    engine.session.tracking = true;
-    engine.decisions = (struct decision_log){decisions, DECISIONS, 0, 0};
-    REQUIRE(feed_init(&engine.feed, &options.feed, memory_of(&feed, feed_bytes), feed_bytes) == 0);
-    REQUIRE(recovery_init(&engine.recovery, &options.recovery) == 0);
-    REQUIRE(own_orders_init(&engine.session.own_orders, &options.own_orders, memory_of(&own_orders, own_bytes),
-                            own_bytes) == 0);
-    REQUIRE(soupbin_init(&engine.session.soupbin, &options.soupbin) == 0);
-    REQUIRE(ouch42_template_init(&engine.template_, &options.ouch) == 0);
-    REQUIRE(risk_init(&engine.risk, &risk) == 0);
-    REQUIRE(touch_taker_init(&engine.touch_taker, &options.touch_taker,
-                             memory_of(&symbols, sizeof(struct touch_taker_symbol) * STRATEGY_SYMBOL_COUNT)) == 0);
-    stream_memory(&engine.session.stream, stream_bytes);
-    stream_memory(&engine.recovery.stream, snapshot_bytes);
-    request_port_memory(&engine.recovery.port, request_bytes);
+    const int file = memfd_create("world", MFD_CLOEXEC);
+    REQUIRE(file >= 0 && ftruncate(file, (off_t)bytes) == 0);
+    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    REQUIRE(memory != MAP_FAILED);
+    begin_world(memory);
+    REQUIRE(mmap(memory, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file, 0) == memory);
+    close(file);
+    return memory;
 }
 
 static void replay_it(const uint8_t *input, size_t left, int turns)
@@ -145,8 +135,8 @@ static void replay_it(const uint8_t *input, size_t left, int turns)
     struct replay_result results[2];
     size_t size = write_file(input, left, file);
     for (int turn = 0; turn < turns; turn++) {
-        begin_engine();
-        replay_run(&engine, file, size, UINT64_MAX, &results[turn]);
+        const struct replay_options all = {.until = UINT64_MAX};
+        replay_run(&fresh_world()->engine, NULL, file, size, &all, &results[turn]);
     }
     REQUIRE(turns == 1 || memcmp(&results[0], &results[1], sizeof(results[0])) == 0);
     REQUIRE(results[0].outcome != REPLAY_STOPPED && results[0].offset <= size);

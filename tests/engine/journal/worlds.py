@@ -2,7 +2,8 @@
 
 Everything that a step run can meet is drawn: datagrams lost, repeated, swapped, cut and of other sessions, replies,
 time in small and large steps, a gateway that answers, rejects, or says what nobody understands, snapshots in pieces
-that break off, and the kill switch thrown.
+that break off, the kill switch thrown, symbols and strategies killed, gates that trip and are armed again, limits
+swapped, withdrawn or stale, lines switched off, and strategies deployed that behave, crash, are slow or order too much.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from engine.config import (
     SnapshotConfig,
     StrategyConfig,
 )
+from engine.risk_table import RiskSymbol, RiskTable, RiskTrips
+from engine.strategy_check import shipped_path
 
 __all__ = ["World", "play"]
 
 KILL_OFFSET = 12
+STRATEGIES = ("touch_taker", "quoter", "bad_crash", "bad_slow", "bad_spam", "bad_prices")
 US, MS = 1_000, 1_000_000
 SERVER = {"address": "127.0.0.1", "port": 1}
 
@@ -183,6 +187,47 @@ class World:
     def kill(self) -> None:
         self.page[KILL_OFFSET] = self.random.choice([0, 0, 1])
 
+    def gate(self) -> None:
+        control, on = self.engine.risk_control, self.random.random() < 0.4
+        kind = self.random.choice(["symbol", "strategy", "rearm", "rearm", "limits", "limits", "withdraw"])
+        if kind == "symbol":
+            control.kill_symbol(self.random.choice([1, 2, 40_000]), on=on)
+        elif kind == "strategy":
+            control.kill_strategy(self.random.choice([1, 3]), on=on)
+        elif kind == "rearm":
+            control.rearm(self.random.randrange(1_000))
+        elif kind == "limits":
+            control.publish(self.limits(), created_ns=self.now_ns)
+        elif self.random.random() < 0.3:
+            control.withdraw()
+
+    def limits(self) -> RiskTable:
+        restricted = RiskSymbol(locate=self.random.choice([1, 2]), restricted=True)
+        return RiskTable(
+            order_shares_max=self.random.choice([10, 1_000]),
+            collar_permille=self.random.choice([50, 1_000]),
+            valid_for_ns=self.random.choice([None, None, 2 * MS]),
+            symbols=self.random.choice([(), (), (restricted,)]),
+            trips=RiskTrips(
+                at_once=self.random.choice([(), ("limits_stale",)]),
+                counted=("collar",),
+                breaches=self.random.choice([2, 1_000]),
+            ),
+        )
+
+    def operate(self) -> None:
+        kind = self.random.choice(["deploy", "deploy", "deploy", "back", "line"])
+        if kind == "deploy":
+            name = self.random.choice(STRATEGIES)
+            given = {"after": self.random.randrange(20)} if name.startswith("bad") else {}
+            self.engine.deploy(shipped_path(name), given, now_ns=self.now_ns)
+        elif kind == "back":
+            self.engine.roll_back(now_ns=self.now_ns)
+        else:
+            self.engine.enable_line(
+                self.random.choice("AB"), enabled=self.random.random() < 0.7, now_ns=self.now_ns
+            )
+
 
 def play(seed: int, path: Path, *, steps: int = 120) -> bytes:
     """Plays one world with its journal at ``path``; returns every order's bytes as they left."""
@@ -192,8 +237,9 @@ def play(seed: int, path: Path, *, steps: int = 120) -> bytes:
     with Engine(chosen) as engine, chosen.control.open("r+b") as file, mmap.mmap(file.fileno(), 0) as page:
         world = World(random=random, engine=engine, page=page)
         acts = [world.market] * 8 + [world.mischief] * 2 + [world.answer] * 4 + [world.time] * 2
-        acts += [world.snapshot, world.kill]
+        acts += [world.snapshot, world.kill, world.gate, world.operate]
         for _ in range(steps):
             world.now_ns += random.randrange(1, 5 * US)
             random.choice(acts)()
+        world.time()
         return bytes(world.sent)
