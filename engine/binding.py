@@ -11,13 +11,28 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from engine.config import EngineConfig
+from engine.identity import recorder_text
 from engine.mdp3 import Mdp3Options, channel_options
-from engine.risk_build import RiskControl, build_risk_table, risk_limits, risk_report
+from engine.risk_build import (
+    RiskControl,
+    build_risk_table,
+    risk_limits,
+    risk_report,
+    verify_risk_table,
+)
 from engine.strategy_binding import Hands, fill_budget, strategy_report
 from engine.wires import ORDER_WIRES, wires_report
 
-__all__ = ["BOOK_ROW", "DECISION_ROW", "OWN_ORDER_ROW", "EngineError", "Runner", "die_with_parent"]
+__all__ = [
+    "BOOK_ROW",
+    "DECISION_ROW",
+    "OWN_ORDER_ROW",
+    "EngineError",
+    "Runner",
+    "die_with_parent",
+]
 
+OBJECTS = "objects"  # beside the journal: the shared objects that were loaded
 STAGES = ("rx_ns", "decode_ns", "book_ns", "strategy_ns", "risk_ns", "encode_ns", "tx_ns")
 DECISION_ROW = np.dtype(
     [("trigger_sequence", "<u8")]
@@ -83,8 +98,8 @@ def fields(struct: Any) -> dict[str, int]:
     return numbers(struct, *names)
 
 
-def engine_options(config: EngineConfig) -> Any:
-    """``struct engine_options`` for a config; limits are sealed."""
+def engine_options(config: EngineConfig, first_table: bytes | None = None) -> Any:
+    """``struct engine_options`` for a config; limits are sealed. ``first_table``: that one instead of the config's."""
     options = ffi.new("struct engine_options *")
     options.strategy = STRATEGIES[config.strategy.name]
     options.stages = config.stages
@@ -120,7 +135,10 @@ def engine_options(config: EngineConfig) -> Any:
     risk = config.risk
     options.limits = risk_limits(risk, 0)[0]
     wired = config.gateway is not None  # without a gateway time is the caller's and begins at 0
-    table = build_risk_table(risk, generation=1, created_ns=time.monotonic_ns() if wired else 0)
+    if first_table is None:
+        table = build_risk_table(risk, generation=1, created_ns=time.monotonic_ns() if wired else 0)
+    else:
+        table = verify_risk_table(first_table)
     options.table = table
     TABLES[options] = table
     options.late_after_ns = risk.late_after_ns
@@ -140,12 +158,16 @@ def engine_options(config: EngineConfig) -> Any:
 class Runner:
     """One engine with its memory and wires. ``run()`` is the engine thread; the rest is for before and after."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, *, wired: bool = True, first_table: bytes | None = None) -> None:
+        """Not ``wired``: no wires and no services whatever the config says, as for a replay.
+
+        ``first_table`` is the binary form of the table of limits to begin with, in place of the config's.
+        """
         options = ffi.new("struct runner_options *")
         self._keep: list[Any] = []  # C strings that must outlive the runner
         self._buffer: Any = None
         options.cpu = -1 if config.cpu is None else config.cpu
-        for index, line in enumerate(config.lines):
+        for index, line in enumerate(config.lines if wired else ()):
             target = options.lines[index]
             target.kind = KINDS[line.wire]
             target.interface = self._string(line.interface)
@@ -153,7 +175,9 @@ class Runner:
             target.socket_map = -1 if line.socket_map is None else line.socket_map
             target.group = self._string(line.group)
             target.port = line.port
-        if config.gateway:
+        self._lines = len(config.lines) if wired else 0
+        wired = config.gateway is not None and wired
+        if config.gateway and wired:
             options.gateway_address = self._string(config.gateway.address)
             options.gateway_port = config.gateway.port
         options.order_wire = ORDER_WIRES[config.orders.wire]
@@ -162,7 +186,6 @@ class Runner:
         options.watch_period_ns = config.watchdog.period_ns
         options.watch_stall_ns = config.watchdog.stall_ns
         options.watch_wire_down_ns = config.watchdog.wire_down_ns
-        wired = config.gateway is not None
         if wired and config.recovery.requests:
             options.request_address = self._string(config.recovery.requests.address)
             options.request_port = config.recovery.requests.port
@@ -171,13 +194,20 @@ class Runner:
         if config.venue == "mdp3":
             self._keep.append(channel_options(Mdp3Options(**config.mdp3.model_dump())))
             options.mdp3 = self._keep[-1]
+        if config.journal:
+            ring_bytes, above = config.journal.ring_bytes, config.journal.drain_above
+            options.journal.path = self._string(str(config.journal.path))
+            options.journal.config = self._string(recorder_text(config))
+            options.journal.ring_bytes = ring_bytes
+            options.journal.above = ring_bytes // 2 if above is None else above
+            options.journal.cpu = -1 if config.journal.cpu is None else config.journal.cpu
         error = ffi.new("char[512]")
-        self._runner = lib.runner_open(engine_options(config), options, error, 512)
+        self._runner = lib.runner_open(engine_options(config, first_table), options, error, 512)
         if self._runner == ffi.NULL:
             raise EngineError(text(error))
         self._engine = lib.runner_engine(self._runner)
-        self._lines = len(config.lines)
-        self.hands = Hands(self._runner, self._engine)
+        objects = config.journal.path.parent / OBJECTS if config.journal else None
+        self.hands = Hands(self._runner, self._engine, objects=objects)
 
     def _string(self, value: str) -> Any:
         self._keep.append(ffi.new("char[]", value.encode()))
@@ -192,6 +222,16 @@ class Runner:
         """Polls until stop(). EngineError when a wire or the gateway is not there."""
         if lib.runner_run(self._runner):
             raise EngineError(text(lib.runner_error(self._runner)))
+
+    @property
+    def mdp3(self) -> Any:
+        """``struct venue_mdp3 *`` where that venue runs instead of the engine, else NULL."""
+        return ffi.NULL
+
+    @property
+    def engine(self) -> Any:
+        """``struct engine *``, for the other binding modules."""
+        return self._engine
 
     def stop(self) -> None:
         lib.runner_stop(self._runner)
@@ -216,7 +256,7 @@ class Runner:
 
     @property
     def risk_control(self) -> RiskControl:
-        return RiskControl(self._engine.risk_memory)
+        return self.hands.risk
 
     def accept_login(self, now_ns: int) -> None:
         lib.runner_accept_login(self._runner, now_ns)
@@ -234,7 +274,7 @@ class Runner:
 
     def receive(self, data: bytes, now_ns: int) -> None:
         """Bytes from the gateway."""
-        lib.order_session_receive(ffi.addressof(self._engine, "session"), data, len(data), now_ns)
+        lib.runner_receive(self._runner, data, len(data), now_ns)
 
     def _taken(self, take: Any) -> bytes:
         """What a taking function wrote; the buffer is made once, a step is too short for a new one."""
@@ -262,16 +302,16 @@ class Runner:
         return bool(self._engine.recovery.snapshot_open)
 
     def open_snapshot(self, now_ns: int) -> None:
-        lib.recovery_snapshot_open(self._engine, now_ns)
+        lib.runner_snapshot_open(self._runner, now_ns)
 
     def receive_snapshot(self, data: bytes, now_ns: int) -> None:
         """Bytes from the snapshot service; what the lines brought meanwhile is applied behind it."""
-        lib.recovery_snapshot_receive(self._engine, data, len(data), now_ns)
+        lib.runner_snapshot_receive(self._runner, data, len(data), now_ns)
         lib.engine_step_timer(self._engine, now_ns)
 
     def lose_snapshot(self, now_ns: int) -> None:
         """The connection to the snapshot service is gone."""
-        lib.recovery_snapshot_lost(self._engine, now_ns)
+        lib.runner_snapshot_lost(self._runner, now_ns)
 
     def take_snapshot_sent(self) -> bytes:
         """Bytes for the snapshot service since the last call."""
@@ -353,7 +393,19 @@ class Runner:
             "recovery": fields(engine.recovery.statistics) | {"port": fields(engine.recovery.port)},
             "feed_joins": self._joins(),
             "feed_episodes": self._episodes(),
+            "journal": self.journal_report(),
         }
+
+    def finish_journal(self) -> None:
+        """The journal's file is complete; a wired run has done it when ``run()`` returns."""
+        if self._runner != ffi.NULL:
+            lib.runner_finish_journal(self._runner)
+
+    def journal_report(self) -> dict[str, int]:
+        """Records, bytes, lost; all 0 without a journal."""
+        statistics = ffi.new("struct recorder_statistics *")
+        lib.runner_journal_statistics(self._runner, statistics)
+        return fields(statistics[0])
 
     def _wire_report(self) -> dict[str, Any]:
         report: dict[str, Any] = {"huge_pages": bool(lib.runner_huge_pages(self._runner))}

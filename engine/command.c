@@ -1,6 +1,7 @@
 #include "engine/command.h"
 
 #include "engine/engine.h"
+#include "engine/journal/record.h"
 
 static bool set_line(struct engine *engine, uint64_t line, bool enabled)
 {
@@ -11,15 +12,31 @@ static bool set_line(struct engine *engine, uint64_t line, bool enabled)
     return true;
 }
 
-/* The slot is in the lowest byte: one that does not fit names none. */
-static bool plan(struct engine *engine, uint64_t argument, bool by_time)
+/* Planned, and carried out at once when it is due. */
+static bool plan(struct engine *engine, uint64_t argument, bool by_time, uint64_t now_ns)
 {
     const int32_t slot = (int32_t)(argument & 0xff);
-    return by_time ? strategy_plan(engine, slot, UINT64_MAX, argument >> 8)
-                   : strategy_plan(engine, slot, argument >> 8, UINT64_MAX);
+    if (!strategy_plan(engine, slot, by_time ? UINT64_MAX : argument >> 8, by_time ? argument >> 8 : UINT64_MAX))
+        return false;
+    strategy_plan_look(engine, now_ns);
+    return true;
 }
 
-static enum command_outcome carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns)
+/* In the lowest byte: one that does not fit names none. */
+int32_t command_slot(uint32_t kind, uint64_t argument)
+{
+    const uint64_t slot = kind == COMMAND_STRATEGY_DEPLOY ? argument : argument & 0xff;
+    const bool speaks = kind == COMMAND_STRATEGY_DEPLOY || kind == COMMAND_STRATEGY_DEPLOY_AT ||
+                        kind == COMMAND_STRATEGY_DEPLOY_WHEN || kind == COMMAND_STRATEGY_UNPLAN;
+    return speaks && slot < STRATEGY_SLOT_COUNT ? (int32_t)slot : -1;
+}
+
+uint64_t command_with_slot(uint32_t kind, uint64_t argument, int32_t slot)
+{
+    return kind == COMMAND_STRATEGY_DEPLOY ? (uint64_t)slot : (argument & ~0xffull) | (uint8_t)slot;
+}
+
+enum command_outcome command_carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns)
 {
     bool done;
     switch (kind) {
@@ -27,8 +44,8 @@ static enum command_outcome carry_out(struct engine *engine, uint32_t kind, uint
     case COMMAND_STRATEGY_DEPLOY:
         done = argument < STRATEGY_SLOT_COUNT && strategy_deploy(engine, (int32_t)argument, now_ns);
         break;
-    case COMMAND_STRATEGY_DEPLOY_AT: done = plan(engine, argument, false); break;
-    case COMMAND_STRATEGY_DEPLOY_WHEN: done = plan(engine, argument, true); break;
+    case COMMAND_STRATEGY_DEPLOY_AT: done = plan(engine, argument, false, now_ns); break;
+    case COMMAND_STRATEGY_DEPLOY_WHEN: done = plan(engine, argument, true, now_ns); break;
     case COMMAND_STRATEGY_UNPLAN: done = strategy_plan(engine, (int32_t)(argument & 0xff), 0, 0); break;
     case COMMAND_STRATEGY_ROLLBACK:
         done = strategy_roll_back(engine, STRATEGY_CAUSE_OPERATOR, 0, strategy_position(engine), now_ns);
@@ -45,7 +62,8 @@ void command_take(struct engine *engine, uint64_t now_ns)
     struct control *control = engine->control;
     uint32_t number = atomic_load_explicit(&control->command, memory_order_acquire);
     engine->command = number;
-    control->answer_outcome = carry_out(engine, control->command_kind, control->command_argument, now_ns);
+    record_operator(engine, number, control->command_kind, control->command_argument, now_ns);
+    control->answer_outcome = command_carry_out(engine, control->command_kind, control->command_argument, now_ns);
     control->answer_position = strategy_position(engine);
     control->answer_poll = engine->statistics.polls;
     control->answer_ns = now_ns;

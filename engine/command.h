@@ -46,6 +46,15 @@ struct command_answer {
 /* The command that is waiting; call when control->command is not engine->command. */
 void command_take(struct engine *engine, uint64_t now_ns);
 
+/* What it does, without the mailbox. */
+enum command_outcome command_carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns);
+
+/* The slot that a command speaks of; -1: none. */
+int32_t command_slot(uint32_t kind, uint64_t argument);
+
+/* The same command about another slot. */
+uint64_t command_with_slot(uint32_t kind, uint64_t argument, int32_t slot);
+
 /* The number of the command, to be asked for. */
 uint32_t command_post(struct control *control, uint32_t kind, uint64_t argument);
 

@@ -17,6 +17,7 @@ __all__ = [
     "EngineConfig",
     "FeedConfig",
     "GatewayConfig",
+    "JournalConfig",
     "LineConfig",
     "Mdp3Config",
     "OrdersConfig",
@@ -163,6 +164,18 @@ class RiskConfig(RiskTable):
     late_after_ns: Nanoseconds = 10_000_000
 
 
+class JournalConfig(Frozen):
+    """The journal: its file, and the ring in front of it (engine/journal/journal.h).
+
+    The drain thread, on ``cpu``, sleeps until ``drain_above`` bytes wait; None: half of the ring.
+    """
+
+    path: Path
+    ring_bytes: Annotated[int, Field(ge=1 << 18, le=1 << 34), AfterValidator(power_of_two)] = 64 << 20
+    drain_above: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    cpu: Annotated[int, Field(ge=0, le=1023)] | None = None
+
+
 class BudgetConfig(Frozen):
     """What a strategy in a shared object may use; the meaning of each is in engine/strategy/slots.h."""
 
@@ -227,6 +240,7 @@ class EngineConfig(Frozen):
     control: Path | None = None
     die_with_parent: bool = True
     stages: bool = True
+    journal: JournalConfig | None = None
     lines: Annotated[tuple[LineConfig, ...], Field(max_length=2)] = ()
     gateway: GatewayConfig | None = None
     orders: OrdersConfig = OrdersConfig()

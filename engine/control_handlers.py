@@ -269,7 +269,7 @@ def loaded_by(desk: Desk, arguments: Mapping[str, Any]) -> tuple[Any, dict[str, 
         if not checked.good:
             return None, detail, checked.why
         with desk.mailbox:
-            loaded = desk.hands.load(copy, parameters)
+            loaded = desk.hands.load(copy, parameters, source=Path(path).resolve())
     if loaded.slot < 0:
         return None, detail, loaded.why
     detail |= {"name": loaded.name, "version": loaded.version, "generation": loaded.generation}

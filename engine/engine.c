@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/journal/record.h"
 #include "engine/order_action.h"
 
 /* The thread was not running for so long: distrust what waited. */
@@ -10,6 +11,7 @@ static inline void note_late(struct engine *engine, uint64_t since_ticks)
     if (__builtin_expect(since_ticks > engine->late_ticks, 0) && !engine->late) {
         engine->late = true;
         engine->statistics.late_episodes++;
+        record_late(engine, engine->feed.now_ns);
     }
 }
 
@@ -63,6 +65,8 @@ struct risk_context engine_risk_context(const struct engine *engine, uint16_t sy
 static __attribute__((noinline)) enum risk_reason check(struct engine *engine, const struct order_request *request,
                                                         uint64_t now_ns, bool rehearsal)
 {
+    if (!rehearsal)
+        take_inputs(engine, now_ns);
     struct risk_context context = context_of(engine, request->symbol, now_ns);
     context.rehearsal = rehearsal;
     return risk_check(&engine->risk, request, book_top(&engine->book, request->symbol), &context);
@@ -71,7 +75,7 @@ static __attribute__((noinline)) enum risk_reason check(struct engine *engine, c
 /* Bytes handed to the transport: RISK_NONE, or why nothing left. */
 static enum risk_reason transmit(struct engine *engine, const uint8_t *packet, uint32_t bytes, uint64_t now_ns)
 {
-    if (!stream_send(&engine->session.stream, packet, bytes)) {
+    if (!journal_stream_send(engine->journal, 0, &engine->session.stream, packet, bytes, now_ns)) {
         engine->statistics.send_failures++;
         return RISK_SESSION_DOWN;
     }
@@ -85,6 +89,8 @@ static void note_decision(struct engine *engine, struct decision *decision, enum
     decision->reason = (uint8_t)reason;
     decision->feed_state = (uint8_t)engine->feed.state;
     decision->flags = 0;
+    if (engine->journal)
+        record_decision(engine->journal, decision->trigger_sequence, reason);
     if (reason != RISK_NONE)
         return;
     if (engine->last_order_ns == 0)
@@ -152,7 +158,8 @@ static void reflect(struct engine *engine, const struct feed_message *message, u
     const uint8_t *packet = reflector_packet(&engine->reflector, message->position);
     enum risk_reason reason = RISK_NONE;
     engine->statistics.triggers++;
-    if (engine->control->kill.value)
+    take_inputs(engine, now_ns);
+    if (engine->kill.value)
         reason = RISK_KILL_SWITCH;
     else if (engine->feed.state != FEED_LIVE)
         reason = RISK_FEED_NOT_LIVE;
@@ -204,6 +211,8 @@ static inline bool apply(struct engine *engine, const struct feed_message *messa
         engine->trading_states[event->symbol] = event->flag;
     risk_seen_event(&engine->seen, &engine->book, event, now_ns);
     enum book_outcome outcome = book_apply(&engine->book, event);
+    if (engine->journal)
+        record_book(engine->journal, message->position, outcome, book_top(&engine->book, event->symbol));
     if (!book_heard(outcome, event->kind))
         return false;
     stamp(engine, stages, STAGE_BOOK);
@@ -238,7 +247,7 @@ static void drain_ahead(struct engine *engine, uint64_t *stages, uint64_t now_ns
     struct book_ahead ahead;
     uint32_t count = engine->feed.block_count;
     book_ahead_start(&ahead, &engine->book, engine->feed.block, end);
-    for (; count != 0 && feed_next(&engine->feed, &message); count--) {
+    for (; count != 0 && engine_next(engine, &message); count--) {
         book_ahead(&ahead, &engine->book, message.data);
         take(engine, &message, stages, now_ns);
     }
@@ -255,7 +264,7 @@ static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_
             return;
     if (end != NULL && engine->feed.block_count > BOOK_AHEAD_BATCH && engine->strategy != STRATEGY_REFLECTOR)
         drain_ahead(engine, stages, now_ns, end);
-    while (feed_next(&engine->feed, &message)) {
+    while (engine_next(engine, &message)) {
         if (engine->strategy == STRATEGY_REFLECTOR)
             reflect(engine, &message, stages, now_ns);
         else
@@ -266,6 +275,54 @@ static inline void drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_
 void engine_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns)
 {
     drain(engine, rx_ticks, now_ns, NULL);
+}
+
+/* The journal's copy is made when the orders have left; its place comes before theirs. */
+static inline void take_datagram(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length,
+                                 uint64_t rx_ticks, uint64_t now_ns)
+{
+    uint8_t *place = engine->journal
+                         ? journal_reserve(engine->journal, JOURNAL_DATAGRAM, (uint8_t)line, now_ns, length) : NULL;
+    feed_accept(&engine->feed, line, datagram, length, now_ns);
+    drain(engine, rx_ticks, now_ns, datagram + length);
+    if (__builtin_expect(engine->planned, 0))
+        strategy_plan_look(engine, now_ns);
+    if (place)
+        memcpy(place, datagram, length);
+    record_done(engine, now_ns);
+}
+
+void engine_take_datagram(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length,
+                          uint64_t now_ns)
+{
+    take_datagram(engine, line, datagram, length, clock_ticks(), now_ns);
+}
+
+void engine_take_time(struct engine *engine, uint64_t ticks, uint64_t now_ns)
+{
+    record_step(engine->journal, JOURNAL_TIMER, now_ns, NULL, 0);
+    feed_timer(&engine->feed, now_ns);
+    drain(engine, ticks, now_ns, NULL);
+    if (__builtin_expect(engine->planned, 0))
+        strategy_plan_look(engine, now_ns);
+    record_patrol(engine);
+    record_done(engine, now_ns);
+}
+
+/* Timers and recovery, when they are due: time is told in steps, so that a replay is told the same. */
+static inline void tell_time(struct engine *engine, bool idle, uint64_t ticks, uint64_t now_ns)
+{
+    bool live = engine->feed.state == FEED_LIVE, busy = feed_is_busy(&engine->feed);
+    if (now_ns - engine->last_timer_ns < (busy ? ENGINE_TIMER_BUSY_NS : ENGINE_TIMER_IDLE_NS) || !(idle || !live))
+        return;
+    engine->last_timer_ns = now_ns;
+    if (idle)
+        engine_take_time(engine, ticks, now_ns);
+    if (engine->feed.state != FEED_LIVE) {
+        record_step(engine->journal, JOURNAL_RECOVERY, now_ns, NULL, 0);
+        recovery_poll(engine, now_ns);
+        record_done(engine, now_ns);
+    }
 }
 
 static void publish(struct engine *engine, uint64_t now_ns)
@@ -283,47 +340,68 @@ static void publish(struct engine *engine, uint64_t now_ns)
     control->heartbeat_ns = now_ns;
 }
 
+/* Orders out, answers in: each a step where it did something. */
+static void poll_orders(struct engine *engine, uint64_t now_ns)
+{
+    if (__builtin_expect(engine->risk.cancel_taken != engine->risk.cancel_count, 0)) {
+        record_step(engine->journal, JOURNAL_CANCELS, now_ns, NULL, 0);
+        engine_order_cancels(engine);
+        record_done(engine, now_ns);
+    }
+    if (order_session_poll(&engine->session, now_ns))
+        record_done(engine, now_ns);
+    const uint8_t phase = engine->session.phase;
+    order_wire_poll(&engine->order_wire, &engine->session, now_ns);
+    if (__builtin_expect(engine->session.phase != phase, 0)) /* it has left its wire */
+        record_done(engine, now_ns);
+}
+
+/* What the operator wants, and the gate's own poll. */
+static inline void poll_control(struct engine *engine, uint64_t now_ns)
+{
+    if (__builtin_expect(engine->control->command != engine->command, 0)) {
+        command_take(engine, now_ns);
+        record_done(engine, now_ns);
+    }
+    record_risk_poll(engine, now_ns);
+}
+
+static inline void note_wires(struct engine *engine, uint64_t now_ns)
+{
+    const uint32_t wires = engine->lines[0].kind | engine->lines[1].kind << 8;
+    if (engine->journal && __builtin_expect(wires != engine->journal->wires, 0))
+        record_wires(engine, wires, now_ns);
+}
+
 uint32_t engine_poll(struct engine *engine)
 {
     struct packet packets[PACKET_BATCH_MAX];
     uint64_t ticks = note_time(engine), now_ns = clock_ns(&engine->clock, ticks);
     uint32_t handled = 0;
-    if (__builtin_expect(engine->control->command != engine->command, 0))
-        command_take(engine, now_ns);
-
-    risk_poll(&engine->risk, now_ns);
+    poll_control(engine, now_ns);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++) {
         uint32_t count = port_receive(&engine->lines[line], packets);
         uint64_t rx_ticks = count ? clock_ticks() : ticks;
         note_late(engine, rx_ticks - ticks); /* stopped within this very poll, before it found them */
-        for (uint32_t i = 0; i < count && !(engine->lines_off >> line & 1); i++) {
-            feed_accept(&engine->feed, line, packets[i].data, packets[i].length, now_ns);
-            drain(engine, rx_ticks, now_ns, packets[i].data + packets[i].length);
-            if (__builtin_expect(engine->planned, 0))
-                strategy_plan_look(engine, now_ns);
-        }
+        for (uint32_t i = 0; i < count && !(engine->lines_off >> line & 1); i++)
+            take_datagram(engine, line, packets[i].data, packets[i].length, rx_ticks, now_ns);
         port_release(&engine->lines[line]);
         handled += count;
     }
+    note_wires(engine, now_ns);
 
     uint64_t since = now_ns - engine->last_order_poll_ns;
     if (since > ORDER_POLL_BUSY_NS || (handled == 0 && since > order_session_idle_ns(&engine->session))) {
         engine->last_order_poll_ns = now_ns;
-        engine_order_cancels(engine);
-        order_session_poll(&engine->session, now_ns);
-        order_wire_poll(&engine->order_wire, &engine->session, now_ns);
+        poll_orders(engine, now_ns);
     }
-    if (handled == 0) {
+    if (handled == 0 && __builtin_expect(engine->late, 0)) {
         engine->late = false;
-        feed_timer(&engine->feed, now_ns);
-        drain(engine, ticks, now_ns, NULL);
-        if (__builtin_expect(engine->planned, 0))
-            strategy_plan_look(engine, now_ns);
-        if (now_ns - engine->rehearsal_ns >= ENGINE_REHEARSAL_NS)
-            rehearse(engine, now_ns);
+        record_late(engine, now_ns);
     }
-    if (__builtin_expect(engine->feed.state != FEED_LIVE, 0))
-        recovery_poll(engine, now_ns);
+    tell_time(engine, handled == 0, ticks, now_ns);
+    if (handled == 0 && now_ns - engine->rehearsal_ns >= ENGINE_REHEARSAL_NS)
+        rehearse(engine, now_ns);
     if (__builtin_expect(engine->strategy == STRATEGY_SHARED, 0))
         strategy_timer(engine, now_ns);
     if (now_ns - engine->last_publish_ns > CONTROL_PUBLISH_NS)
@@ -342,26 +420,30 @@ void engine_run(struct engine *engine)
 
 void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns)
 {
-    uint64_t ticks = clock_ticks();
-    risk_poll(&engine->risk, now_ns);
-    feed_accept(&engine->feed, line, datagram, length, now_ns);
-    drain(engine, ticks, now_ns, datagram + length);
-    if (engine->planned)
-        strategy_plan_look(engine, now_ns);
+    record_risk_poll(engine, now_ns);
+    take_datagram(engine, line, datagram, length, clock_ticks(), now_ns);
+    record_step(engine->journal, JOURNAL_ASK, now_ns, NULL, 0);
     recovery_ask(engine);
+    record_done(engine, now_ns);
 }
 
 void engine_step_timer(struct engine *engine, uint64_t now_ns)
 {
-    risk_poll(&engine->risk, now_ns);
-    feed_timer(&engine->feed, now_ns);
-    drain(engine, clock_ticks(), now_ns, NULL);
+    record_risk_poll(engine, now_ns);
+    engine_take_time(engine, clock_ticks(), now_ns);
+    record_step(engine->journal, JOURNAL_RECOVERY, now_ns, NULL, 0);
     recovery_poll(engine, now_ns);
+    record_done(engine, now_ns);
     strategy_timer(engine, now_ns);
-    engine_order_cancels(engine);
-    order_session_poll(&engine->session, now_ns);
-    if (engine->control->command != engine->command)
+    if (__builtin_expect(engine->risk.cancel_taken != engine->risk.cancel_count, 0)) {
+        record_step(engine->journal, JOURNAL_CANCELS, now_ns, NULL, 0);
+        engine_order_cancels(engine);
+        record_done(engine, now_ns);
+    }
+    if (order_session_poll(&engine->session, now_ns))
+        record_done(engine, now_ns);
+    if (engine->control->command != engine->command) {
         command_take(engine, now_ns);
-    if (engine->planned)
-        strategy_plan_look(engine, now_ns);
+        record_done(engine, now_ns);
+    }
 }

@@ -44,6 +44,12 @@
 
 enum { ENGINE_ERROR_BYTES = 256, ENGINE_MEMORY_ALIGNMENT = 64 };
 
+struct journal;
+
+/* How often time is told to feed and recovery: while something is missing, and else. Every such step is journaled. */
+#define ENGINE_TIMER_BUSY_NS 5000ull
+#define ENGINE_TIMER_IDLE_NS 100000ull
+
 #define ENGINE_STALL_NS 20000ull /* a poll that comes later is counted as a stall */
 #define ENGINE_REHEARSAL_NS 20000ull /* an idle poll takes the last order through the gate again, for nothing */
 
@@ -88,6 +94,10 @@ struct engine {
     uint64_t last_order_ns;
     uint64_t rehearsal_ns;
     struct order_request rehearsed; /* the last order that left; no shares: none */
+    uint64_t last_timer_ns;
+    uint64_t until;               /* position of the last message to be handed out: UINT64_MAX but in a replay */
+    struct journal *journal;      /* NULL: none */
+    struct risk_kill_switch kill; /* as the gate sees it: the page's, taken before every decision */
     uint32_t strategy;
     uint32_t command;        /* number of the last one taken */
     uint32_t lines_off;      /* bits: lines whose packets are thrown away */
@@ -132,11 +142,23 @@ uint32_t engine_poll(struct engine *engine);
 /* Polls until control->stop. */
 void engine_run(struct engine *engine);
 
-/* One datagram at a given time, as if a line had brought it: for tests and replays. */
+/* The steps that engine_poll() is made of, each of them a record of the journal: a datagram, and time. */
+void engine_take_datagram(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length,
+                          uint64_t now_ns);
+void engine_take_time(struct engine *engine, uint64_t ticks, uint64_t now_ns);
+
+/* One datagram at a given time, as if a line had brought it: for tests. */
 void engine_step(struct engine *engine, uint32_t line, const uint8_t *datagram, uint32_t length, uint64_t now_ns);
 
 /* Everything that the feed can hand out now goes through book, strategy, risk and order. For recovery.c. */
 void engine_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns);
+
+/* The feed's next message, up to `until`. */
+static inline bool engine_next(struct engine *engine, struct feed_message *message)
+{
+    return (engine->feed.position_base | engine->feed.next_sequence) <= engine->until &&
+           feed_next(&engine->feed, message);
+}
 
 /* What the risk gate is told of a symbol now. For order_action.c. */
 struct risk_context engine_risk_context(const struct engine *engine, uint16_t symbol, uint64_t now_ns);

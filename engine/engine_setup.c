@@ -77,7 +77,7 @@ static int init_strategy(struct engine *engine, const struct engine_options *opt
 static int init_risk(struct engine *engine, const struct engine_options *options, struct risk_memory *memory)
 {
     const struct risk_options risk = {
-        .limits = options->limits, .kill_switch = &engine->control->kill, .memory = memory};
+        .limits = options->limits, .kill_switch = &engine->kill, .memory = memory};
     int result = risk_init(&engine->risk, &risk);
     engine->risk_memory = memory;
     engine->session.risk = &engine->risk;
@@ -105,7 +105,7 @@ static int init_orders(struct engine *engine, const struct engine_options *optio
     if (result)
         return refuse(engine, result, what);
     engine->session.tracking = options->strategy != STRATEGY_REFLECTOR;
-    engine->session.hold = &engine->control->kill.value;
+    engine->session.hold = &engine->kill.value;
     result = ouch42_template_init(&engine->template_, &options->ouch);
     if (result)
         return refuse(engine, result, "order template: a field is not printable");
@@ -158,6 +158,7 @@ int engine_init(struct engine *engine, const struct engine_options *options, str
     engine->stall_ticks = clock_ticks_from_ns(&engine->clock, ENGINE_STALL_NS);
     engine->late_ticks = options->late_after_ns ? clock_ticks_from_ns(&engine->clock, options->late_after_ns)
                                                 : UINT64_MAX;
+    engine->until = UINT64_MAX;
     strategy_run_init(engine);
     engine->last_poll_ticks = clock_ticks();
     return 0;

@@ -1,6 +1,7 @@
 /* How a lost order session comes back: the phases of order_session.h. */
 #include <string.h>
 
+#include "engine/journal/journal_io.h"
 #include "engine/order_session.h"
 
 static void enter_phase(struct order_session *session, enum order_phase phase, uint64_t now_ns)
@@ -45,6 +46,8 @@ void order_resume_lost(struct order_session *session, uint64_t now_ns)
 
 void order_session_leave(struct order_session *session, uint64_t now_ns)
 {
+    if (session->journal)
+        journal_append(session->journal, JOURNAL_LEAVE, 0, now_ns, NULL, 0);
     stream_close(&session->stream);
     soupbin_disconnected(&session->soupbin);
     if (session->phase == ORDER_PHASE_OVER)
@@ -56,6 +59,17 @@ void order_session_leave(struct order_session *session, uint64_t now_ns)
     enter_phase(session, ORDER_PHASE_DOWN, now_ns);
 }
 
+static void begin(struct order_session *session, uint64_t now_ns)
+{
+    if (session->begin == NULL || (session->journal != NULL && session->journal->replay != NULL)) {
+        journal_stream_begin(session->journal, 0, &session->stream, session->address, session->port, now_ns);
+        return;
+    }
+    const int result = session->begin(session->begin_context, &session->stream);
+    if (session->journal)
+        journal_stream_begun(session->journal, 0, &session->stream, result, now_ns);
+}
+
 bool order_resume_connect(struct order_session *session, uint64_t now_ns)
 {
     if (session->phase == ORDER_PHASE_DOWN) {
@@ -63,15 +77,11 @@ bool order_resume_connect(struct order_session *session, uint64_t now_ns)
             return false;
         session->counters.connects++;
         enter_phase(session, ORDER_PHASE_CONNECTING, now_ns);
-        if (session->begin != NULL)
-            session->begin(session->begin_context, &session->stream);
-        else
-            stream_begin(&session->stream, session->address, session->port);
+        begin(session, now_ns);
     }
     if (session->phase != ORDER_PHASE_CONNECTING)
         return false;
-    stream_tick(&session->stream, now_ns);
-    if (stream_connected(&session->stream) && order_session_login(session, now_ns))
+    if (session->stream.open && order_session_login(session, now_ns))
         return true;
     if (!session->stream.connecting || now_ns - session->phase_ns > ORDER_CONNECT_NS)
         order_resume_lost(session, now_ns);
@@ -111,7 +121,7 @@ static bool caught_up(struct order_session *session, uint64_t now_ns)
     if (bytes == 0)
         return now_ns - session->heard_ns >= ORDER_REPLAY_QUIET_NS;
     if (!session->queried && stream_ready(&session->stream))
-        session->queried = stream_send(&session->stream, packet, bytes);
+        session->queried = journal_stream_send(session->journal, 0, &session->stream, packet, bytes, now_ns);
     return session->query_answered || now_ns - session->heard_ns >= ORDER_QUERY_NS;
 }
 
@@ -126,7 +136,7 @@ static bool send_again(struct order_session *session, uint64_t now_ns)
         if (unanswered_answered(entry, &session->own_orders) || (session->held && entry->kind != UNANSWERED_CANCEL))
             continue;
         if (sends++ == ORDER_SENDS_PER_POLL || !stream_ready(&session->stream) ||
-            !stream_send(&session->stream, entry->packet, entry->bytes))
+            !journal_stream_send(session->journal, 0, &session->stream, entry->packet, entry->bytes, now_ns))
             return false;
         soupbin_sent(&session->soupbin, now_ns);
         entry->sends++;

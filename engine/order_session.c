@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/journal/journal_io.h"
 #include "engine/risk_follow.h"
 
 struct layout {
@@ -85,7 +86,7 @@ bool order_session_login(struct order_session *session, uint64_t now_ns)
     uint32_t length = soupbin_login(&session->soupbin, now_ns, bytes, sizeof(bytes));
     session->phase = ORDER_PHASE_LOGIN;
     session->phase_ns = now_ns;
-    return length && stream_send(&session->stream, bytes, length);
+    return length && journal_stream_send(session->journal, 0, &session->stream, bytes, length, now_ns);
 }
 
 void order_session_receive(struct order_session *session, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
@@ -156,22 +157,50 @@ static void mass_cancel(struct order_session *session, uint64_t now_ns)
     }
 }
 
-void order_session_poll(struct order_session *session, uint64_t now_ns)
+/* True while something is under way that goes on without being spoken to. */
+static bool due(const struct order_session *session, uint64_t now_ns)
+{
+    const bool resuming = session->phase >= ORDER_PHASE_REPLAY && session->phase <= ORDER_PHASE_SETTLE;
+    const bool hold = session->tracking && session->hold != NULL && *session->hold != 0;
+    return now_ns - session->timed_ns >= ORDER_TIMER_NS || session->stream.kind == STREAM_MEMORY ||
+           (resuming && !session->held) || hold != session->held || session->own_orders.mass.under_way ||
+           session->numbers_full;
+}
+
+bool order_session_poll(struct order_session *session, uint64_t now_ns)
+{
+    struct stream *stream = &session->stream;
+    const uint8_t before = journal_stream_flags(stream);
+    uint32_t length = 0;
+    if (stream->open || stream->connecting)
+        stream_tick(stream, now_ns);
+    if (stream->connecting)
+        stream_connected(stream);
+    if (stream->open)
+        length = stream_receive(stream, session->received, ORDER_RECEIVE_BYTES);
+    const uint8_t flags = journal_stream_flags(stream);
+    if (length == 0 && flags == before && !due(session, now_ns))
+        return false; /* nothing came and nothing is due: no step */
+    if (session->journal)
+        journal_append(session->journal, JOURNAL_ORDER, flags, now_ns, session->received, length);
+    order_session_advance(session, session->received, length, now_ns);
+    return true;
+}
+
+void order_session_advance(struct order_session *session, const uint8_t *received, uint32_t length, uint64_t now_ns)
 {
     uint8_t bytes[SOUPBIN_HEARTBEAT_BYTES];
+    session->timed_ns = now_ns;
     if (session->tracking)
         watch_hold(session);
-    if (session->stream.open)
-        stream_tick(&session->stream, now_ns);
-    if (!session->stream.open) {
+    if (!session->stream.open || session->phase == ORDER_PHASE_CONNECTING) {
         if (session->phase >= ORDER_PHASE_LOGIN && session->phase != ORDER_PHASE_OVER)
             order_resume_lost(session, now_ns);
         if (!order_resume_connect(session, now_ns))
             return;
     }
-    uint32_t length = stream_receive(&session->stream, session->received, ORDER_RECEIVE_BYTES);
     if (length)
-        order_session_receive(session, session->received, length, now_ns);
+        order_session_receive(session, received, length, now_ns);
     if (session->tracking)
         watch_answers(session, now_ns);
     order_resume_step(session, now_ns);
@@ -179,7 +208,7 @@ void order_session_poll(struct order_session *session, uint64_t now_ns)
         mass_cancel(session, now_ns);
     length = soupbin_timer(&session->soupbin, now_ns, bytes, sizeof(bytes));
     if (length)
-        stream_send(&session->stream, bytes, length);
+        journal_stream_send(session->journal, 0, &session->stream, bytes, length, now_ns);
     if (session->phase >= ORDER_PHASE_LOGIN && session->phase != ORDER_PHASE_OVER &&
         (!session->stream.open || session->soupbin.state == SOUPBIN_CLOSED || session->soupbin.state == SOUPBIN_ENDED))
         order_resume_lost(session, now_ns);
@@ -190,7 +219,7 @@ void order_session_logout(struct order_session *session, uint64_t now_ns)
     uint8_t bytes[SOUPBIN_LOGOUT_BYTES];
     uint32_t length = soupbin_logout(&session->soupbin, now_ns, bytes, sizeof(bytes));
     if (length)
-        stream_send(&session->stream, bytes, length);
+        journal_stream_send(session->journal, 0, &session->stream, bytes, length, now_ns);
     stream_close(&session->stream);
     session->phase = ORDER_PHASE_OVER;
 }
@@ -216,7 +245,7 @@ static void send_change(struct order_session *session, enum unanswered_kind kind
     unanswered_push(&session->ring, kind, token_key, packet, bytes, now_ns);
     if (session->phase == ORDER_PHASE_RESEND)
         return;
-    if (stream_send(&session->stream, packet, bytes))
+    if (journal_stream_send(session->journal, 0, &session->stream, packet, bytes, now_ns))
         soupbin_sent(&session->soupbin, now_ns);
 }
 

@@ -47,6 +47,7 @@ enum {
     ORDER_POLL_IDLE_NS = 5 * 1000,
     ORDER_POLL_BYPASS_NS = 1000, /* the same where looking costs no system call */
     ORDER_POLL_BUSY_NS = 50 * 1000,
+    ORDER_TIMER_NS = 100 * 1000, /* time-outs are looked at so often when nothing is read */
     ORDER_RECEIVE_BYTES = 16384, /* taken from the stream per poll */
     ORDER_ANSWER_NS = 50 * 1000 * 1000, /* the gateway owes an answer by then */
     ORDER_RETRY_NS = 10 * 1000 * 1000,
@@ -88,7 +89,10 @@ struct order_session_counters {
     uint64_t unanswered_full;  /* requests refused because the ring was full */
 };
 
+struct journal;
+
 struct order_session {
+    struct journal *journal; /* NULL: none */
     struct stream stream;
     struct soupbin soupbin;
     struct codec codec;
@@ -105,6 +109,7 @@ struct order_session {
     uint64_t back_off_ns;
     uint64_t lost_ns;     /* when the session was lost, 0 = it is not */
     uint64_t cursor;      /* RESEND: next entry of the ring */
+    uint64_t timed_ns;    /* when all that time does was done last */
     uint8_t phase;        /* enum order_phase */
     bool tracking;        /* false: answers are only counted (reflector) */
     bool overdue;         /* an order has waited for ORDER_ANSWER_NS: what we sent may be stuck on the way */
@@ -137,10 +142,13 @@ void order_session_leave(struct order_session *session, uint64_t now_ns);
 /* The stream is connected: write the login. False when the session refuses. */
 bool order_session_login(struct order_session *session, uint64_t now_ns);
 
-/* Answers in, heartbeats out, time-outs, reconnection. */
-void order_session_poll(struct order_session *session, uint64_t now_ns);
+/* Answers in, heartbeats out, time-outs, reconnection. False: nothing came and nothing was due. */
+bool order_session_poll(struct order_session *session, uint64_t now_ns);
 
-/* The same for bytes that a test brings. */
+/* The same behind the stream: bytes that were read (length may be 0), then all that time does. */
+void order_session_advance(struct order_session *session, const uint8_t *received, uint32_t length, uint64_t now_ns);
+
+/* Bytes alone, which a test brings. */
 void order_session_receive(struct order_session *session, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
 
 void order_session_logout(struct order_session *session, uint64_t now_ns);

@@ -84,7 +84,7 @@ static bool follow(struct order_wire *wire, struct order_session *session, uint6
     struct bypass_tcp *offered = atomic_exchange(&wire->offered, NULL);
     bool moves = wish == STREAM_BYPASS ? offered != NULL : wire->kind == STREAM_BYPASS;
     if (moves)
-        order_session_leave(session, now_ns);
+        order_session_leave(session, now_ns); /* a step of the journal, by itself */
     if (offered)
         wire->bypass = offered;
     if (moves)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/journal/record.h"
 
 int recovery_init(struct recovery *recovery, const struct recovery_options *options)
 {
@@ -26,7 +27,7 @@ void recovery_ask(struct engine *engine)
 {
     uint8_t request[MOLDUDP64_REQUEST_SIZE];
     while (feed_next_request(&engine->feed, request))
-        request_port_send(&engine->recovery.port, request, sizeof(request));
+        journal_port_send(engine->journal, &engine->recovery.port, request, sizeof(request), engine->feed.now_ns);
 }
 
 static void note_join(struct recovery *recovery, struct recovery_join join)
@@ -48,6 +49,12 @@ void recovery_follow_session(struct engine *engine)
 
 /* ---- snapshot ---- */
 
+static bool send_snapshot(struct engine *engine, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
+{
+    return journal_stream_send(engine->journal, JOURNAL_STREAM_SNAPSHOT, &engine->recovery.stream, bytes, length,
+                               now_ns);
+}
+
 static void end_snapshot(struct recovery *recovery)
 {
     stream_close(&recovery->stream);
@@ -63,13 +70,14 @@ static void discard_snapshot(struct engine *engine, uint64_t now_ns)
     feed_snapshot_failed(&engine->feed, now_ns);
 }
 
-static void write_login(struct recovery *recovery, uint64_t now_ns)
+static void write_login(struct engine *engine, uint64_t now_ns)
 {
+    struct recovery *recovery = &engine->recovery;
     uint8_t bytes[SOUPBIN_LOGIN_BYTES];
     soupbin_init(&recovery->soupbin, &recovery->options.soupbin); /* every snapshot is a session of its own */
     soupbin_connected(&recovery->soupbin, now_ns);
     uint32_t length = soupbin_login(&recovery->soupbin, now_ns, bytes, sizeof(bytes));
-    recovery->login_written = length && stream_send(&recovery->stream, bytes, length);
+    recovery->login_written = length && send_snapshot(engine, bytes, length, now_ns);
 }
 
 void recovery_snapshot_open(struct engine *engine, uint64_t now_ns)
@@ -82,8 +90,9 @@ void recovery_snapshot_open(struct engine *engine, uint64_t now_ns)
     recovery->statistics.connects++;
     if (recovery->stream.kind == STREAM_MEMORY) {
         recovery->stream.open = true;
-        write_login(recovery, now_ns);
-    } else if (stream_begin(&recovery->stream, recovery->options.snapshot_address, recovery->options.snapshot_port)) {
+        write_login(engine, now_ns);
+    } else if (journal_stream_begin(engine->journal, JOURNAL_STREAM_SNAPSHOT, &recovery->stream,
+                                    recovery->options.snapshot_address, recovery->options.snapshot_port, now_ns)) {
         recovery->statistics.connect_failures++;
         discard_snapshot(engine, now_ns);
     }
@@ -118,7 +127,7 @@ static void join(struct engine *engine, uint64_t sequence, uint64_t now_ns)
     uint8_t bytes[SOUPBIN_LOGOUT_BYTES];
     uint32_t length = soupbin_logout(&recovery->soupbin, now_ns, bytes, sizeof(bytes));
     if (length)
-        stream_send(&recovery->stream, bytes, length);
+        send_snapshot(engine, bytes, length, now_ns);
     end_snapshot(recovery);
 }
 
@@ -184,14 +193,15 @@ static void poll_snapshot(struct engine *engine, uint64_t now_ns)
 {
     struct recovery *recovery = &engine->recovery;
     uint8_t heartbeat[SOUPBIN_HEARTBEAT_BYTES];
-    if (!stream_connected(&recovery->stream)) {
+    if (!journal_stream_connected(engine->journal, JOURNAL_STREAM_SNAPSHOT, &recovery->stream, now_ns)) {
         if (!recovery->stream.connecting)
             recovery_snapshot_lost(engine, now_ns);
         return;
     }
     if (!recovery->login_written)
-        write_login(recovery, now_ns);
-    uint32_t length = stream_receive(&recovery->stream, recovery->received, RECOVERY_SNAPSHOT_BYTES);
+        write_login(engine, now_ns);
+    uint32_t length = journal_stream_receive(engine->journal, JOURNAL_STREAM_SNAPSHOT, &recovery->stream,
+                                             recovery->received, RECOVERY_SNAPSHOT_BYTES, now_ns);
     if (length)
         recovery_snapshot_receive(engine, recovery->received, length, now_ns);
     if (recovery->snapshot_open && !recovery->stream.open) {
@@ -200,7 +210,7 @@ static void poll_snapshot(struct engine *engine, uint64_t now_ns)
     }
     length = soupbin_timer(&recovery->soupbin, now_ns, heartbeat, sizeof(heartbeat));
     if (length)
-        stream_send(&recovery->stream, heartbeat, length);
+        send_snapshot(engine, heartbeat, length, now_ns);
 }
 
 /* ---- the round ---- */
@@ -210,7 +220,7 @@ void recovery_poll(struct engine *engine, uint64_t now_ns)
     struct recovery *recovery = &engine->recovery;
     struct packet packets[REQUEST_PORT_BATCH];
     feed_timer(&engine->feed, now_ns); /* a busy line has no idle poll to do it */
-    uint32_t count = request_port_receive(&recovery->port, packets);
+    uint32_t count = journal_port_receive(engine->journal, &recovery->port, packets, now_ns);
     uint64_t rx_ticks = clock_ticks();
     for (uint32_t i = 0; i < count; i++) {
         feed_accept(&engine->feed, FEED_LINE_RECOVERY, packets[i].data, packets[i].length, now_ns);

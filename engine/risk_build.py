@@ -5,7 +5,7 @@ Like ``binding.py`` this module touches the engine's C: it only calls, checks an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine._engine import ffi, lib
@@ -209,11 +209,13 @@ def risk_report(risk: Any) -> dict[str, Any]:
 class RiskControl:
     """What one control thread may do to a running gate: other limits, kills, re-arms. Never blocks the engine.
 
-    ``memory`` is the gate's struct risk_memory and must outlive this.
+    ``memory`` is the gate's struct risk_memory and must outlive this; ``announce`` is told of a table before it is
+    published, and may refuse it.
     """
 
-    def __init__(self, memory: Any) -> None:
+    def __init__(self, memory: Any, announce: Callable[[Any], bool] | None = None) -> None:
         self._memory = memory
+        self._announce = announce
         self._tables = ffi.addressof(memory, "tables")
         self._kills = ffi.addressof(memory, "kills")
 
@@ -221,6 +223,8 @@ class RiskControl:
         """Puts a table in force from the next order on; returns its generation. RiskTableError: nothing changed."""
         generation = int(self._tables.generation) + 1
         made = build_risk_table(table, generation=generation, created_ns=created_ns, locates=locates)
+        if self._announce and not self._announce(made):
+            raise RiskTableError("table of limits: the journal cannot be written")
         buffer = lib.risk_tables_begin(self._tables)
         ffi.memmove(buffer, made, ffi.sizeof("struct risk_table"))
         _refuse(lib.risk_tables_publish(self._tables, buffer))

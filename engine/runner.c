@@ -1,5 +1,7 @@
 #include "engine/runner.h"
 
+#include "engine/journal/record.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,6 +24,7 @@ struct runner {
     struct runner_options options;
     struct control *control;
     struct watchdog *watchdog;
+    struct recorder *recorder; /* NULL: no journal */
     uint8_t *memory;
     size_t memory_bytes;
     uint8_t *sent; /* step runs: what the engine wrote to gateway, re-request server and snapshot service */
@@ -139,6 +142,12 @@ struct runner *runner_open(const struct engine_options *engine, const struct run
             request_port_memory(&runner->engine.recovery.port, runner->requests);
         }
     }
+    struct recorder_options journal = options->journal;
+    journal.mdp3 = runner->mdp3.control ? &runner->mdp3 : NULL;
+    if (journal.path && !(runner->recorder = recorder_open(&runner->engine, &journal, error, error_bytes))) {
+        runner_close(runner);
+        return NULL;
+    }
     return runner;
 failed:
     snprintf(error, error_bytes, "%s: %s", what, strerror(errno));
@@ -245,9 +254,16 @@ static int start_session(struct runner *runner)
                                       RUNNER_CONNECT_MS, runner->error, sizeof(runner->error));
     if (result)
         return result;
+    uint64_t login_ns = now_ns(runner);
+    journal_stream_note(session->journal, 0, &session->stream, login_ns);
     order_wire_start(&runner->engine.order_wire, session, bypass);
-    if (!order_session_endpoint(session, runner->options.gateway_address, runner->options.gateway_port) ||
-        !order_session_login(session, now_ns(runner))) {
+    bool sent = order_session_endpoint(session, runner->options.gateway_address, runner->options.gateway_port);
+    if (sent) {
+        record_step(session->journal, JOURNAL_LOGIN, login_ns, session->address, (uint32_t)strlen(session->address));
+        sent = order_session_login(session, login_ns);
+        record_done(&runner->engine, login_ns);
+    }
+    if (!sent) {
         snprintf(runner->error, sizeof(runner->error), "order session: the login could not be sent");
         return -EPROTO;
     }
@@ -283,7 +299,12 @@ static int start_watch(struct runner *runner)
 static void end_session(struct runner *runner)
 {
     struct order_wire *wire = &runner->engine.order_wire;
-    order_session_logout(&runner->engine.session, now_ns(runner));
+    uint64_t logout_ns = now_ns(runner);
+    if (!runner->mdp3.control) {
+        record_step(runner->engine.journal, JOURNAL_LOGOUT, logout_ns, NULL, 0);
+        order_session_logout(&runner->engine.session, logout_ns);
+        record_done(&runner->engine, logout_ns);
+    }
     if (wire->bypass)
         bypass_tcp_counters(wire->bypass, &runner->order_wire);
     bypass_tcp_close(wire->bypass);
@@ -315,6 +336,7 @@ int runner_run(struct runner *runner)
     }
     wire_watch_stop(&runner->watch);
     end_session(runner);
+    runner_finish_journal(runner);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++)
         close_line(runner, line);
     recovery_close(&runner->engine.recovery);
@@ -394,9 +416,73 @@ void runner_accept_login(struct runner *runner, uint64_t now_ns)
 {
     /* Login Accepted: session of ten characters, sequence 1 right-justified in twenty. */
     static const char accepted[] = "\0\x1f" "A" "STEPPING  " "                   1";
+    record_step(runner->engine.journal, JOURNAL_LOGIN, now_ns, NULL, 0);
     order_session_login(&runner->engine.session, now_ns);
+    record_done(&runner->engine, now_ns);
     runner->engine.session.stream.memory_count = 0;
-    order_session_receive(&runner->engine.session, (const uint8_t *)accepted, sizeof(accepted) - 1, now_ns);
+    runner_receive(runner, (const uint8_t *)accepted, sizeof(accepted) - 1, now_ns);
+}
+
+/* In pieces that a record can hold. */
+void runner_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
+{
+    while (length != 0) {
+        uint32_t piece = length < ORDER_RECEIVE_BYTES ? length : ORDER_RECEIVE_BYTES;
+        record_step(runner->engine.journal, JOURNAL_ORDER_BYTES, now_ns, bytes, piece);
+        order_session_receive(&runner->engine.session, bytes, piece, now_ns);
+        record_done(&runner->engine, now_ns);
+        bytes += piece;
+        length -= piece;
+    }
+}
+
+void runner_snapshot_open(struct runner *runner, uint64_t now_ns)
+{
+    record_step(runner->engine.journal, JOURNAL_SNAPSHOT_OPEN, now_ns, NULL, 0);
+    recovery_snapshot_open(&runner->engine, now_ns);
+    record_done(&runner->engine, now_ns);
+}
+
+void runner_snapshot_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
+{
+    while (length != 0) {
+        uint32_t piece = length < RECOVERY_SNAPSHOT_BYTES ? length : RECOVERY_SNAPSHOT_BYTES;
+        record_step(runner->engine.journal, JOURNAL_SNAPSHOT_BYTES, now_ns, bytes, piece);
+        recovery_snapshot_receive(&runner->engine, bytes, piece, now_ns);
+        record_done(&runner->engine, now_ns);
+        bytes += piece;
+        length -= piece;
+    }
+}
+
+void runner_snapshot_lost(struct runner *runner, uint64_t now_ns)
+{
+    record_step(runner->engine.journal, JOURNAL_SNAPSHOT_LOST, now_ns, NULL, 0);
+    recovery_snapshot_lost(&runner->engine, now_ns);
+    record_done(&runner->engine, now_ns);
+}
+
+bool runner_note_table(struct runner *runner, const struct risk_table *table)
+{
+    return !runner->recorder || recorder_note_table(runner->recorder, table);
+}
+
+bool runner_note_object(struct runner *runner, const char *json)
+{
+    return !runner->recorder || recorder_note(runner->recorder, JOURNAL_OBJECT, json, (uint32_t)strlen(json));
+}
+
+void runner_finish_journal(struct runner *runner)
+{
+    if (runner->recorder)
+        recorder_finish(runner->recorder, &runner->engine, clock_ns(&runner->engine.clock, clock_ticks()));
+}
+
+void runner_journal_statistics(const struct runner *runner, struct recorder_statistics *statistics)
+{
+    memset(statistics, 0, sizeof(*statistics));
+    if (runner->recorder)
+        recorder_statistics(runner->recorder, statistics);
 }
 
 uint64_t runner_step_all(struct runner *runner, uint32_t line, const uint8_t *datagrams, uint64_t bytes, uint64_t now_ns,
@@ -421,6 +507,7 @@ void runner_close(struct runner *runner)
         return;
     watchdog_stop(runner->watchdog);
     guard_use(NULL);
+    recorder_close(runner->recorder);
     if (runner->memory)
         munmap(runner->memory, runner->memory_bytes);
     if (runner->mdp3_memory)

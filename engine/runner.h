@@ -9,6 +9,7 @@
 #define ENGINE_RUNNER_H
 
 #include "engine/engine.h"
+#include "engine/journal/recorder.h"
 #include "engine/strategy_load.h"
 #include "engine/venue_mdp3.h"
 #include "engine/wire_watch.h"
@@ -39,6 +40,7 @@ struct runner_options {
     uint16_t request_port;
     const char *control_path;     /* file to share the control page in, made here; NULL = private */
     const struct mdp3_channel_options *mdp3; /* venue MDP 3.0 (venue_mdp3.h); NULL: ITCH 5.0. Read in runner_open() */
+    struct recorder_options journal;
 };
 
 struct runner;
@@ -70,6 +72,20 @@ uint32_t runner_take_snapshot_sent(struct runner *runner, uint8_t *bytes, uint32
  * Returns the datagrams stepped. */
 uint64_t runner_step_all(struct runner *runner, uint32_t line, const uint8_t *datagrams, uint64_t bytes, uint64_t now_ns,
                          uint64_t step_ns);
+/* Ahead of what they announce: a table that is about to be published, an object that was loaded (JSON, with its
+ * generation). False: the journal cannot take it, so nothing may be done that it would have to name. */
+bool runner_note_table(struct runner *runner, const struct risk_table *table);
+bool runner_note_object(struct runner *runner, const char *json);
+
+/* Step runs: the journal is complete. A wired run does it by itself when the loop ends. */
+void runner_finish_journal(struct runner *runner);
+void runner_journal_statistics(const struct runner *runner, struct recorder_statistics *statistics);
+
+/* Step runs: bytes of the gateway; a snapshot begins, streams in, or its connection is lost. */
+void runner_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+void runner_snapshot_open(struct runner *runner, uint64_t now_ns);
+void runner_snapshot_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+void runner_snapshot_lost(struct runner *runner, uint64_t now_ns);
 
 /* Step runs: the gateway accepts the login at once. */
 void runner_accept_login(struct runner *runner, uint64_t now_ns);

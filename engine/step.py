@@ -63,6 +63,7 @@ class Engine:
         self.close()
 
     def close(self) -> None:
+        self._runner.finish_journal()
         self._runner.close()
 
     def step(self, datagram: bytes, *, line: str = "A", now_ns: int = 0) -> list[Order]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,10 +144,14 @@ def strategy_report(engine: Any) -> dict[str, Any]:
 class Hands:
     """What a control thread does to a running engine. One thread at a time, but for ``kill``."""
 
-    def __init__(self, runner: Any, engine: Any) -> None:
+    def __init__(self, runner: Any, engine: Any, *, objects: Path | None = None) -> None:
+        """``objects``: where a journaled engine keeps a copy of every object that it loads."""
         self._runner, self._engine = runner, engine
         self._seen = 0
-        self.risk = RiskControl(engine.risk_memory)
+        self._objects = objects
+        self.risk = RiskControl(
+            engine.risk_memory, announce=lambda table: bool(lib.runner_note_table(runner, table))
+        )
 
     def kill(self) -> None:
         """No new order leaves from the next risk check on."""
@@ -218,8 +225,8 @@ class Hands:
             time.sleep(LOOK_SECONDS)
         return answer
 
-    def load(self, path: Path, parameters: Mapping[str, int]) -> Loaded:
-        """Into a slot, ready to be swapped in. The file must have passed the check."""
+    def load(self, path: Path, parameters: Mapping[str, int], *, source: Path | None = None) -> Loaded:
+        """Into a slot, ready to be swapped in. The file must have passed the check; ``source``: its first place."""
         items = ffi.new("struct tailgate_parameter[]", len(parameters) or 1)
         for item, (name, value) in zip(items, parameters.items(), strict=False):
             item.name, item.value = name.encode(), value
@@ -228,12 +235,41 @@ class Hands:
         if not lib.runner_load_strategy(self._runner, str(path).encode(), given, report):
             return Loaded(slot=-1, why=_text(report.what))
         slot = int(report.slot)
-        return Loaded(
+        loaded = Loaded(
             slot=slot,
             name=_text(report.name),
             version=_text(report.version),
             generation=int(self._engine.strategies.slots[slot].generation),
         )
+        try:
+            self._announce(loaded, path, parameters, source or path)
+        except OSError as error:
+            self.reclaim(slot)
+            return Loaded(slot=-1, why=f"the journal cannot keep it: {error.strerror}")
+        return loaded
+
+    def _announce(self, loaded: Loaded, path: Path, parameters: Mapping[str, int], source: Path) -> None:
+        """What a replay has to know of the object, and a copy of it beside the journal. OSError: neither is done."""
+        if self._objects is None:
+            return
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        self._objects.mkdir(exist_ok=True)
+        kept = self._objects / f"{digest}.so"
+        if not kept.exists():  # never written over: somebody may have loaded it
+            fresh = kept.with_suffix(".new")
+            fresh.write_bytes(data)
+            fresh.replace(kept)
+        known = {
+            "generation": loaded.generation,
+            "sha256": digest,
+            "source": str(source),
+            "name": loaded.name,
+            "version": loaded.version,
+            "parameters": dict(parameters),
+        }
+        if not lib.runner_note_object(self._runner, json.dumps(known).encode()):
+            raise OSError(errno.EIO, "it cannot be written")
 
     def reclaim(self, ready: int = -1) -> None:
         """Unloads what the engine has done with, and slot ``ready`` that it never got."""

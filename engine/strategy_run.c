@@ -33,7 +33,7 @@ static void refused(struct engine *engine, uint64_t id, const struct tailgate_or
     slot->counters.refused++;
     if (!slot->on_refused)
         return;
-    guard_enter(&engine->strategies.guard);
+    enter_call(engine);
     slot->on_refused(slot->memory, id, order, reason);
     guard_leave(&engine->strategies.guard);
 }
@@ -165,11 +165,17 @@ static inline bool tell(struct engine *engine, const struct event *event, struct
     bool timed = __builtin_expect(strategies->suspect_calls != 0, 0);
     uint64_t before = timed ? clock_ticks() : 0;
     slot->counters.events++;
-    guard_enter(&strategies->guard);
+    enter_call(engine);
     slot->on_event(slot->memory, (const struct tailgate_event *)event,
                    (const struct tailgate_top *)book_top(&engine->book, event->symbol), output);
     guard_leave(&strategies->guard);
-    return !timed || timely(engine, before, breach);
+    breach->cause = STRATEGY_CAUSE_TIME;
+    if (in_replay(engine))
+        return !replay_was_slow(engine->journal->replay, STRATEGY_CAUSE_TIME, &breach->detail);
+    if (!timed || timely(engine, before, breach))
+        return true;
+    record_breach(engine, STRATEGY_CAUSE_TIME, breach->detail, 0, engine->feed.now_ns);
+    return false;
 }
 
 /* The one clock read of a batch: did it take longer than it may? */
@@ -180,7 +186,7 @@ static void weigh(struct engine *engine, uint64_t begun, uint32_t messages, uint
     uint64_t allowed = messages * strategies->event_ticks_max + orders * strategies->answer_ticks +
                        strategies->slack_ticks;
     strategies->last_ticks = now;
-    if (__builtin_expect(now - begun <= allowed, 1))
+    if (__builtin_expect(now - begun <= allowed, 1) || in_replay(engine))
         return;
     active_slot(engine)->counters.suspicions++;
     strategies->suspect_calls = STRATEGY_SUSPECT_CALLS;
@@ -203,7 +209,7 @@ static __attribute__((noinline)) bool run(struct engine *engine, uint64_t rx_tic
         book_ahead_start(&ahead, &engine->book, engine->feed.block, end);
         ahead_left = engine->feed.block_count;
     }
-    while (feed_next(&engine->feed, &message)) {
+    while (engine_next(engine, &message)) {
         if (ahead_left && ahead_left--)
             book_ahead(&ahead, &engine->book, message.data);
         messages++;
@@ -232,8 +238,10 @@ static __attribute__((noinline)) bool contain(struct engine *engine, uint64_t no
     struct strategies *strategies = &engine->strategies;
     bool hung = strategies->guard.signal == guard_signal();
     active_slot(engine)->faulted = true;
-    return strategy_roll_back(engine, hung ? STRATEGY_CAUSE_HANG : STRATEGY_CAUSE_CRASH,
-                              hung ? strategies->budget.hang_ns : 0, strategy_position(engine), now_ns);
+    const enum strategy_cause cause = hung ? STRATEGY_CAUSE_HANG : STRATEGY_CAUSE_CRASH;
+    const uint64_t detail = hung ? strategies->budget.hang_ns : 0;
+    record_breach(engine, cause, detail, strategies->guard.signal, now_ns);
+    return strategy_roll_back(engine, cause, detail, strategy_position(engine), now_ns);
 }
 
 bool strategy_drain(struct engine *engine, uint64_t rx_ticks, uint64_t now_ns, const uint8_t *end)
@@ -270,6 +278,17 @@ void strategy_timer(struct engine *engine, uint64_t now_ns)
     strategies->timer_ns = now_ns;
     if (!slot->on_timer)
         return;
+    record_step(engine->journal, JOURNAL_STRATEGY_TIMER, now_ns, NULL, 0);
+    strategy_tell_time(engine, now_ns);
+    record_done(engine, now_ns);
+}
+
+void strategy_tell_time(struct engine *engine, uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    if (engine->strategy != STRATEGY_SHARED || !active_slot(engine)->on_timer)
+        return;
+    struct strategy_slot *slot = active_slot(engine);
     guard_use(&strategies->guard);
     if (sigsetjmp(strategies->guard.landing, 0)) {
         contain(engine, now_ns);
@@ -277,7 +296,7 @@ void strategy_timer(struct engine *engine, uint64_t now_ns)
     }
     slot->counters.timers++;
     struct tailgate_output *output = blank(strategies, last_message(engine));
-    guard_enter(&strategies->guard);
+    enter_call(engine);
     slot->on_timer(slot->memory, now_ns, output);
     guard_leave(&strategies->guard);
     answer_outside(engine, now_ns);
@@ -348,7 +367,7 @@ void strategy_own_event(void *context, const struct own_event *event, uint64_t n
     }
     slot->counters.own_events++;
     struct tailgate_output *output = blank(strategies, last_message(engine));
-    guard_enter(&strategies->guard);
+    enter_call(engine);
     slot->on_own_order(slot->memory, &told, output);
     guard_leave(&strategies->guard);
     answer_outside(engine, now_ns);

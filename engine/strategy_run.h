@@ -47,8 +47,9 @@ void strategy_lose_previous(struct engine *engine);
 /* First feed message that has not been handed out. */
 uint64_t strategy_position(const struct engine *engine);
 
-/* The three below do nothing unless a shared object is active. */
-void strategy_timer(struct engine *engine, uint64_t now_ns);
+/* Those below do nothing unless a shared object is active. */
+void strategy_timer(struct engine *engine, uint64_t now_ns);      /* when it is due */
+void strategy_tell_time(struct engine *engine, uint64_t now_ns);  /* now */
 void strategy_forget(struct engine *engine, uint64_t now_ns);
 
 /* What the venue said of an order, after the table of own orders has taken it; `engine` is a struct engine. */

@@ -35,6 +35,7 @@ static void note_change(struct engine *engine, int32_t from, enum strategy_cause
     memcpy(change.from_name, strategies_name(strategies, from), strlen(strategies_name(strategies, from)) + 1);
     memcpy(change.to_name, strategies_name(strategies, to), strlen(strategies_name(strategies, to)) + 1);
     strategies_note(strategies, &change);
+    record_strategy(engine, &change, now_ns);
     control_publish_strategy(engine->control, change.to_generation, strategies->change_count);
 }
 
@@ -50,7 +51,7 @@ static __attribute__((noinline)) bool forget_guarded(struct engine *engine)
     guard_use(&strategies->guard);
     if (sigsetjmp(strategies->guard.landing, 0))
         return false;
-    guard_enter(&strategies->guard);
+    enter_call(engine);
     active_slot(engine)->forget(active_slot(engine)->memory);
     guard_leave(&strategies->guard);
     return true;
@@ -68,6 +69,7 @@ static void begin(struct engine *engine, uint64_t position, uint64_t now_ns)
         touch_taker_forget(&engine->touch_taker);
     } else if (!forget_guarded(engine)) {
         active_slot(engine)->faulted = true;
+        record_breach(engine, STRATEGY_CAUSE_CRASH, 0, strategies->guard.signal, now_ns);
         strategy_roll_back(engine, STRATEGY_CAUSE_CRASH, 0, position, now_ns);
     }
 }
@@ -173,5 +175,6 @@ void strategy_forget(struct engine *engine, uint64_t now_ns)
     if (engine->strategy != STRATEGY_SHARED || forget_guarded(engine))
         return;
     active_slot(engine)->faulted = true;
+    record_breach(engine, STRATEGY_CAUSE_CRASH, 0, engine->strategies.guard.signal, now_ns);
     strategy_roll_back(engine, STRATEGY_CAUSE_CRASH, 0, strategy_position(engine), now_ns);
 }

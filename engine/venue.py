@@ -36,10 +36,14 @@ EVENT_KINDS = {
 class Mdp3Runner(Runner):
     """The engine process's runner when both lines carry MDP 3.0; ``channel`` reads what the loop made."""
 
-    def __init__(self, config: EngineConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: EngineConfig, *, wired: bool = True, first_table: bytes | None = None) -> None:
+        super().__init__(config, wired=wired, first_table=first_table)
         self._venue = lib.runner_mdp3(self._runner)
         self.channel = Mdp3View(ffi.addressof(self._venue, "channel"))
+
+    @property
+    def mdp3(self) -> Any:
+        return self._venue
 
     @property
     def polling(self) -> bool:
@@ -100,6 +104,7 @@ class Mdp3Runner(Runner):
                 for row in (dict(one) for one in channel.transitions())
             ],
             "transitions_lost": counters["transitions_lost"],
+            "journal": self.journal_report(),
         }
 
     def _line(self, line: int) -> dict[str, int]:
@@ -136,6 +141,7 @@ class Mdp3Runner(Runner):
         return dict(zip(INSTRUMENT_ROW, values, strict=True))
 
 
-def runner_for(config: EngineConfig) -> Runner:
-    """The runner of the config's venue. EngineError as Runner()."""
-    return Mdp3Runner(config) if config.venue == "mdp3" else Runner(config)
+def runner_for(config: EngineConfig, *, wired: bool = True, first_table: bytes | None = None) -> Runner:
+    """The runner of the config's venue; arguments and EngineError as Runner()."""
+    venue = Mdp3Runner if config.venue == "mdp3" else Runner
+    return venue(config, wired=wired, first_table=first_table)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/journal/record_mdp3.h"
+
 static inline uint64_t mix(uint64_t digest, uint64_t word)
 {
     digest = (digest ^ word) * 0x9E3779B97F4A7C15ull;
@@ -52,14 +54,30 @@ void venue_mdp3_step(struct venue_mdp3 *venue, uint32_t line, const uint8_t *dat
                      uint64_t now_ns)
 {
     venue->statistics.packets++;
+    record_mdp3_step(venue, JOURNAL_DATAGRAM, (uint8_t)line, datagram, length, now_ns);
     mdp3_channel_accept(&venue->channel, line, datagram, length, now_ns);
     drain(venue);
+    record_mdp3_done(venue, now_ns);
 }
 
 void venue_mdp3_timer(struct venue_mdp3 *venue, uint64_t now_ns)
 {
+    record_mdp3_step(venue, JOURNAL_TIMER, 0, NULL, 0, now_ns);
     mdp3_channel_timer(&venue->channel, now_ns);
     drain(venue);
+    record_mdp3_done(venue, now_ns);
+}
+
+/* Told in steps, so that a replay is told the same. */
+static inline void tell_time(struct venue_mdp3 *venue, uint64_t now_ns)
+{
+    const struct mdp3_arbiter *arbiter = &venue->channel.arbiter;
+    const bool busy = arbiter->waiting_count != 0 || arbiter->stash_count != 0 ||
+                      arbiter->announced_sequence > arbiter->next_sequence;
+    if (now_ns - venue->last_timer_ns < (busy ? VENUE_MDP3_TIMER_BUSY_NS : VENUE_MDP3_TIMER_IDLE_NS))
+        return;
+    venue->last_timer_ns = now_ns;
+    venue_mdp3_timer(venue, now_ns);
 }
 
 /* The channel's time must not go back. */
@@ -115,7 +133,7 @@ uint32_t venue_mdp3_poll(struct venue_mdp3 *venue)
         handled += count;
     }
     if (handled == 0)
-        venue_mdp3_timer(venue, now_ns);
+        tell_time(venue, now_ns);
     if (now_ns - venue->last_publish_ns > CONTROL_PUBLISH_NS)
         publish(venue, now_ns);
     venue->statistics.polls++;

@@ -32,6 +32,10 @@
 
 enum { VENUE_MDP3_BATCH = 64 };
 
+/* How often time is told to the channel: while packets are held back, and else. Every such step is journaled. */
+#define VENUE_MDP3_TIMER_BUSY_NS 5000ull
+#define VENUE_MDP3_TIMER_IDLE_NS 100000ull
+
 #define VENUE_MDP3_STALL_NS 20000ull /* a poll that comes later is counted as a stall */
 
 /* Whoever wants canonical events, of any venue. They are valid during the call. */
@@ -55,12 +59,16 @@ struct venue_mdp3_statistics {
     uint64_t stall_ns_total;
 };
 
+struct journal;
+
 struct venue_mdp3 {
     struct control *control;
+    struct journal *journal;   /* NULL: none */
     struct port *lines;        /* FEED_LINE_COUNT */
     const struct clock *clock;
     uint64_t last_poll_ns;
     uint64_t last_publish_ns;
+    uint64_t last_timer_ns;
     uint64_t now_ns;
     struct event_sink sink;
     struct event_tally tally;

@@ -165,6 +165,27 @@ def audit_verify(run_name: str, results: Path, as_json: bool) -> int:
 
 
 @app.command()
+@click.argument("run_name", metavar="RUN", default="latest")
+@results_option
+@click.option(
+    "--until", type=click.IntRange(min=0), help="Stop behind this feed position and show the state."
+)
+@click.option("--symbol", "symbols", type=int, multiple=True, help="Stock locate to show; else the busiest.")
+@as_json_option
+def replay(run_name: str, results: Path, until: int | None, symbols: tuple[int, ...], as_json: bool) -> int:
+    """Run a run's journal (or a journal's file) through the engine again; 0 equal, 1 different, 2 undecidable."""
+    from lab.report.evidence import render_replay
+    from lab.results.evidence import replay_run
+
+    path, replayed = replay_run(run_name, root=results, until=until, symbols=symbols)
+    if as_json:
+        print_json({"journal": str(path), **replayed.to_json()})
+    else:
+        render_replay(path, replayed, out)
+    return replayed.exit_code
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of scenario files."""
     from lab.scenario import scenario_schema

@@ -15,6 +15,7 @@ MAY_IMPORT = {"engine": {"engine"}, "traffic": {"traffic"}, "lab": {"lab", "engi
 BINDINGS = {
     "engine._engine": {
         "engine/binding.py",
+        "engine/journal_binding.py",
         "engine/mdp3.py",
         "engine/risk_build.py",
         "engine/strategy_binding.py",

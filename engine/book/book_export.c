@@ -66,7 +66,8 @@ static void visit_book(const struct book *book, book_visit visit, void *context)
 {
     for (uint32_t symbol = 0; symbol < book->symbol_count; symbol++) {
         for (unsigned side = BOOK_BID; side < BOOK_SIDE_COUNT; side++) {
-            if (!visit_side(book, 2 * symbol + side, side, visit, context))
+            if (book->symbols[symbol].best.price[side] != 0 &&
+                !visit_side(book, 2 * symbol + side, side, visit, context))
                 return;
         }
     }
@@ -112,6 +113,25 @@ uint64_t book_digest(const struct book *book)
 
     visit_book(book, digest_row, &digest);
     return digest;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+uint64_t book_patrol(const struct book *book, uint32_t *cursor, uint32_t count, uint64_t hash)
+{
+    for (; count != 0 && book->order_used != 0; count--) {
+        *cursor = *cursor < book->order_used ? *cursor + 1 : 1;
+        const struct book_order *order = book_order_at(book, (uint32_t)(*cursor * BOOK_ORDER_WORDS));
+
+        hash = mix(hash, order->reference);
+        hash = mix(hash, (uint64_t)order->previous << 32 | order->next);
+        hash = mix(hash, (uint64_t)order->shares << 32 | order->price) ^ order->side;
+    }
+    return hash;
 }
 
 const char *book_outcome_name(enum book_outcome outcome)

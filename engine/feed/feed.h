@@ -389,6 +389,12 @@ bool feed_snapshot_complete(struct feed *feed, uint64_t sequence, uint64_t now_n
 /* Connection lost, log-in rejected, undecodable. */
 void feed_snapshot_failed(struct feed *feed, uint64_t now_ns);
 
+/* True while time may soon change something: a hole is open, or somebody brings what is missing. */
+static inline bool feed_is_busy(const struct feed *feed)
+{
+    return feed->hole_since_ns != FEED_NO_HOLE || feed->snapshot != FEED_SNAPSHOT_NONE || feed->request_count != 0;
+}
+
 /* Copy the remembered transitions, oldest first; the number copied. */
 uint32_t feed_transitions(const struct feed *feed, struct feed_transition *transitions, uint32_t capacity);
 

@@ -30,7 +30,7 @@ void stream_close(struct stream *stream)
 {
     if (stream->kind == STREAM_TCP && stream->socket >= 0)
         close(stream->socket);
-    if (stream->kind == STREAM_BYPASS && (stream->open || stream->connecting))
+    if (stream->kind == STREAM_BYPASS && stream->bypass != NULL && (stream->open || stream->connecting))
         bypass_tcp_hang_up(stream->bypass, false);
     stream->socket = -1;
     stream->open = false;

@@ -40,7 +40,8 @@ struct risk_kills {
     _Atomic uint64_t commands[RISK_COMMAND_COUNT]; /* kind, subject << 8, who << 32 */
     _Atomic uint64_t written;
     _Atomic uint64_t cancel_all; /* kills that found no room, counted */
-    uint64_t control_reserved[6];
+    _Atomic uint64_t switches;   /* changes of the two lists, counted behind each */
+    uint64_t control_reserved[5];
     /* written by the engine's thread */
     _Atomic uint64_t taken;
     uint64_t cancel_all_taken;

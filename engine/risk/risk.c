@@ -137,7 +137,7 @@ static inline void remember(struct risk *risk, const struct order_request *reque
 static inline enum risk_reason against_world(const struct risk *risk, const struct order_request *request,
                                              const struct risk_context *context, const struct risk_terms *terms)
 {
-    const struct risk_kills *kills = &risk->memory->kills;
+    const struct risk_kills *kills = risk->kills;
     const uint64_t now_ns = context->now_ns;
     AGAINST(atomic_load_explicit(&risk->kill_switch->value, memory_order_relaxed) != 0, RISK_KILL_SWITCH);
     AGAINST(risk->missing, RISK_LIMITS_MISSING);

@@ -246,6 +246,8 @@ struct risk {
     uint64_t digest[8]; /* of head, limits, account and soft, as they were when verified */
     const struct risk_kill_switch *kill_switch; /* NULL: not initialised, gate closed */
     struct risk_memory *memory;
+    struct risk_kills *kills;             /* memory's, or a copy that is told when the gate is (journal_inputs.h) */
+    const _Atomic uint64_t *publication;  /* memory's `published`, or the same copy's */
     const struct risk_table *table; /* for symbols and profiles; NULL: none published yet, or none good */
     uint64_t published;     /* as last looked at */
     bool missing;           /* withdrawn */
@@ -294,6 +296,10 @@ void risk_note_cancel(struct risk *risk, uint64_t now_ns);
 
 /* Once per poll: commands, tables and their loss, the switch for all. */
 void risk_poll(struct risk *risk, uint64_t now_ns);
+
+/* What is published becomes the table in force: `held` as risk_hold_table() gave it. For those who say when. */
+uint64_t risk_hold_table(struct risk *risk, uint64_t published);
+void risk_use_table(struct risk *risk, uint64_t held, uint64_t now_ns);
 
 /* The only way to open a tripped gate. Recorded also when it was open. False: it was. */
 bool risk_rearm(struct risk *risk, uint32_t who, uint64_t now_ns);

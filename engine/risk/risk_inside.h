@@ -155,7 +155,7 @@ void risk_take_table(struct risk *risk, uint64_t published, uint64_t now_ns);
 
 static inline void look_at_tables(struct risk *risk, uint64_t now_ns)
 {
-    const uint64_t published = atomic_load_explicit(&risk->memory->tables.published, memory_order_acquire);
+    const uint64_t published = atomic_load_explicit(risk->publication, memory_order_acquire);
     if (__builtin_expect(published != risk->published, 0))
         risk_take_table(risk, published, now_ns);
 }

@@ -39,6 +39,8 @@ int risk_init(struct risk *risk, const struct risk_options *options)
     risk->messages.credit = risk->messages.credit_max;
     risk->kill_switch = options->kill_switch;
     risk->memory = options->memory;
+    risk->kills = &options->memory->kills;
+    risk->publication = &options->memory->tables.published;
     return 0;
 }
 
@@ -151,7 +153,7 @@ void risk_note_warnings(struct risk *risk, uint64_t warned, uint64_t now_ns)
 }
 
 /* Says which buffer is read, then looks again that it is still the published one: see limits.h. */
-static uint64_t hold(struct risk *risk, uint64_t published)
+uint64_t risk_hold_table(struct risk *risk, uint64_t published)
 {
     struct risk_tables *tables = &risk->memory->tables;
     for (uint32_t tries = 0; tries < RISK_TABLE_HOLD_TRIES; tries++) {
@@ -167,8 +169,13 @@ static uint64_t hold(struct risk *risk, uint64_t published)
 
 void risk_take_table(struct risk *risk, uint64_t published, uint64_t now_ns)
 {
+    risk_use_table(risk, risk_hold_table(risk, published), now_ns);
+}
+
+void risk_use_table(struct risk *risk, uint64_t held, uint64_t now_ns)
+{
     risk->table = NULL;
-    risk->published = hold(risk, published); /* 0: looked at again at the next order */
+    risk->published = held; /* 0: looked at again at the next order */
     risk->missing = risk->published != 0 && (risk->published & 3) == 0;
     memset(&risk->rules, 0, sizeof(risk->rules));
     memset(risk->digest, 0xff, sizeof(risk->digest)); /* nothing verifies */
@@ -213,7 +220,7 @@ static void take_command(struct risk *risk, uint64_t command, uint64_t now_ns)
 
 static void take_commands(struct risk *risk, uint64_t now_ns)
 {
-    struct risk_kills *kills = &risk->memory->kills;
+    struct risk_kills *kills = risk->kills;
     const uint64_t written = atomic_load_explicit(&kills->written, memory_order_acquire);
     uint64_t taken = atomic_load_explicit(&kills->taken, memory_order_relaxed);
     for (; taken != written; taken++)
@@ -238,7 +245,7 @@ void risk_poll(struct risk *risk, uint64_t now_ns)
         if (killed)
             risk_mass_cancel(risk, RISK_SCOPE_ALL, 0);
     }
-    const struct risk_kills *kills = &risk->memory->kills;
+    const struct risk_kills *kills = risk->kills;
     if (__builtin_expect(atomic_load_explicit(&kills->written, memory_order_relaxed) !=
                                  atomic_load_explicit(&kills->taken, memory_order_relaxed) ||
                              atomic_load_explicit(&kills->cancel_all, memory_order_relaxed) != kills->cancel_all_taken,

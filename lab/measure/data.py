@@ -177,6 +177,7 @@ class EngineReport:
     joins_lost: int = 0
     recovery: Mapping[str, object] = field(default_factory=dict)
     wires: Mapping[str, object] = field(default_factory=dict)
+    journal: Mapping[str, int] = field(default_factory=dict)
     reason_names: Mapping[int, str] = field(default_factory=dict)
     strategies: Mapping[str, Any] = field(default_factory=dict)
     risk_state: Mapping[str, Any] = field(default_factory=dict)

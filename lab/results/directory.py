@@ -32,7 +32,7 @@ __all__ = ["LATEST", "RunDirectory"]
 
 LATEST = "latest"
 RAW_TABLES = ("packets", "market_taps", "order_arrivals", "decisions", "drop_copy")
-EVIDENCE = ("audit.jsonl",)
+EVIDENCE = ("engine.journal", "audit.jsonl")
 NAME_LENGTH_MAX = 60
 TRIES = 16
 OTHER_ROOT = "name another directory with --results"
@@ -125,7 +125,7 @@ class RunDirectory:
         return {**summary, "run": run}
 
     def _take_up_evidence(self) -> None:
-        """The audit trail of the run goes where the results contract has it."""
+        """Journal and audit trail of the run go where the results contract has them."""
         for name in EVIDENCE:
             file = self.raw / "run" / "engine" / name
             if file.exists():

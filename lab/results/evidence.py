@@ -1,4 +1,4 @@
-"""A run's audit trail: verified, with the evidence that the rest of the run adds."""
+"""A run's journal and audit trail: replayed, or verified, with the evidence that the rest of the run adds."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.audit import AuditVerdict, verify
+from engine.binding import EngineError
+from engine.replay import Replay, replay
 from lab.errors import UsageError
 from lab.results.files import sha256_of
 from lab.results.manifest import MANIFEST
 from lab.results.stored import find_run
 
-__all__ = ["audit_run"]
+__all__ = ["audit_run", "replay_run"]
 
-TRAIL = "audit.jsonl"
+JOURNAL, TRAIL = "engine.journal", "audit.jsonl"
 
 
 def evidence_file(name: str, file: str, *, root: Path) -> Path:
@@ -27,9 +29,18 @@ def evidence_file(name: str, file: str, *, root: Path) -> Path:
             return path
     raise UsageError(
         f"{run} has no {file}",
-        why="its engine never started",
+        why="the run had engine: {journal: false}, or its engine never started",
         todo="tailgate run SCENARIO",
     )
+
+
+def replay_run(name: str, *, root: Path, until: int | None, symbols: tuple[int, ...]) -> tuple[Path, Replay]:
+    """The journal of a run, or a journal's file, run again. UsageError when there is nothing to run."""
+    path = evidence_file(name, JOURNAL, root=root)
+    try:
+        return path, replay(path, until=until, symbols=symbols)
+    except (EngineError, OSError) as error:
+        raise UsageError(str(error), todo="name a run, or its engine.journal") from error
 
 
 def audit_run(name: str, *, root: Path) -> tuple[Path, AuditVerdict, list[str]]:

@@ -78,6 +78,7 @@ def engine_report_of(scenario: Scenario, raw: dict[str, Any], *, exit_code: int,
         loop=raw["loop"],
         transitions=tuple(Transition(**row) for row in raw["transitions"]),
         transitions_lost=raw["transitions_lost"],
+        journal=raw["journal"],
         stderr_tail=stderr,
     )
 

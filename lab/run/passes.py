@@ -213,6 +213,8 @@ class Pass:
             session=str(ready["session"]),
             first_sequence=int(ready["first_sequence"]),
             messages=int(ready["messages"]),
+            packets=int(ready["packets"]),
+            duration_ns=int(ready["duration_ns"]),
         )
         engine = Child(
             "engine",

@@ -163,6 +163,7 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
         joins_lost=raw["recovery"]["joins"] - len(raw["feed_joins"]),
         recovery=raw["recovery"],
         wires=raw["wires"],
+        journal=raw["journal"],
         reason_names={int(code): name for code, name in raw["reason_names"].items()},
         strategies=raw["strategies"],
         risk_state=raw["risk_state"],

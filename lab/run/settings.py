@@ -40,6 +40,10 @@ ACCOUNT = {"username": "TAILGT", "password": "TAILGATE"}
 FLOOR_RATE_PER_S = 100_000
 FLOOR_EVERY = 16  # about as many answers as touch_taker gives, so that caches are as warm
 DECISIONS_MAX = 1 << 22
+JOURNAL_RING_MIN, JOURNAL_RING_MAX = 1 << 24, 1 << 30
+MESSAGE_BYTES, PACKET_BYTES, ORDER_BYTES = 42, 40, 400  # in the journal; an order with its answers
+MDP3_PACKET_BYTES = 400  # a packet of many sizes, rather large
+TIMER_BYTES_PER_S = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +129,7 @@ def floor_plan(scenario: Scenario) -> PassPlan:
             "parameters": parameters,
             "protocol": "ouch42",
             "venue": "itch50",
+            "journal": False,
         }
     )
     messages = FLOOR_RATE_PER_S * scenario.measure.wire_floor_duration_ns // 1_000_000_000
@@ -229,6 +234,16 @@ def control_socket(plan: PassPlan, scratch: Path) -> Path:
     return scratch / f"{plan.name}-engine.sock"
 
 
+def journal_ring_bytes(
+    messages: int, packets: int, duration_ns: int, *, message_bytes: int = MESSAGE_BYTES
+) -> int:
+    """A ring that holds a whole pass twice over where it can, so that the drain thread takes no time in it."""
+    lines = 2 * (message_bytes * messages + PACKET_BYTES * packets)
+    seconds = duration_ns // 1_000_000_000 + 1
+    expected = lines + ORDER_BYTES * messages // 8 + TIMER_BYTES_PER_S * seconds
+    return min(max(1 << (2 * expected).bit_length(), JOURNAL_RING_MIN), JOURNAL_RING_MAX)
+
+
 def engine_settings(
     plan: PassPlan,
     *,
@@ -239,10 +254,12 @@ def engine_settings(
     session: str,
     first_sequence: int,
     messages: int,
+    packets: int,
+    duration_ns: int,
 ) -> dict[str, Any]:
     """The engine's config. ``messages`` sizes the decision log: at most one decision a message."""
     engine = plan.engine
-    around = {
+    around: dict[str, Any] = {
         "cpu": cores.engine,
         "output": str(directory),
         "control": str(control_page(plan, scratch)),
@@ -257,6 +274,11 @@ def engine_settings(
             for name, group in GROUPS.items()
         ],
     }
+    if engine.journal:
+        size = MDP3_PACKET_BYTES if engine.venue == "mdp3" else MESSAGE_BYTES
+        ring_bytes = journal_ring_bytes(messages, packets, duration_ns, message_bytes=size)
+        path = str(directory / "engine.journal")
+        around["journal"] = {"path": path, "ring_bytes": ring_bytes, "cpu": cores.lab}
     if engine.venue == "mdp3":
         return {**around, **mdp3_settings(engine.mdp3, packets=messages)}
     return {

@@ -136,6 +136,7 @@ CHECKS: dict[str, Kind] = {
     "samples": Kind.TRUTH,
     "triggers_accounted": Kind.TRUTH,
     "tap_complete": Kind.TRUTH,
+    "journal_complete": Kind.TRUTH,
     "engine_alive": Kind.TRUTH,
     "clock": Kind.TRUTH,
     "pacing": Kind.TRUTH,

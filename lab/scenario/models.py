@@ -306,6 +306,9 @@ class Engine(FrozenModel):
     protocol: Annotated[
         Literal["ouch42", "ouch50"], Field(description="What the order session speaks: OUCH 4.2 or 5.0.")
     ] = "ouch42"
+    journal: Annotated[
+        bool, Field(description="Record every input and output, so that tailgate replay can run them again.")
+    ] = True
 
 
 class Measure(FrozenModel):

@@ -83,6 +83,19 @@ class Run:
         return {one["name"]: one["verdict"] for one in self.summary["checks"] if one["verdict"] != "PASS"}
 
 
+def replays(run: Run) -> dict[str, Any]:
+    """The run's journal run again; asserts that orders, transitions and books are the same, and the trail whole."""
+    answer = tailgate("replay", run.path, "--json")
+    replayed: dict[str, Any] = json.loads(answer.out)
+    assert (answer.code, replayed["outcome"], replayed["problem"]) == (0, "equal", None)
+    engine = json.loads((run.path / "raw" / "run" / "engine" / "engine.json").read_text())
+    assert replayed["records"] == engine["journal"]["records"]
+    assert replayed["orders"] == engine["loop"].get("orders", 0)
+    answer = tailgate("audit", "verify", run.path, "--json")
+    assert (answer.code, json.loads(answer.out)["problem"]) == (0, None), answer.out
+    return replayed
+
+
 def runs_in(results: Path) -> dict[str, Run]:
     """Every run below a results directory, by scenario name."""
     found = {}

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
 
 pytestmark = pytest.mark.privileged
 
@@ -46,6 +46,11 @@ def test_the_result_says_how_good_the_feed_was(run: Run) -> None:
     for line in quality["lines"].values():
         assert line["packets_published"] == line["packets_seen"] + line["lost"]
     assert {"gaps", "blind", "recovered", "skew_ns", "stale_symbols"} <= set(quality)
+
+
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_the_journal_replays_to_the_same_orders_and_books(run: Run) -> None:
+    replays(run)
 
 
 def test_the_shipped_feed_scenarios_are_all_played() -> None:

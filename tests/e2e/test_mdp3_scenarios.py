@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
 from two_line_capture import GROUPS, stamps_of, write_capture
 
 pytestmark = pytest.mark.privileged
@@ -83,6 +83,16 @@ def test_every_check_but_the_timed_ones_passes(both: Played, name: str) -> None:
     assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
     assert "FAIL" not in run.not_passed().values(), json.dumps(run.summary["checks"])
     assert ORDERS & {check["name"] for check in run.summary["checks"]} == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_journal_replays_to_the_same_events_and_books(both: Played, name: str) -> None:
+    run = both.runs[name]
+    replayed = replays(run)
+    assert replayed["delivered"] == engine_report(run)["feed"]["delivered"]
+    assert replayed["book_hash"] == engine_report(run)["events"]["digest"]
+    answer = tailgate("replay", run.path, "--until", str(replayed["position"] // 2))
+    assert answer.code == 0, answer.err
 
 
 def test_each_packet_of_the_capture_is_taken_once(both: Played) -> None:

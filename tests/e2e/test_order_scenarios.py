@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
 
 pytestmark = pytest.mark.privileged
 
@@ -28,3 +28,4 @@ def test_every_check_but_the_timed_ones_passes(name: str, results: Path) -> None
     assert not left_behind(PREFIX)
     run: Run = runs_in(results)[name]
     assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
+    replays(run)

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from lab_cli import Run, left_behind, runs_in, tailgate
+from lab_cli import Run, left_behind, replays, runs_in, tailgate
 
 pytestmark = [pytest.mark.privileged, pytest.mark.real]
 
@@ -77,3 +77,8 @@ def test_every_message_of_the_captures_is_decoded(played: dict[str, Run], real_d
     assert report["types"] == dict(types)
     assert report["decode"] == {"unknown_types": 0, "length_errors": 0, "long_messages": 0}
     assert played["captures"].verdict("every_message_decoded") == "PASS"
+
+
+@pytest.mark.parametrize("name", [*OPEN_NAMES, "captures"])
+def test_the_journal_replays_to_the_same_orders_and_books(played: dict[str, Run], name: str) -> None:
+    replays(played[name])

@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
-from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
 
 pytestmark = pytest.mark.privileged
 
@@ -110,6 +110,57 @@ def test_packets_lost_on_both_lines_are_noticed_and_silence_the_engine(played: d
     after = taps[taps["trigger_sequence"] >= 100_064]
     assert len(after)
     assert (after["reason"] != 0).all()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_journal_replays_to_the_same_orders_and_books(played: dict[str, Run], name: str) -> None:
+    assert replays(played[name])["checkpoints"] > 0
+
+
+def test_a_replay_until_a_message_shows_the_state_there(played: dict[str, Run]) -> None:
+    answer = tailgate("replay", played["quickstart"].path, "--until", "100000", "--json")
+    assert answer.code == 0, answer.err
+    state = json.loads(answer.out)["state"]
+    assert state["position"] == 100_001
+    assert state["feed"]["state"] == "LIVE"
+    assert len(state["book"]) == 5
+    assert state["positions"]
+    assert state["last_orders"]
+    assert tailgate("replay", played["quickstart"].path, "--until", "100000").code == 0
+
+
+def test_a_flipped_byte_of_journal_or_trail_is_found_and_named(
+    played: dict[str, Run], tmp_path: Path
+) -> None:
+    journal = bytearray((played["quickstart"].path / "engine.journal").read_bytes())
+    journal[len(journal) // 2] ^= 0x10
+    path = tmp_path / "engine.journal"
+    path.write_bytes(journal)
+    answer = tailgate("replay", path, "--json")
+    replayed = json.loads(answer.out)
+    assert (answer.code, replayed["outcome"]) == (1, "unreadable")
+    assert 0 <= len(journal) // 2 - replayed["offset"] < 65_536
+    assert f"record {replayed['number']}, offset {replayed['offset']}" in replayed["problem"]
+
+    trail = bytearray((played["quickstart"].path / "audit.jsonl").read_bytes())
+    line = trail[: len(trail) // 2].count(b"\n")
+    trail[len(trail) // 2] ^= 0x01
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(trail)
+    answer = tailgate("audit", "verify", path, "--json")
+    assert (answer.code, json.loads(answer.out)["problem"]["record"]) == (1, line)
+
+
+def test_a_replay_of_nothing_is_64(tmp_path: Path) -> None:
+    path = tmp_path / "engine.journal"
+    path.write_bytes(b"nothing")
+    for arguments in (
+        ("replay", path),
+        ("replay", tmp_path / "none"),
+        ("audit", "verify", tmp_path / "none"),
+    ):
+        answer = tailgate(*arguments)
+        assert (answer.code, answer.err.count("\n")) == (64, 1), answer.err
 
 
 def test_a_stored_run_can_be_shown_again(played: dict[str, Run]) -> None:

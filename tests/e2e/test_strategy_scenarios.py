@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, runs_in, start, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, start, tailgate
 
 from engine.control_client import ControlError, ask
 from lab.ctl.command import socket_of
@@ -76,6 +76,11 @@ def test_the_evidence_is_in_the_runs_directory(run: Run) -> None:
         assert run.summary["latency_ns"]["wire_to_wire_swap"]["count"] > 0
 
 
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_the_journal_replays_to_the_same_orders_and_books(run: Run) -> None:
+    replays(run)
+
+
 LONG = """
 title: A market that lasts long enough to give commands by hand
 traffic: {source: model, rate: 20k/s, duration: 20s, arrivals: even}
@@ -104,6 +109,20 @@ def test_a_running_engine_takes_commands_and_says_from_when_on(results: Path, tm
             time.sleep(0.2)
         state = ask(engine, {"do": "state"})["detail"]
         assert (state["feed"], state["killed"]) == ("LIVE", False)
+        table = tmp_path / "limits.yaml"
+        table.write_text(
+            "{order_shares_max: 1000, collar_permille: 90, symbols: [{locate: 3, restricted: true}]}"
+        )
+        given = (
+            {"do": "limits", "path": str(table)},
+            {"do": "kill symbol", "symbol": "5"},
+            {"do": "kill strategy", "name": "touch_taker"},
+            {"do": "rearm"},
+            {"do": "line disable", "line": "A"},
+            {"do": "line enable", "line": "A"},
+        )
+        for command in given:
+            assert ask(engine, command)["exit"] == 0, command
         first = ask(engine, {"do": "line disable", "line": "B"})
         killed = ask(engine, {"do": "kill all"})
         assert (first["exit"], killed["exit"]) == (0, 0)
@@ -124,6 +143,13 @@ def test_a_running_engine_takes_commands_and_says_from_when_on(results: Path, tm
     assert len(late) > 0
     assert (late["reason"] == KILL_SWITCH).all()
     assert killed["sequence"] < played.summary["counts"]["published"]
+    replays(played)
+    answer = tailgate("replay", played.path, "--until", str(killed["sequence"] + 10), "--json")
+    state = json.loads(answer.out)["state"]
+    assert state["kill_switch"]
+    assert state["limits"]["collar_permille"] == 90
+    told = [(command["command"], command["value"]) for command in state["last_commands"]]
+    assert ("limits", 2) in told or ("re-arm", 0) in told, told
     assert not left_behind(CONTROL_PREFIX)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
 
 from engine.wires import bypass_built
 
@@ -47,6 +47,11 @@ def test_the_result_says_what_changed_and_how_long_it_took(run: Run) -> None:
     assert wires["lines"]["done"] == wires["lines"]["changes"]
     assert wires["orders"]["resumed"] == wires["orders"]["changes"]
     assert wires["lines"]["changes"] + wires["orders"]["changes"] > 0
+
+
+@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+def test_the_journal_replays_to_the_same_orders_and_books(run: Run) -> None:
+    replays(run)
 
 
 def test_both_transports_race_side_by_side() -> None:

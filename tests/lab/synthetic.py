@@ -168,6 +168,14 @@ def run(
             feed={"messages": total, "gaps": 0, "duplicates": total, "lines": {"A": {"packets": packets}}},
             risk={"collar": int(blocked.sum())},
             positions=positions,
+            journal={
+                "records": 5,
+                "bytes": 320,
+                "lost": 0,
+                "high_water": 64,
+                "ring_bytes": 1 << 18,
+                "failure": 0,
+            },
             reason_names={3: "collar"},
             transitions=(
                 Transition(at_ns=START_NS, before="STARTUP", after="LIVE", cause="first message", sequence=1),

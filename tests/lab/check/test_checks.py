@@ -47,6 +47,9 @@ def judged(data: RunData, scenario: Scenario | None = None) -> dict[str, CheckRe
     return {check.name: check for check in judge(data, measurement, scenario).checks}
 
 
+JOURNAL = {"records": 5, "bytes": 320, "lost": 0, "high_water": 64, "ring_bytes": 1 << 18, "failure": 0}
+
+
 def engine(**changes: Any) -> Change:
     return lambda data: replace(data, engine=replace(data.engine, **changes))
 
@@ -189,6 +192,10 @@ CASES: list[tuple[str, str, Change, Verdict, str]] = [
         UNKNOWN,
         "not in the drop copy",
     ),
+    ("journal_complete", "sound", SAME, PASS, "0 lost"),
+    ("journal_complete", "none", engine(journal={}), UNKNOWN, "no journal"),
+    ("journal_complete", "lost", engine(journal={**JOURNAL, "lost": 7}), UNKNOWN, "7 records lost"),
+    ("journal_complete", "disk", engine(journal={**JOURNAL, "failure": 28}), UNKNOWN, "No space left"),
     ("tap_complete", "no market", less("market_taps", lambda r: slice(0, 0)), UNKNOWN, "no arrival stamp"),
     ("clock", "sound", SAME, PASS, "none"),
     (
@@ -369,7 +376,7 @@ def test_a_check_gives_its_verdict_and_says_why(
 
 
 def test_every_check_that_can_fail_is_tested_in_all_three_verdicts() -> None:
-    never_fail = {"samples", "tap_complete", "clock", "pacing"}  # they judge the lab, not the engine
+    never_fail = {"samples", "tap_complete", "journal_complete", "clock", "pacing"}  # they judge the lab
     # below, in test_feed_checks.py, in a file of their own, and in test_line_checks.py
     elsewhere = {"faults_fired", "recovered", "no_recovery_traffic", "session_resumed", "no_self_cross"} | {
         "risk_limits_kept",

@@ -24,6 +24,8 @@ from lab.measure.two_lines import TwoLineData
 from lab.measure.wire import NEVER
 from lab.scenario import Scenario
 
+JOURNAL = {"records": 5, "bytes": 320, "lost": 0, "high_water": 64, "ring_bytes": 1 << 18, "failure": 0}
+
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 START_NS, FIRST, COUNT = 10**12, 17_000, 400
 READ_NS, WIRE_NS = 700, 2_500  # from stamp to read, from intended time to stamp
@@ -79,6 +81,7 @@ def made() -> RunData:
             final_feed_state="SYNC",
             feed={"delivered": COUNT, "gap_packets": 0, "arrivals_lost": 0, "lines": lines},
             book={"instruments": 2, "live": 1},
+            journal=JOURNAL,
         ),
         exchange=ExchangeReport(),
         tap=TapReport(lost=0, capacity=4096),
@@ -291,7 +294,8 @@ def test_a_run_without_orders_is_not_asked_for_any() -> None:
     results = judged(made())
     assert {result.verdict for result in results.values()} == {PASS}
     assert set(results) == {
-        "engine_alive", "tap_complete", "clock", "pacing", "packets_accepted_once", "line_winners", "level_books_match",
+        "engine_alive", "tap_complete", "journal_complete", "clock", "pacing", "packets_accepted_once", "line_winners",
+        "level_books_match",
     }  # fmt: skip
 
 

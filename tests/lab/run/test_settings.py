@@ -43,7 +43,8 @@ def exchange_config(plan: PassPlan, tmp_path: Path) -> Config:
 
 
 def engine_config(plan: PassPlan, tmp_path: Path, **changes: Any) -> EngineConfig:
-    run = {"socket_map": 9, "session": "TAILGATE01", "first_sequence": 1, "messages": 5_000, **changes}
+    run = {"socket_map": 9, "session": "TAILGATE01", "first_sequence": 1, "messages": 5_000}
+    run = {**run, "packets": 2_000, "duration_ns": 10**9, **changes}
     settings = engine_settings(plan, directory=tmp_path, scratch=SCRATCH, cores=CORES, **run)
     return EngineConfig.model_validate_json(json.dumps(settings))
 
