@@ -189,8 +189,9 @@ static void weigh(struct engine *engine, uint64_t begun, uint32_t messages, uint
     if (__builtin_expect(now - begun <= allowed, 1) || in_replay(engine))
         return;
     active_slot(engine)->counters.suspicions++;
+    if (strategies->suspect_calls == 0) /* else it is being watched already, perhaps in batches of one message */
+        strategies->slow_calls = 0;
     strategies->suspect_calls = STRATEGY_SUSPECT_CALLS;
-    strategies->slow_calls = 0;
 }
 
 /* True: it broke a budget and the one before has its place. */

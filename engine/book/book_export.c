@@ -64,7 +64,7 @@ static bool visit_side(const struct book *book, uint32_t first, unsigned side, b
 
 static void visit_book(const struct book *book, book_visit visit, void *context)
 {
-    for (uint32_t symbol = 0; symbol < book->symbol_count; symbol++) {
+    for (uint32_t symbol = 0; symbol < book->symbol_count && book->order_count != 0; symbol++) {
         for (unsigned side = BOOK_BID; side < BOOK_SIDE_COUNT; side++) {
             if (book->symbols[symbol].best.price[side] != 0 &&
                 !visit_side(book, 2 * symbol + side, side, visit, context))

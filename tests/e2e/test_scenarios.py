@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -12,6 +13,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
+
+from engine.audit import verify
+from engine.journal_binding import journal_problem
 
 pytestmark = pytest.mark.privileged
 
@@ -149,6 +153,29 @@ def test_a_flipped_byte_of_journal_or_trail_is_found_and_named(
     path.write_bytes(trail)
     answer = tailgate("audit", "verify", path, "--json")
     assert (answer.code, json.loads(answer.out)["problem"]["record"]) == (1, line)
+
+
+def test_a_byte_flipped_anywhere_is_found_where_it_stands(played: dict[str, Run], tmp_path: Path) -> None:
+    """Random places of the whole journal and of the whole trail; each fault is named by the record that has it."""
+    random, run = Random(7), played["quickstart"].path
+    journal, trail = bytearray((run / "engine.journal").read_bytes()), (run / "audit.jsonl").read_bytes()
+    assert journal_problem(journal) is None
+    for _ in range(100):
+        at, mask = random.randrange(len(journal)), random.randrange(1, 256)
+        journal[at] ^= mask
+        problem = journal_problem(journal)
+        journal[at] ^= mask
+        assert problem is not None, at
+        assert problem.offset <= at < problem.offset + 16 + 65_536
+    path = tmp_path / "audit.jsonl"
+    for _ in range(300):
+        at = random.randrange(len(trail))
+        flipped = bytearray(trail)
+        flipped[at] ^= random.randrange(1, 256)
+        path.write_bytes(flipped)
+        found = verify(path).problem
+        assert found is not None, at
+        assert found.record == trail[:at].count(b"\n"), at
 
 
 def test_a_replay_of_nothing_is_64(tmp_path: Path) -> None:
