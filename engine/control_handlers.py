@@ -277,7 +277,7 @@ def loaded_by(desk: Desk, arguments: Mapping[str, Any]) -> tuple[Any, dict[str, 
 
 
 def whole(arguments: Mapping[str, Any], name: str, most: int) -> int:
-    value = arguments[name]
+    value = arguments.get(name)
     if type(value) is not int or not 0 < value <= most:
         raise Wrong(f"{name}: a whole number up to {most} is wanted")
     return value

@@ -120,6 +120,9 @@ def render_report(run: RunFiles) -> str:
         feed_lines=_feed_lines(summary),
         feed_quality=_feed_quality(summary),
         feed_counters=_scalars(summary.get("feed", {})),
+        mass_cancel=_scalars(
+            summary.get("mass_cancel", {}) if summary.get("mass_cancel", {}).get("kills") else {}
+        ),
         order_flow=_scalars(summary.get("order_flow", {})),
         risk=[(name, value) for name, value in _scalars(summary.get("risk", {})) if value and name != PASSED],
         host=_scalars(summary.get("host", {})),

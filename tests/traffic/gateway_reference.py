@@ -34,10 +34,13 @@ class ReferenceGateway:
     orders: dict[bytes, Order] = field(default_factory=dict)
     resting: list[bytes] = field(default_factory=list)  # oldest first
     rows: list[Row] = field(default_factory=list)
+    named: set[bytes] = field(default_factory=set)  # stocks that a directory message has told
 
     def publish(self, message: bytes) -> None:
         """The book follows; then every resting order that the touch has come to is executed at its own price."""
         self.book.apply(message)
+        if message[:1] == b"R":
+            self.named.add(message[11:19])
         for token in list(self.resting):
             order = self.orders[token]
             touch = self._touch(order)
@@ -97,9 +100,8 @@ class ReferenceGateway:
         else:
             self.resting.append(order.token)
 
-    @staticmethod
-    def _wrong(order: Order, display: bytes, minimum: int) -> bytes:
-        if order.stock != b"ACME    ":
+    def _wrong(self, order: Order, display: bytes, minimum: int) -> bytes:
+        if order.stock not in self.named:
             return b"S"
         if not 0 < order.shares <= SHARES_MAX:
             return b"Z"
