@@ -16,27 +16,27 @@
 
 #include "engine/io/redirect_target.h"
 
-enum { PROGRAM_DROP = 10 };
+enum { KEY_WIRE = 0, KEY_NOWHERE = 1, KEY_COUNT = 2, PROGRAM_REDIRECT = 6 };
 
-/* Every frame that can be a segment to the interface in map[0]. */
+/* Every frame that can be a segment to the interface in map[KEY_WIRE], shorter ones to KEY_NOWHERE, if there is one. */
 static int load_program(struct frame_door *door, uint32_t ifindex)
 {
-    const uint32_t key = 0;
-    door->map = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "order_wire", sizeof(key), sizeof(ifindex), 1, NULL);
+    const uint32_t key = KEY_WIRE;
+    door->map = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "order_wire", sizeof(key), sizeof(ifindex), KEY_COUNT, NULL);
     if (door->map < 0 || bpf_map_update_elem(door->map, &key, &ifindex, BPF_ANY))
         return -errno;
     const struct bpf_insn program[] = {
-        /* 0 */ {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 2, .src_reg = 1, .off = offsetof(struct xdp_md, data)},
-        {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 3, .src_reg = 1, .off = offsetof(struct xdp_md, data_end)},
-        {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = FRAME_DOOR_BYTES_MIN},
-        /* 3 */ {.code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = 2, .src_reg = 3, .off = PROGRAM_DROP - 4},
+        /* 0 */ {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 4, .src_reg = 1, .off = offsetof(struct xdp_md, data)},
+        {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 5, .src_reg = 1, .off = offsetof(struct xdp_md, data_end)},
+        {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 4, .imm = FRAME_DOOR_BYTES_MIN},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = KEY_WIRE},
+        /* 4 */ {.code = BPF_JMP | BPF_JLE | BPF_X, .dst_reg = 4, .src_reg = 5, .off = PROGRAM_REDIRECT - 5},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = KEY_NOWHERE},
+        /* PROGRAM_REDIRECT */
         {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = door->map},
         {0},
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = (int32_t)key},
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = XDP_DROP},
         {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
-        {.code = BPF_JMP | BPF_EXIT},
-        /* PROGRAM_DROP */ {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_DROP},
         {.code = BPF_JMP | BPF_EXIT},
     };
     door->program = bpf_prog_load(BPF_PROG_TYPE_XDP, "engine_door", "Dual BSD/GPL", program,
@@ -80,6 +80,7 @@ static int open_tap(struct frame_door *door)
 void frame_door_clear(struct frame_door *door)
 {
     *door = (struct frame_door){.tap = -1, .map = -1, .program = -1, .link = -1};
+    rehearsal_wire_clear(&door->nowhere);
 }
 
 int frame_door_open(struct frame_door *door, uint32_t ifindex)
@@ -92,6 +93,8 @@ int frame_door_open(struct frame_door *door, uint32_t ifindex)
         result = open_tap(door);
     if (result)
         frame_door_close(door);
+    else
+        rehearsal_wire_open(&door->nowhere, ifindex, door->map, KEY_NOWHERE); /* without it rehearsals end at the program */
     door->usable = result == 0;
     return result;
 }
@@ -102,5 +105,6 @@ void frame_door_close(struct frame_door *door)
     for (size_t i = 0; i < sizeof(descriptors) / sizeof(descriptors[0]); i++)
         if (descriptors[i] >= 0)
             close(descriptors[i]);
+    rehearsal_wire_close(&door->nowhere);
     frame_door_clear(door);
 }

@@ -12,8 +12,8 @@
  * loss closes it for good; afterwards FRAME_DOOR_MISSES without one that came through between them.
  *
  * A door that stands unused gets slow: after 300 us the way through the kernel takes twice as long as after 20, because
- * its code and its data have left the caches. frame_door_warm() walks it up to the program, which drops what is too short
- * to be a segment: nothing reaches the wire.
+ * its code and its data have left the caches. frame_door_warm() walks it with a frame too short to be a segment, which the
+ * program drops, or sends to a wire that leads nowhere (rehearsal_wire.h): nothing reaches the order wire.
  *
  * Owner: the engine thread. Cost: one system call. Open and close are cold.
  */
@@ -24,9 +24,11 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "engine/io/rehearsal_wire.h"
+
 enum {
     FRAME_DOOR_MISSES = 3,
-    FRAME_DOOR_BYTES_MIN = 54, /* shorter ones end at the program: Ethernet, IP and TCP headers */
+    FRAME_DOOR_BYTES_MIN = 54, /* Ethernet, IP and TCP headers: shorter ones are rehearsals */
 };
 
 struct frame_door {
@@ -37,6 +39,7 @@ struct frame_door {
     int map;
     int program;
     int link;
+    struct rehearsal_wire nowhere;
 };
 
 void frame_door_clear(struct frame_door *door);
