@@ -50,6 +50,14 @@ static bool blames_strategy(uint32_t reason)
     case RISK_HALTED:
     case RISK_OWN_ORDERS_FULL:
     case RISK_LIMITS_INVALID:
+    case RISK_LIMITS_MISSING:
+    case RISK_LIMITS_STALE:
+    case RISK_TRIPPED:
+    case RISK_KILL_SYMBOL:
+    case RISK_KILL_STRATEGY:
+    case RISK_SESSION_HOURS:
+    case RISK_FEED_AGE:
+    case RISK_QUOTE_AGE:
         return false;
     default:
         return true;

@@ -119,7 +119,9 @@ class Gate:
         self.decisions = 0
         self.answers: Counter[str] = Counter()
         self.warnings: Counter[str] = Counter()
-        self.records: list[tuple[int, int, str, str, int, int]] = []  # at, decisions, kind, reason, subject, who
+        self.records: list[
+            tuple[int, int, str, str, int, int]
+        ] = []  # at, decisions, kind, reason, subject, who
         self.wishes: list[tuple[str, int]] = []  # scope, subject
         self.wish_count = 0
         self.trips = 0
@@ -243,7 +245,7 @@ class Gate:
     # an order
 
     def check(self, request: Request, top: Top, context: Context, replaced: Replaced | None = None) -> str:
-        """"none": it may leave."""
+        """ "none": it may leave."""
         now_ns = context.now_ns
         self._take_up(now_ns)
         self.orders.fill(now_ns)
@@ -389,9 +391,7 @@ class Gate:
 
     # soft limits, asked behind a pass
 
-    def _soft(
-        self, request: Request, top: Top, context: Context, replaced: Replaced | None
-    ) -> Iterator[str]:
+    def _soft(self, request: Request, top: Top, context: Context, replaced: Replaced | None) -> Iterator[str]:
         assert self.table is not None
         soft = self.table.limits.soft
         shares, value = increase(request, replaced)

@@ -28,7 +28,20 @@ __all__ = [
 
 SESSION = b"TAILGATE01"
 LENGTHS = {
-    **{"S": 12, "R": 39, "H": 25, "Y": 20, "L": 26, "V": 35, "W": 12, "K": 28, "J": 35, "h": 21, "A": 36, "F": 40},
+    **{
+        "S": 12,
+        "R": 39,
+        "H": 25,
+        "Y": 20,
+        "L": 26,
+        "V": 35,
+        "W": 12,
+        "K": 28,
+        "J": 35,
+        "h": 21,
+        "A": 36,
+        "F": 40,
+    },
     **{"E": 31, "C": 36, "X": 23, "D": 19, "U": 35, "P": 44, "Q": 40, "B": 19, "I": 50, "N": 20, "O": 48},
 }
 BOOK_TYPES = "AFECXDU"
@@ -98,7 +111,14 @@ def _message(kind: str, symbol: int, time_ns: int, body: bytes) -> bytes:
 
 
 def add(
-    symbol: int, time_ns: int, reference: int, side: str, shares: int, price: int, stock: bytes, mpid: bytes = b""
+    symbol: int,
+    time_ns: int,
+    reference: int,
+    side: str,
+    shares: int,
+    price: int,
+    stock: bytes,
+    mpid: bytes = b"",
 ) -> bytes:
     body = struct.pack(">QcI8sI", reference, side.encode("latin-1"), shares, stock, price)
     return _message("F" if mpid else "A", symbol, time_ns, body + mpid)
@@ -147,7 +167,9 @@ def cross(symbol: int, time_ns: int, shares: int, price: int, stock: bytes, matc
 
 
 def directory(symbol: int, time_ns: int, stock: bytes) -> bytes:
-    return _message("R", symbol, time_ns, stock + b"Q" + b"N" + (100).to_bytes(4, "big") + b"NC" + b"  PN 1N" + bytes(5))
+    return _message(
+        "R", symbol, time_ns, stock + b"Q" + b"N" + (100).to_bytes(4, "big") + b"NC" + b"  PN 1N" + bytes(5)
+    )
 
 
 def state(symbol: int, time_ns: int, stock: bytes, letter: str) -> bytes:
@@ -159,7 +181,9 @@ def other(kind: str, symbol: int, time_ns: int) -> bytes:
     return _message(kind, symbol, time_ns, bytes(LENGTHS.get(kind, 20) - 11))
 
 
-def mold(sequence: int, messages: tuple[bytes, ...], *, count: int | None = None, session: bytes = SESSION) -> bytes:
+def mold(
+    sequence: int, messages: tuple[bytes, ...], *, count: int | None = None, session: bytes = SESSION
+) -> bytes:
     """A MoldUDP64 datagram; ``count`` 0 a heartbeat, 0xffff the end of the session."""
     head = session + struct.pack(">QH", sequence, len(messages) if count is None else count)
     return head + b"".join(struct.pack(">H", len(message)) + message for message in messages)

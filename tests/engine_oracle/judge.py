@@ -16,7 +16,6 @@ from tests.engine_oracle.world import World
 __all__ = ["Difference", "MakeEngine", "Outcome", "Tested", "run_case", "run_seed"]
 
 
-
 class Tested(Subject, Protocol):
     """What the model is compared with."""
 

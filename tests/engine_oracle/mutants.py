@@ -148,7 +148,9 @@ MUTANTS = {
     "only the first order of a price counts": Mutant(_setting(Book, "top", _first_only)),
     "trips come one breach late": Mutant(_gate(_breach=_never_tripped)),
     "cancels take no message token": Mutant(_setting(EngineModel, "_cancel_sent", _wants_more_messages)),
-    "a replacement's open shares are never counted again": Mutant(_setting(OwnOrders, "_recount", _no_recount)),
+    "a replacement's open shares are never counted again": Mutant(
+        _setting(OwnOrders, "_recount", _no_recount)
+    ),
 }
 
 
@@ -159,5 +161,3 @@ def mutant(name: str) -> MakeEngine:
         return model
 
     return make
-
-

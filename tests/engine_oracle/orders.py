@@ -91,9 +91,7 @@ class OwnOrders:
     # what they add up to
 
     def open_orders(self, symbol: int | None = None) -> list[Own]:
-        return [
-            order for order in self.orders.values() if order.is_open and symbol in (None, order.symbol)
-        ]
+        return [order for order in self.orders.values() if order.is_open and symbol in (None, order.symbol)]
 
     def open_shares(self, symbol: int, buys: bool) -> int:
         return sum(order.open for order in self.open_orders(symbol) if order.buys == buys)
@@ -222,7 +220,9 @@ class OwnOrders:
         return True
 
     def _move(self, order: Own, shares: int, price: int) -> None:
-        self.positions[order.symbol] = self.positions.get(order.symbol, 0) + (shares if order.buys else -shares)
+        self.positions[order.symbol] = self.positions.get(order.symbol, 0) + (
+            shares if order.buys else -shares
+        )
         self.filled = shares != 0
         if price:
             self.marks[order.symbol] = price

@@ -87,7 +87,20 @@ class Answer:
 
 
 LENGTHS = {
-    **{"S": 10, "A": 66, "U": 80, "C": 28, "D": 37, "E": 40, "G": 45, "F": 41, "B": 32, "J": 24, "P": 23, "I": 23},
+    **{
+        "S": 10,
+        "A": 66,
+        "U": 80,
+        "C": 28,
+        "D": 37,
+        "E": 40,
+        "G": 45,
+        "F": 41,
+        "B": 32,
+        "J": 24,
+        "P": 23,
+        "I": 23,
+    },
     **{"T": 36, "M": 28, "N": 23},
 }
 
@@ -156,7 +169,9 @@ def decode(payload: bytes) -> Answer | None:
         return Answer(kind=kind, token=token, shares=int.from_bytes(rest[:4], "big"), reason=chr(rest[4]))
     if kind in "EGF":
         shares, price = struct.unpack_from(">II", rest)
-        return Answer(kind=kind, token=token, shares=shares, price=price, match=int.from_bytes(rest[9:17], "big"))
+        return Answer(
+            kind=kind, token=token, shares=shares, price=price, match=int.from_bytes(rest[9:17], "big")
+        )
     if kind == "B":
         return Answer(kind=kind, token=token, match=int.from_bytes(rest[:8], "big"))
     if kind == "J":

@@ -254,7 +254,13 @@ class Puppet:
 
     @staticmethod
     def match(
-        kind: str, symbol: int, time_in_force: int, target: int = 0, *, hold: bool = False, named: bool = False
+        kind: str,
+        symbol: int,
+        time_in_force: int,
+        target: int = 0,
+        *,
+        hold: bool = False,
+        named: bool = False,
     ) -> int:
         number = ("new", "replace", "cancel").index(kind)
         packed = number | hold << 2 | named << 3 | symbol << 4 | time_in_force << 20

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine import Engine, EngineConfig
 from engine._engine import ffi, lib
-from engine.config import BookConfig, BudgetConfig, FeedConfig, StrategiesConfig, StrategyConfig
+from engine.config import BookConfig, FeedConfig, StrategiesConfig, StrategyConfig
 from engine.risk_table import RiskTable
 from engine.strategy_check import shipped_path
 from tests.engine_oracle.case import Setup
@@ -31,10 +31,6 @@ STATES = (
     "FREE PENDING LIVE PARTIAL FILLED CANCELED REJECTED DEAD PENDING_CANCEL PENDING_CANCEL_PARTIAL PENDING_REPLACE"
     " PENDING_REPLACE_PARTIAL PENDING_NEW_CANCEL REPLACED"
 ).split()
-BUDGET = BudgetConfig(
-    **{"event_ns_max": 10**9, "hang_ns": 400_000_000, "order_burst": 10**6, "order_permille": 4_000},
-    **{"rejection_burst": 10**6, "rejection_permille": 4_000},
-)
 
 
 def text(pointer: Any) -> str:
@@ -79,7 +75,7 @@ class EngineSubject:
                     cooldown_messages=setup.cooldown_messages,
                     every=setup.every,
                 ),
-                strategies=StrategiesConfig(budget=BUDGET),
+                strategies=StrategiesConfig(budget=setup.budget),
                 risk=setup.limits,
                 stages=False,
             )
@@ -212,9 +208,7 @@ class EngineSubject:
             },
             "passed": int(risk.reasons[0]),
             "warnings": {
-                name: int(count)
-                for name, count in zip(reason_names(), risk.warnings, strict=True)
-                if count
+                name: int(count) for name, count in zip(reason_names(), risk.warnings, strict=True) if count
             },
             "wishes": int(risk.cancel_count),
             "records": self._records(risk),

@@ -54,7 +54,13 @@ class Venue:
         if not dead:
             self.standing[order.token] = order
         return Answer(
-            **{"kind": "A", "token": order.token, "side": order.side, "shares": order.total, "price": order.price},
+            **{
+                "kind": "A",
+                "token": order.token,
+                "side": order.side,
+                "shares": order.total,
+                "price": order.price,
+            },
             **{"stock": order.stock, "time_in_force": order.time_in_force, "reference": self.reference},
             state="D" if dead else "L",
         )
@@ -81,7 +87,9 @@ class Venue:
             return [self._accept(order, dead=True)]
         said = [self._accept(order)]
         if chance.random() < (0.7 if order.time_in_force == 0 else 0.3):
-            said.append(self._execute(order, chance.choice((order.total, order.total, order.total // 2 or 1))))
+            said.append(
+                self._execute(order, chance.choice((order.total, order.total, order.total // 2 or 1)))
+            )
         if order.time_in_force == 0 and order.open > 0 and chance.random() < 0.9:
             said.append(self._take(order, order.open, "I"))
         return said

@@ -148,7 +148,9 @@ class World:
         if roll < 24:
             return KillSymbol(after_ns=after_ns, symbol=symbol, on=chance.random() < 0.5)
         if roll < 30:
-            return KillStrategy(after_ns=after_ns, strategy=chance.choice((1, 2, 3, 3)), on=chance.random() < 0.6)
+            return KillStrategy(
+                after_ns=after_ns, strategy=chance.choice((1, 2, 3, 3)), on=chance.random() < 0.6
+            )
         if roll < 45:
             return Rearm(after_ns=after_ns, who=chance.randrange(1, 99))
         if roll < 70:
