@@ -8,10 +8,11 @@ from typing import Any
 
 from tests.engine_oracle.book import Book, Top
 from tests.engine_oracle.case import Setup
-from tests.engine_oracle.gate import Bucket, Context, Gate, Replaced, Request
+from tests.engine_oracle.gate import Gate
 from tests.engine_oracle.judge import MakeEngine
 from tests.engine_oracle.model import EngineModel
 from tests.engine_oracle.orders import OwnOrders
+from tests.engine_oracle.terms import Bucket, Context, Replaced, Request
 
 __all__ = ["MUTANTS", "mutant"]
 
@@ -142,7 +143,7 @@ MUTANTS = {
     "a killed symbol trades": Mutant(_without("kill_symbol")),
     "notional is tried before price": Mutant(_swapped("price_invalid", "notional")),
     "halts are tried before lateness": Mutant(_swapped("late", "halted")),
-    "kill of a strategy is tried before that of a symbol": Mutant(_swapped("kill_symbol", "kill_strategy")),
+    "halts are tried before the feed": Mutant(_swapped("feed_not_live", "halted")),
     "position is tried before shares": Mutant(_swapped("order_shares", "position")),
     "a bucket fills twice": Mutant(_setting(Bucket, "fill", _fills_twice)),
     "only the first order of a price counts": Mutant(_setting(Book, "top", _first_only)),

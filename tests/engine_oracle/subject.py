@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from engine import Engine, EngineConfig
 from engine._engine import ffi, lib
+
+from engine import Engine, EngineConfig
 from engine.config import BookConfig, FeedConfig, StrategiesConfig, StrategyConfig
 from engine.risk_table import RiskTable
 from engine.strategy_check import shipped_path
@@ -27,10 +28,22 @@ ROOT = Path(__file__).resolve().parents[2]
 LINES = "AB"
 HEARTBEAT = b"\x00\x01R"
 BUFFERS_AT, SYMBOLS_AT, SYMBOLS = 128, 5 * 64, 65_536  # asserted in limits.h
-STATES = (
-    "FREE PENDING LIVE PARTIAL FILLED CANCELED REJECTED DEAD PENDING_CANCEL PENDING_CANCEL_PARTIAL PENDING_REPLACE"
-    " PENDING_REPLACE_PARTIAL PENDING_NEW_CANCEL REPLACED"
-).split()
+STATES = [
+    "FREE",
+    "PENDING",
+    "LIVE",
+    "PARTIAL",
+    "FILLED",
+    "CANCELED",
+    "REJECTED",
+    "DEAD",
+    "PENDING_CANCEL",
+    "PENDING_CANCEL_PARTIAL",
+    "PENDING_REPLACE",
+    "PENDING_REPLACE_PARTIAL",
+    "PENDING_NEW_CANCEL",
+    "REPLACED",
+]
 
 
 def text(pointer: Any) -> str:

@@ -10,17 +10,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine_oracle.campaign import Failure, campaign, shrink
-from tests.engine_oracle.gate import REASONS
 from tests.engine_oracle.judge import Difference, run_case, run_seed
 from tests.engine_oracle.mutants import MUTANTS, mutant
+from tests.engine_oracle.terms import REASONS
 
 FIRST, CASES = 1, 160
 ACTIONS = ("enter", "replace", "cancel", "reduce")
 RECORDS = ("trip", "rearm", "kill", "kill_symbol", "kill_strategy", "kill_over", "table", "table_lost")
-SOFT = (
-    "order_shares notional collar collar_last position net_exposure gross_exposure open_orders order_rate"
-    " message_rate"
-).split()
+SOFT = [
+    "order_shares",
+    "notional",
+    "collar",
+    "collar_last",
+    "position",
+    "net_exposure",
+    "gross_exposure",
+    "open_orders",
+    "order_rate",
+    "message_rate",
+]
 
 
 def test_the_engine_agrees_with_the_model_and_every_reason_and_action_occurs() -> None:
