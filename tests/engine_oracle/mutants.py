@@ -129,28 +129,30 @@ def _wants_more_messages(self: EngineModel, kind: str, order: Any, total: int, n
 
 
 MUTANTS = {
-    "the collar is off by one": Mutant(_limits(collar_permille=_more)),
-    "shares are off by one": Mutant(_limits(order_shares_max=_more)),
-    "the notional is off by one": Mutant(_limits(notional_max=_more)),
-    "the position limit is off by one": Mutant(_limits(position_max=_more)),
-    "open orders are off by one": Mutant(_limits(open_orders_max=_more)),
-    "a table lives one nanosecond longer": Mutant(_limits(valid_for_ns=_more)),
+    "the collar is off by one": Mutant(_limits(collar_permille=_more), first=26),
+    "shares are off by one": Mutant(_limits(order_shares_max=_more), first=28),
+    "the notional is off by one": Mutant(_limits(notional_max=_more), first=79),
+    "the position limit is off by one": Mutant(_limits(position_max=_more), first=120),
+    "open orders are off by one": Mutant(_limits(open_orders_max=_more), first=27),
+    "a table lives one nanosecond longer": Mutant(_limits(valid_for_ns=_more), first=197),
     "the burst is off by one": Mutant(_limits(order_burst=_more)),
-    "duplicates are not looked for": Mutant(_without("duplicate")),
+    "duplicates are not looked for": Mutant(_without("duplicate"), first=65),
     "own orders may cross": Mutant(_without("self_cross")),
-    "short sales pass": Mutant(_without("short_sale")),
+    "short sales pass": Mutant(_without("short_sale"), first=21),
     "a halt is not seen": Mutant(_without("halted")),
-    "a killed symbol trades": Mutant(_without("kill_symbol")),
+    "a killed symbol trades": Mutant(_without("kill_symbol"), first=32),
     "notional is tried before price": Mutant(_swapped("price_invalid", "notional")),
-    "halts are tried before lateness": Mutant(_swapped("late", "halted")),
+    "halts are tried before lateness": Mutant(_swapped("late", "halted"), first=37),
     "halts are tried before the feed": Mutant(_swapped("feed_not_live", "halted")),
     "position is tried before shares": Mutant(_swapped("order_shares", "position")),
     "a bucket fills twice": Mutant(_setting(Bucket, "fill", _fills_twice)),
     "only the first order of a price counts": Mutant(_setting(Book, "top", _first_only)),
-    "trips come one breach late": Mutant(_gate(_breach=_never_tripped)),
-    "cancels take no message token": Mutant(_setting(EngineModel, "_cancel_sent", _wants_more_messages)),
+    "trips come one breach late": Mutant(_gate(_breach=_never_tripped), first=93),
+    "cancels take no message token": Mutant(
+        _setting(EngineModel, "_cancel_sent", _wants_more_messages), first=68
+    ),
     "a replacement's open shares are never counted again": Mutant(
-        _setting(OwnOrders, "_recount", _no_recount)
+        _setting(OwnOrders, "_recount", _no_recount), first=68
     ),
 }
 
