@@ -34,9 +34,10 @@ soak: setup
 	ninja -C build/soak --quiet tests/soak/feed_soak
 	build/soak/tests/soak/feed_soak
 
-# Thousands of seeded worlds against the independent oracle of feed recovery.
+# Thousands of seeded worlds against two independent oracles: of feed recovery, and of everything from book to order.
 oracle: setup
 	python -m tests.feed_oracle --cases 5000 --seed 1
+	python -m tests.engine_oracle --cases 5000 --seed 1
 
 bench: setup
 	tailgate bench wires

@@ -1,4 +1,4 @@
-/* The decision log: one record for every order that the strategy asked for, sent or not.
+/* The decision log: one record for every new order that the strategy asked for, sent or not (no replaces, no cancels).
  *
  * Preallocated and filled in order by the engine thread; a record that finds it full is counted as lost,
  * which makes the run undecidable. Stamps are clock_ticks(); decision_export() turns them into

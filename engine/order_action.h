@@ -2,7 +2,8 @@
  *
  * A cancel always passes the gate. A replace is judged as the increase it causes (risk.h), and counts as an order of its
  * own once it is sent. What cannot be done (an order that is not open, or no session) is refused with
- * RISK_REQUEST_INVALID or RISK_SESSION_DOWN; nothing has left then.
+ * RISK_REQUEST_INVALID or RISK_SESSION_DOWN; nothing has left then, and no token was taken: whether the order can be
+ * replaced is asked before the gate is. No decision is logged for either.
  * Owner: the engine thread.
  */
 #ifndef ENGINE_ORDER_ACTION_H
@@ -34,7 +35,8 @@ struct order_action {
 
 enum order_action_outcome engine_order_action(struct engine *engine, struct order_action *action, uint64_t now_ns);
 
-/* Cancels that the gate asks for: a kill of a symbol, a strategy or all, a trip. Once per poll. */
+/* Cancels that the gate asks for: a kill of a symbol, a strategy or all, a trip. Once per poll. Strategies are told apart
+ * by the letter of their orders; a kill of STRATEGY_SHARED is of all orders, because shared objects have several. */
 void engine_order_cancels(struct engine *engine);
 
 #endif

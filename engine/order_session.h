@@ -112,7 +112,7 @@ struct order_session {
     uint64_t timed_ns;    /* when all that time does was done last */
     uint8_t phase;        /* enum order_phase */
     bool tracking;        /* false: answers are only counted (reflector) */
-    bool overdue;         /* an order has waited for ORDER_ANSWER_NS: what we sent may be stuck on the way */
+    bool overdue;         /* a request has waited for longer than ORDER_ANSWER_NS: what we sent may be stuck on the way */
     bool held;            /* `hold` when last looked at */
     bool queried;         /* REPLAY: the account query has left */
     bool query_answered;
@@ -163,7 +163,8 @@ static inline uint64_t order_session_idle_ns(const struct order_session *session
 void order_session_sent(struct order_session *session, const struct order_request *request, char letter,
                         const uint8_t *packet, uint32_t bytes, uint32_t wire_number, uint64_t now_ns);
 
-/* Changes of orders that are ours. change->wire_number is filled in here. OWN_ORDERS_OK: it has left, or is in the ring
+/* Changes of orders that are ours. Every cancel that leaves takes a message token, those of a mass cancel too.
+ * change->wire_number is filled in here. OWN_ORDERS_OK: it has left, or is in the ring
  * and leaves with what is sent again. OWN_ORDERS_FULL: no room or no session, nothing happened. Else see
  * own_orders_cancel_sent() and the like; nothing was sent. */
 enum own_orders_outcome order_session_cancel(struct order_session *session, struct order_change change,

@@ -87,6 +87,15 @@ class RiskTrips(Strict):
         Field(description="Hard limits that close it when an execution has gone beyond them."),
     ] = ()
 
+    @model_validator(mode="after")
+    def counts_what_a_good_table_says(self) -> Self:
+        for name in self.counted:
+            if name.startswith("limits_"):
+                raise ValueError(
+                    f"counted: {name} is not counted, because the table is lost then; use at_once"
+                )
+        return self
+
 
 class RiskSession(Strict):
     """Hours in market time, ns since midnight of the venue's day: open <= time < close."""

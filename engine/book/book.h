@@ -28,6 +28,7 @@
  *                the new one, which inherits side and symbol. Unknown old reference: nothing happens at all
  *   overfill     executing or cancelling more than is there removes the order
  *   0 shares executed or cancelled: applied, changes nothing
+ *   mismatch     a message that names another symbol than its order's: applied to the order
  * All of these but "shares 0" and unknown references leave `complete` false: from then on the book may differ
  * from the venue's and no order should leave. Unknown references are ordinary after a start in mid-session.
  * Specification: Nasdaq TotalView-ITCH 5.0, section 4.3 to 4.5 (order messages).

@@ -365,7 +365,8 @@ enum feed_outcome feed_accept(struct feed *feed, unsigned line, const uint8_t *d
  * snapshot, or of a session that a snapshot opens, to its join nothing is handed out: all waits. */
 bool feed_next(struct feed *feed, struct feed_message *message);
 
-/* Hold-back expiry, line silence, time-outs. Once per idle poll. */
+/* Hold-back expiry, line silence, time-outs. Once per idle poll. A datagram that brings nothing deliverable also lets a
+ * hold-back expire; one that fills a hole is in time. */
 void feed_timer(struct feed *feed, uint64_t now_ns);
 
 /* A request to send now to the re-request server; false: none. Call until false, after feed_next() has said false. One

@@ -8,6 +8,9 @@
  *                          PENDING_REPLACE->PENDING_REPLACE_PARTIAL     (back on replace rejected)
  *                             \--replaced--> REPLACED: its shares live on under another token
  *
+ * A cancel may follow a replace that is not answered (PENDING_REPLACE -> PENDING_CANCEL): the replacement may still come.
+ * Cancel pending and cancel rejected are expected of any order that is open and answered.
+ *
  * What the engine sends is an event too; sent in a state that does not allow it, it is refused and nothing changes.
  * Pure: no memory but constants. The table is the whole behaviour; own_orders.c only classifies what
  * the venue said and moves shares. Specification: OUCH 4.2 section 3, OUCH 5.0 section 3.

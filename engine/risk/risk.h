@@ -35,18 +35,23 @@
  * from it, cancels also when it is empty.
  *
  * A replace is judged as the increase it causes: risk_check_replace() counts max(0, new - old open) shares, and as much
- * value; without an increase POSITION, SHORT_SALE, NET_EXPOSURE and GROSS_EXPOSURE do not speak. It opens no order.
+ * value, max(0, new value - old open value); without an increase of shares POSITION and SHORT_SALE do not speak, without
+ * one of value NET_EXPOSURE and GROSS_EXPOSURE. It opens no order, so OPEN_ORDERS counts those that are open. Both rates,
+ * DUPLICATE and the rest hold as for a new order.
  *
  * Soft limits: an order that passes and is above one is counted in warnings[reason], and the reason's bit is latched in
  * `warned` until the caller clears it. A warning for ORDER_RATE or MESSAGE_RATE: fewer than the given share of the burst
  * is left after it.
  *
- * Trips: an answer in trips.at_once, the `breaches`-th in trips.counted within window_ns of the first of its run, or
+ * Trips: an answer in trips.at_once, the `breaches`-th in trips.counted less than window_ns after the first of its run, or
  * after an execution a POSITION, NET_EXPOSURE or GROSS_EXPOSURE over the hard limit that is in trips.after_fill, latches
  * the gate. So does, whatever the table says, a refusal that finds the line of trips, or an execution that finds any line,
- * not verifying (LIMITS_INVALID). Every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm()
- * opens it. Trips, re-arms, kills that were seen, and the first warning of a reason (those of
- * one order in the order of their numbers), are recorded in a ring for the caller.
+ * not verifying (LIMITS_INVALID; an execution looks at the symbol's entry and profile too). KILL_SWITCH and TRIPPED are no
+ * refusals in this sense: nothing is looked at. The three LIMITS_* are never counted, and at_once is for them that of the
+ * last good table. Every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm() opens it; the
+ * count of breaches begins anew. An execution is whatever moves the position: a correction or a break too, but when
+ * the table was withdrawn. Trips, re-arms, kills that were seen, and the first warning of a reason (those of one order in
+ * the order of their numbers), are recorded in a ring for the caller.
  *
  * Owner: the engine's thread; kill switches, commands and tables alone are written by a control thread (kills.h,
  * limits.h). Limits are checked against their checksums at every order: a stray write closes the gate. A swap of tables
@@ -189,12 +194,12 @@ enum risk_record_kind {
     RISK_RECORD_NONE = 0,
     RISK_RECORD_TRIP = 1,         /* reason: what tripped it */
     RISK_RECORD_REARM = 2,        /* reason: what had tripped it, NONE: it was open; who */
-    RISK_RECORD_KILL = 3,         /* the switch for all was seen thrown */
+    RISK_RECORD_KILL = 3,         /* the switch for all was seen thrown; reason of it and the next three: the switch's */
     RISK_RECORD_KILL_SYMBOL = 4,  /* subject */
     RISK_RECORD_KILL_STRATEGY = 5, /* subject */
     RISK_RECORD_KILL_OVER = 6,    /* the switch for all was seen released */
     RISK_RECORD_TABLE = 7,        /* another table was taken up: generation */
-    RISK_RECORD_TABLE_LOST = 8,   /* reason: LIMITS_MISSING, LIMITS_INVALID or LIMITS_STALE */
+    RISK_RECORD_TABLE_LOST = 8,   /* reason: LIMITS_*, of an answer or a poll; once per table, unless it is another */
     RISK_RECORD_WARN = 9,         /* reason: its bit was latched in `warned` */
     RISK_RECORD_KIND_COUNT = 10,
 };
@@ -294,7 +299,7 @@ enum risk_reason risk_check_replace(struct risk *risk, const struct order_reques
 /* A cancel is about to leave: it takes a message token if there is one, and always passes. */
 void risk_note_cancel(struct risk *risk, uint64_t now_ns);
 
-/* Once per poll: commands, tables and their loss, the switch for all. */
+/* Once per poll, in this order: the switch for all, commands, tables and their loss. */
 void risk_poll(struct risk *risk, uint64_t now_ns);
 
 /* What is published becomes the table in force: `held` as risk_hold_table() gave it. For those who say when. */

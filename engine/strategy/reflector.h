@@ -3,7 +3,8 @@
  * Every feed message whose sequence is a multiple of `every` triggers one order. Nothing is decoded
  * and there is no book: the answer is one complete packet built at start, of which only the token
  * (trigger's sequence) is patched in place. What comes back for these orders is the caller's to
- * count; the risk gate's market checks cannot apply, so use it only against an exchange of the lab.
+ * count. The risk gate is not asked: only the switch for all, a feed that is not LIVE and an order session that is not
+ * ready (in this order) hold an answer back, so use it only against an exchange of the lab.
  *
  * Owner: the engine thread. The packet may be reused as soon as the transport has taken it.
  * Cost: one division per feed packet, one patch (about 7 ns) per trigger.

@@ -11,7 +11,8 @@
  *  - orders: a purse of order_burst orders, filled by order_permille for each 1000 messages. An order that finds it
  *    empty ends it and does not leave.
  *  - rejections: the same, for orders that the risk gate refused for what they are. One refused because of the
- *    engine's state (feed, session, kill switch, lateness, halts) costs nothing.
+ *    engine's state (feed and ages, book, session and its hours, kills and trips, limits that are lost, lateness, halts,
+ *    a full table of own orders) costs nothing.
  *
  * Owner: the engine thread, but for `state` and the cold fields of a slot that is EMPTY, READY or RETIRED.
  */

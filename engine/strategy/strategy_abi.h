@@ -87,7 +87,7 @@ struct tailgate_top {
     uint32_t ask_shares;
 };
 
-/* tailgate_own_event.kind */
+/* tailgate_own_event.kind; other numbers may come and mean nothing to you (8: an execution was corrected) */
 enum {
     TAILGATE_OWN_ACCEPTED = 2,
     TAILGATE_OWN_REPLACED = 3,        /* previous_id is gone, order_id stands with `shares` at `price` */
@@ -122,8 +122,8 @@ struct tailgate_own_event {
 
 enum {
     TAILGATE_ORDER_NEW = 0,     /* all but target_id */
-    TAILGATE_ORDER_REPLACE = 1, /* target_id, price, shares, time_in_force: a new id takes its place */
-    TAILGATE_ORDER_CANCEL = 2,  /* target_id; shares = what shall be left of it */
+    TAILGATE_ORDER_REPLACE = 1, /* target_id, price, shares to rest, time_in_force: a new id takes its place */
+    TAILGATE_ORDER_CANCEL = 2,  /* target_id; shares = what shall be left of it, executed ones not counted */
 };
 
 /* Time in force: 0 immediate or cancel, 1..99997 seconds, 99998 until the close, 99999 until the system's end. */

@@ -12,9 +12,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from engine import Engine, EngineConfig
 from engine._engine import ffi, lib
-from engine.config import BookConfig, BudgetConfig, FeedConfig, StrategiesConfig, StrategyConfig
+
+from engine import Engine, EngineConfig
+from engine.config import BookConfig, FeedConfig, StrategiesConfig, StrategyConfig
 from engine.risk_table import RiskTable
 from engine.strategy_check import shipped_path
 from tests.engine_oracle.case import Setup
@@ -27,14 +28,22 @@ ROOT = Path(__file__).resolve().parents[2]
 LINES = "AB"
 HEARTBEAT = b"\x00\x01R"
 BUFFERS_AT, SYMBOLS_AT, SYMBOLS = 128, 5 * 64, 65_536  # asserted in limits.h
-STATES = (
-    "FREE PENDING LIVE PARTIAL FILLED CANCELED REJECTED DEAD PENDING_CANCEL PENDING_CANCEL_PARTIAL PENDING_REPLACE"
-    " PENDING_REPLACE_PARTIAL PENDING_NEW_CANCEL REPLACED"
-).split()
-BUDGET = BudgetConfig(
-    **{"event_ns_max": 10**9, "hang_ns": 400_000_000, "order_burst": 10**6, "order_permille": 4_000},
-    **{"rejection_burst": 10**6, "rejection_permille": 4_000},
-)
+STATES = [
+    "FREE",
+    "PENDING",
+    "LIVE",
+    "PARTIAL",
+    "FILLED",
+    "CANCELED",
+    "REJECTED",
+    "DEAD",
+    "PENDING_CANCEL",
+    "PENDING_CANCEL_PARTIAL",
+    "PENDING_REPLACE",
+    "PENDING_REPLACE_PARTIAL",
+    "PENDING_NEW_CANCEL",
+    "REPLACED",
+]
 
 
 def text(pointer: Any) -> str:
@@ -79,7 +88,7 @@ class EngineSubject:
                     cooldown_messages=setup.cooldown_messages,
                     every=setup.every,
                 ),
-                strategies=StrategiesConfig(budget=BUDGET),
+                strategies=StrategiesConfig(budget=setup.budget),
                 risk=setup.limits,
                 stages=False,
             )

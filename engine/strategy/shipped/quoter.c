@@ -7,8 +7,9 @@
  *     an ask never T.bid: it quotes, it does not take. No quote below one tick, none that would carry the position
  *     beyond position_max.
  *  3. Nothing rests and a quote is wanted: new. Something rests at another price: replace. It is not wanted: cancel.
- *     One request at a time for a side; what the venue says of it comes first. After a refusal the side waits for
- *     retry_messages feed messages; replace and cancel that the engine cannot do leave the quote where it is for good.
+ *     One request at a time for a side; what the venue says of it comes first. After a refusal (by the engine, or by the
+ *     venue: rejected, dead, canceled unasked) the side waits for retry_messages feed messages; replace and cancel that
+ *     the engine cannot do leave the quote where it is for good.
  * An invalid top leaves quotes where they are. forget() changes no quote: own orders outlive it.
  *
  * Parameters: order_shares, width_ticks, skew_ticks, skew_max, tick (1/10000), position_max, symbol_count (the first this many),
