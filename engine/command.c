@@ -12,6 +12,14 @@ static bool set_line(struct engine *engine, uint64_t line, bool enabled)
     return true;
 }
 
+/* The slot is in the lowest byte: one that does not fit names none. */
+static bool plan(struct engine *engine, uint64_t argument, bool by_time)
+{
+    const int32_t slot = (int32_t)(argument & 0xff);
+    return by_time ? strategy_plan(engine, slot, UINT64_MAX, argument >> 8)
+                   : strategy_plan(engine, slot, argument >> 8, UINT64_MAX);
+}
+
 enum command_outcome command_carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns)
 {
     bool done;
@@ -20,6 +28,9 @@ enum command_outcome command_carry_out(struct engine *engine, uint32_t kind, uin
     case COMMAND_STRATEGY_DEPLOY:
         done = argument < STRATEGY_SLOT_COUNT && strategy_deploy(engine, (int32_t)argument, now_ns);
         break;
+    case COMMAND_STRATEGY_DEPLOY_AT: done = plan(engine, argument, false); break;
+    case COMMAND_STRATEGY_DEPLOY_WHEN: done = plan(engine, argument, true); break;
+    case COMMAND_STRATEGY_UNPLAN: done = strategy_plan(engine, (int32_t)(argument & 0xff), 0, 0); break;
     case COMMAND_STRATEGY_ROLLBACK:
         done = strategy_roll_back(engine, STRATEGY_CAUSE_OPERATOR, 0, strategy_position(engine), now_ns);
         break;

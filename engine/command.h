@@ -24,7 +24,10 @@ enum command_kind {
     COMMAND_STRATEGY_ROLLBACK = 2,
     COMMAND_LINE_ENABLE = 3,       /* argument = line */
     COMMAND_LINE_DISABLE = 4,      /* argument = line: its packets are taken off the wire and thrown away */
-    COMMAND_KIND_COUNT = 5,
+    COMMAND_STRATEGY_DEPLOY_AT = 5,   /* argument = feed message << 8 | slot: done when it is planned */
+    COMMAND_STRATEGY_DEPLOY_WHEN = 6, /* argument = CLOCK_MONOTONIC ns << 8 | slot: done when it is planned */
+    COMMAND_STRATEGY_UNPLAN = 7,      /* argument = slot, which waits for nothing any more */
+    COMMAND_KIND_COUNT = 8,
 };
 
 enum command_outcome {
@@ -42,6 +45,13 @@ struct command_answer {
 
 /* The command that is waiting; call when control->command is not engine->command. */
 void command_take(struct engine *engine, uint64_t now_ns);
+
+/* The lowest byte of the argument is a slot of a strategy. */
+static inline bool command_names_slot(uint32_t kind)
+{
+    return kind == COMMAND_STRATEGY_DEPLOY || kind == COMMAND_STRATEGY_DEPLOY_AT ||
+           kind == COMMAND_STRATEGY_DEPLOY_WHEN || kind == COMMAND_STRATEGY_UNPLAN;
+}
 
 /* What it does, without the mailbox. */
 enum command_outcome command_carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns);

@@ -34,6 +34,7 @@ WIRES = {"kernel": 1, "af_xdp": 2}
 WIRE_SECONDS = 5.0
 LOOK_SECONDS = 0.001
 SYMBOL_COUNT = 65_536
+BUILT_IN = {"touch_taker": ord("T")}
 STALE_NS = 1_000_000_000
 PARAMETERS_MAX = 32
 
@@ -67,6 +68,7 @@ class Desk:
     mailbox: threading.Lock = field(default_factory=threading.Lock)
     killed_symbols: set[int] = field(default_factory=set)
     killed_strategies: set[int] = field(default_factory=set)
+    prepared: dict[int, Any] = field(default_factory=dict)  # loaded and not yet deployed, by generation
 
     def post(self, command: str, argument: int = 0) -> Answer | None:
         """Into the mailbox, one at a time. None: the engine did not take it."""
@@ -135,17 +137,19 @@ def kill_symbol(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
 
 
 def kill_strategy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
-    """One built in or once loaded, active or not: it stays killed when it is loaded again."""
+    """By the letter of its orders: every version of it, loaded or to come, and its open orders are canceled."""
     name = text(arguments, "name")
-    number = desk.hands.strategy_numbers().get(name)
-    if number is None:
-        known = ", ".join(desk.hands.strategy_numbers())
-        raise Wrong(f"name: no strategy {name} was ever loaded; known: {known}")
+    letters = {**BUILT_IN, **desk.hands.letters()}
+    if name not in letters:
+        known = ", ".join(sorted(letters))
+        raise Wrong(f"name: {name} is neither loaded nor built in ({known})")
+    letter = letters[name]
     with desk.mailbox:
-        desk.hands.risk.kill_strategy(number)
-        desk.killed_strategies.add(number)
-    reply = acknowledged(desk.post("none"), f"no new order of {name} leaves", "")
-    return Reply(**{**vars(reply), "detail": {"strategy": number}})
+        desk.hands.risk.kill_strategy(letter)
+        desk.killed_strategies.add(letter)
+    said = f"no new order of {name} leaves, nor any other with the letter {letter:c}"
+    reply = acknowledged(desk.post("none"), said, "")
+    return Reply(**{**vars(reply), "detail": {"strategy": name, "letter": chr(letter)}})
 
 
 def rearm(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
@@ -157,7 +161,7 @@ def rearm(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
         detail = {
             "kill_all": hands.killed,
             "symbols": sorted(desk.killed_symbols),
-            "strategies": sorted(desk.killed_strategies),
+            "strategies": [chr(letter) for letter in sorted(desk.killed_strategies)],
         }
         for number in desk.killed_symbols:
             hands.risk.kill_symbol(number, on=False)
@@ -246,8 +250,8 @@ def read_object(name: str) -> bytes:
         raise Wrong(f"{name}: {error.strerror}") from error
 
 
-def deploy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
-    """Checked outside, loaded beside the running one, swapped between two packets."""
+def loaded_by(desk: Desk, arguments: Mapping[str, Any]) -> tuple[Any, dict[str, Any], str]:
+    """(what waits in a slot now or None, the check's account, why not): checked outside, loaded beside the other."""
     path, parameters = text(arguments, "path"), parameters_of(arguments)
     settings = desk.config.strategies
     data = read_object(path)
@@ -261,20 +265,87 @@ def deploy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
             event_ns_max=settings.budget.event_ns_max,
             copy=copy,
         )
-        detail = {"check": checked.to_json(), "check_ns": time.monotonic_ns() - started}
+        detail: dict[str, Any] = {"check": checked.to_json(), "check_ns": time.monotonic_ns() - started}
         if not checked.good:
-            return Reply(exit=REFUSED, message=f"not deployed: {checked.why}", detail=detail)
+            return None, detail, checked.why
         with desk.mailbox:
             loaded = desk.hands.load(copy, parameters, source=Path(path).resolve())
     if loaded.slot < 0:
-        return Reply(exit=REFUSED, message=f"not deployed: {loaded.why}", detail=detail)
+        return None, detail, loaded.why
+    detail |= {"name": loaded.name, "version": loaded.version, "generation": loaded.generation}
+    return loaded, detail, ""
+
+
+def whole(arguments: Mapping[str, Any], name: str, most: int) -> int:
+    value = arguments[name]
+    if type(value) is not int or not 0 < value <= most:
+        raise Wrong(f"{name}: a whole number up to {most} is wanted")
+    return value
+
+
+def prepare(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """All of a deployment but the swap: what takes long is over before it is wanted."""
+    loaded, detail, why = loaded_by(desk, arguments)
+    if loaded is None:
+        return Reply(exit=REFUSED, message=f"not prepared: {why}", detail=detail)
+    desk.prepared[loaded.generation] = loaded
+    message = f"{loaded.name} {loaded.version} waits as generation {loaded.generation}"
+    return Reply(exit=DONE, message=message, detail=detail)
+
+
+def waiting(desk: Desk, arguments: Mapping[str, Any]) -> Any:
+    """What was prepared as the generation that is named."""
+    number = whole(arguments, "generation", 2**32 - 1)
+    for change in desk.hands.report()["changes"]:
+        desk.prepared.pop(change["after_generation"], None)
+    if number not in desk.prepared:
+        known = ", ".join(map(str, sorted(desk.prepared))) or "none"
+        raise Wrong(f"generation: {number} does not wait to be deployed; waiting: {known}")
+    return desk.prepared[number]
+
+
+def discard(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """What was prepared is unloaded; a swap that was planned for it does not come."""
+    loaded = waiting(desk, arguments)
+    answer = desk.post("unplan", loaded.slot)
+    name = f"{loaded.name} {loaded.version}"
+    if answer is not None:
+        del desk.prepared[loaded.generation]
+    if answer is not None and answer.done:
+        with desk.mailbox:
+            desk.hands.reclaim(loaded.slot)
+    reply = acknowledged(answer, f"{name} is unloaded", f"{name} was deployed already")
+    return Reply(**{**vars(reply), "sequence": None})
+
+
+def deploy(desk: Desk, arguments: Mapping[str, Any]) -> Reply:
+    """Swapped in between two packets, at once or where it is planned: what was prepared, or the object at a path."""
+    sequence = whole(arguments, "at_sequence", 2**48 - 1) if "at_sequence" in arguments else 0
+    at_ns = whole(arguments, "at_ns", 2**55) if "at_ns" in arguments else 0
+    if sequence and at_ns:
+        raise Wrong("at_sequence, at_ns: one of them")
+    if "generation" in arguments:
+        loaded = waiting(desk, arguments)
+        detail = {"name": loaded.name, "version": loaded.version, "generation": loaded.generation}
+    else:
+        loaded, detail, why = loaded_by(desk, arguments)
+        if loaded is None:
+            return Reply(exit=REFUSED, message=f"not deployed: {why}", detail=detail)
+    name = f"{loaded.name} {loaded.version}"
+    refused = f"{name}: the engine cannot swap its strategy now"
+    if sequence or at_ns:
+        desk.prepared[loaded.generation] = loaded
+        command, when = ("deploy_at", sequence) if sequence else ("deploy_when", at_ns)
+        reply = acknowledged(desk.post(command, when << 8 | loaded.slot), f"{name} is planned", refused)
+        detail["planned"] = {"sequence": sequence} if sequence else {"at_ns": at_ns}
+        return Reply(**{**vars(reply), "sequence": None, "detail": detail})
     answer = desk.post("deploy", loaded.slot)
+    if answer is not None:
+        desk.prepared.pop(loaded.generation, None)
     if answer is not None and not answer.done:
         with desk.mailbox:
             desk.hands.reclaim(loaded.slot)
-    name = f"{loaded.name} {loaded.version}"
-    detail |= {"name": loaded.name, "version": loaded.version, "generation": loaded.generation}
-    reply = acknowledged(answer, f"{name} is active", f"{name}: the engine cannot swap its strategy now")
+    reply = acknowledged(answer, f"{name} is active", refused)
     return Reply(**{**vars(reply), "detail": detail})
 
 
@@ -355,6 +426,8 @@ HANDLERS: dict[str, Handler] = {
     "kill strategy": Handler(roles=OPERATING, run=kill_strategy),
     "rearm": Handler(roles=LIMITING, run=rearm),
     "limits": Handler(roles=LIMITING, run=limits),
+    "strategy prepare": Handler(roles=DEPLOYING, run=prepare),
+    "strategy discard": Handler(roles=DEPLOYING, run=discard),
     "strategy deploy": Handler(roles=DEPLOYING, run=deploy),
     "strategy rollback": Handler(roles=OPERATING, run=roll_back),
     "wire switch": Handler(roles=CHANGING, run=wire_switch),

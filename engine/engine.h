@@ -51,6 +51,7 @@ struct journal;
 #define ENGINE_TIMER_IDLE_NS 100000ull
 
 #define ENGINE_STALL_NS 20000ull /* a poll that comes later is counted as a stall */
+#define ENGINE_REHEARSAL_NS 20000ull /* an idle poll takes the last order through the gate again, for nothing */
 
 struct engine_options {
     uint32_t strategy; /* enum strategy_kind */
@@ -95,12 +96,15 @@ struct engine {
     uint64_t until;               /* position of the last message to be handed out: UINT64_MAX but in a replay */
     struct journal *journal;      /* NULL: none */
     struct risk_kill_switch kill; /* as the gate sees it: the page's, taken before every decision */
+    uint64_t rehearsal_ns;
+    struct order_request rehearsed; /* the last order that left; no shares: none */
     uint32_t strategy;
-    uint16_t strategy_number; /* the risk gate's: strategies_number() */
     uint32_t command;        /* number of the last one taken */
     uint32_t lines_off;      /* bits: lines whose packets are thrown away */
     bool stages;
     bool late;
+    char letter;             /* of the active strategy: what its orders and the gate know it by */
+    bool planned;            /* a strategy waits for its message or time */
     uint8_t session_ordinal; /* of the feed session that the book belongs to */
     struct clock clock;
     struct feed feed;

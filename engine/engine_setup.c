@@ -120,7 +120,7 @@ int engine_init(struct engine *engine, const struct engine_options *options, str
     memset(engine, 0, sizeof(*engine));
     engine->options = *options;
     engine->strategy = options->strategy;
-    engine->strategy_number = (uint16_t)options->strategy;
+    engine->letter = strategy_letter(options->strategy);
     engine->stages = options->stages;
     engine->control = control ? control : &engine->own_control;
     if (!deal(options, &shares) || size < engine_memory_size(options))

@@ -11,20 +11,33 @@ static enum risk_reason reason_of(enum own_orders_outcome outcome)
                                         : RISK_REQUEST_INVALID;
 }
 
+/* What the venue calls the order's shares when so many shall be left: executed ones count in. */
+static uint64_t intended_total(const struct own_order *order, uint32_t left)
+{
+    return (uint64_t)left + own_order_executed(order);
+}
+
 static enum risk_reason cancel(struct engine *engine, const struct order_action *action, uint64_t now_ns)
 {
-    const struct order_change change = {.token_key = action->target_key, .shares = action->shares};
-    const enum risk_reason reason = reason_of(order_session_cancel(&engine->session, change, now_ns));
-    if (reason == RISK_NONE)
-        risk_note_cancel(&engine->risk, now_ns);
-    return reason;
+    struct order_change change = {.token_key = action->target_key};
+    const struct own_order *order = own_orders_find(&engine->session.own_orders, action->target_key);
+    if (order != NULL && action->shares != 0) {
+        const uint64_t total = intended_total(order, action->shares);
+        if (total > OUCH42_SHARES_MAX)
+            return RISK_REQUEST_INVALID;
+        change.shares = (uint32_t)total;
+    }
+    return reason_of(order_session_cancel(&engine->session, change, now_ns));
 }
 
 static enum risk_reason replace(struct engine *engine, const struct order_action *action, uint64_t now_ns)
 {
     const struct own_order *order = own_orders_find(&engine->session.own_orders, action->target_key);
-    if (order == NULL || !own_order_is_open(order->state))
-        return RISK_REQUEST_INVALID;
+    if (order == NULL || !own_orders_may_replace(order))
+        return RISK_REQUEST_INVALID; /* before the gate: a token is taken only for what leaves */
+    const uint64_t total = intended_total(order, action->shares);
+    if (action->shares <= OUCH42_SHARES_MAX && total > OUCH42_SHARES_MAX)
+        return RISK_REQUEST_INVALID; /* more shares alone: ORDER_SHARES, as for a new order */
     const struct risk_replaced replaced = {.open_shares = order->open_shares, .price = order->price};
     struct order_request request = {.trigger_sequence = action->trigger_sequence,
                                     .price = action->price,
@@ -42,7 +55,7 @@ static enum risk_reason replace(struct engine *engine, const struct order_action
     const struct order_change change = {
         .token_key = action->target_key,
         .new_token_key = ouch42_token_key(action->letter, action->trigger_sequence, action->ordinal),
-        .shares = action->shares,
+        .shares = (uint32_t)total,
         .price = action->price,
         .time_in_force = action->time_in_force,
     };
@@ -59,8 +72,8 @@ enum order_action_outcome engine_order_action(struct engine *engine, struct orde
 void engine_order_cancels(struct engine *engine)
 {
     struct risk_cancel wish;
-    while (risk_next_cancel(&engine->risk, &wish))
+    while (risk_next_cancel(&engine->risk, &wish)) /* a strategy is known by its letter, 0: all of them */
         order_session_cancel_all(
             &engine->session, wish.scope == RISK_SCOPE_SYMBOL ? wish.subject : (uint32_t)OWN_CANCEL_ALL_SYMBOLS,
-            wish.scope == RISK_SCOPE_STRATEGY ? strategies_letter(&engine->strategies, wish.subject) : 0);
+            wish.scope == RISK_SCOPE_STRATEGY ? (char)wish.subject : 0);
 }

@@ -275,9 +275,12 @@ enum own_orders_outcome order_session_cancel(struct order_session *session, stru
     const enum own_orders_outcome outcome = change.shares == 0
                                                 ? own_orders_cancel_sent(&session->own_orders, change.token_key)
                                                 : own_orders_modify_sent(&session->own_orders, &change);
-    if (outcome == OWN_ORDERS_OK)
+    if (outcome == OWN_ORDERS_OK) {
+        if (session->risk != NULL)
+            risk_note_cancel(session->risk, now_ns);
         send_change(session, change.shares == 0 ? UNANSWERED_CANCEL : UNANSWERED_MODIFY, change.token_key, packet,
                     bytes, now_ns);
+    }
     return outcome;
 }
 

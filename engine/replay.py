@@ -47,7 +47,16 @@ COMMANDS = (COMMAND, OPERATOR, TABLE)
 SWITCHES = {1: "kill all", 2: "killed symbols", 3: "killed strategies", 5: "cancel all"}
 GATE_COMMAND = 4
 GATE_COMMANDS = {1: "cancel all", 2: "cancel symbol", 3: "cancel strategy", 4: "re-arm"}
-OPERATED = {0: "none", 1: "deploy", 2: "roll back", 3: "enable line", 4: "disable line"}
+OPERATED = {
+    0: "none",
+    1: "deploy",
+    2: "roll back",
+    3: "enable line",
+    4: "disable line",
+    5: "deploy at",
+    6: "deploy when",
+    7: "unplan",
+}
 LAST = 10
 COUNTS: tuple[str, ...] = ("records", "steps", "outputs", "checkpoints", "orders", "delivered", "position")
 COUNTS = (*COUNTS, "order_hash", "book_hash", "decision_hash", "book_digest")

@@ -22,6 +22,9 @@ static void add_both(struct risk_follow *follow, const struct own_orders *orders
 void risk_follow_begin(struct risk_follow *follow, const struct own_orders *orders, uint64_t token_key,
                        uint64_t other_key)
 {
+    const struct own_order *order = token_key != 0 && other_key == 0 ? own_orders_find(orders, token_key) : NULL;
+    if (order != NULL && order->partner != OWN_SLOT_NONE) /* an order that dies takes its replacement with it */
+        other_key = orders->orders[order->partner].token_key;
     *follow = (struct risk_follow){.token_key = token_key, .other_key = other_key};
     add_both(follow, orders, -1);
     follow->position = own_orders_symbol(orders, follow->symbol)->position;

@@ -52,7 +52,8 @@ struct risk_follow {
     uint16_t symbol;
 };
 
-/* Around any change of the table of own orders: `risk` (NULL: nobody) is told of the difference. */
+/* Around any change of the table of own orders: `risk` (NULL: nobody) is told of the difference. `other_key` 0: the order's
+ * partner, if it waits for a replacement or is one, because what ends the one may end the other. */
 void risk_follow_begin(struct risk_follow *follow, const struct own_orders *orders, uint64_t token_key,
                        uint64_t other_key);
 void risk_follow_end(struct risk_follow *follow, struct risk *risk, const struct own_orders *orders, uint64_t now_ns);

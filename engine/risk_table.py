@@ -50,33 +50,49 @@ class Strict(BaseModel):
 class RiskSoft(Strict):
     """What warns, and passes. None: no warning. Tokens: the share of the burst that should be left."""
 
-    order_shares: Shares | None = None
-    notional: Money | None = None
-    collar_permille: Permille | None = None
-    last_collar_permille: Permille | None = None
-    position_max: Position | None = None
-    net_exposure: Exposure | None = None
-    gross_exposure: Exposure | None = None
-    open_orders: Count | None = None
-    order_tokens_permille: Permille = 0
-    message_tokens_permille: Permille = 0
+    order_shares: Annotated[Shares | None, Field(description="Shares of one order.")] = None
+    notional: Annotated[Money | None, Field(description="Price x shares of one order, 1/10000.")] = None
+    collar_permille: Annotated[Permille | None, Field(description="Distance from the middle, 1/1000.")] = None
+    last_collar_permille: Annotated[
+        Permille | None, Field(description="Distance from the last trade, 1/1000.")
+    ] = None
+    position_max: Annotated[
+        Position | None, Field(description="Position of a symbol, open orders included, either way.")
+    ] = None
+    net_exposure: Annotated[Exposure | None, Field(description="Net exposure, 1/10000.")] = None
+    gross_exposure: Annotated[Exposure | None, Field(description="Gross exposure, 1/10000.")] = None
+    open_orders: Annotated[Count | None, Field(description="Open orders.")] = None
+    order_tokens_permille: Annotated[
+        Permille, Field(description="Least share of the order burst left, 1/1000.")
+    ] = 0
+    message_tokens_permille: Annotated[
+        Permille, Field(description="Least share of the message burst left, 1/1000.")
+    ] = 0
 
 
 class RiskTrips(Strict):
     """Which answers close the gate until it is armed again."""
 
-    at_once: tuple[Reason, ...] = ()
-    counted: tuple[Reason, ...] = ()
-    breaches: Annotated[int, Field(ge=1, lt=2**32)] = 1
-    window_ns: Nanoseconds = 1_000_000_000
-    after_fill: tuple[AfterFill, ...] = ()
+    at_once: Annotated[tuple[Reason, ...], Field(description="Reasons that close the gate at once.")] = ()
+    counted: Annotated[
+        tuple[Reason, ...],
+        Field(description="Reasons that close it once there were `breaches` of them within the window."),
+    ] = ()
+    breaches: Annotated[
+        Annotated[int, Field(ge=1, lt=2**32)], Field(description="How many of the counted ones close it.")
+    ] = 1
+    window_ns: Annotated[Nanoseconds, Field(description="From the first of them on, ns.")] = 1_000_000_000
+    after_fill: Annotated[
+        tuple[AfterFill, ...],
+        Field(description="Hard limits that close it when an execution has gone beyond them."),
+    ] = ()
 
 
 class RiskSession(Strict):
     """Hours in market time, ns since midnight of the venue's day: open <= time < close."""
 
-    open_ns: Nanoseconds
-    close_ns: Nanoseconds
+    open_ns: Annotated[Nanoseconds, Field(description="First ns since midnight.")]
+    close_ns: Annotated[Nanoseconds, Field(description="First ns since midnight that is too late.")]
 
     @model_validator(mode="after")
     def opens_before_it_closes(self) -> Self:
@@ -88,22 +104,33 @@ class RiskSession(Strict):
 class RiskProfile(Strict):
     """Limits of some symbols; one left out is the table's own."""
 
-    order_shares_max: Shares | None = None
-    notional_max: Money | None = None
-    price_max: Price | None = None
-    collar_permille: Permille | None = None
-    last_collar_permille: Permille | None = None
-    position_max: Position | None = None
+    order_shares_max: Annotated[Shares | None, Field(description="Most shares of one order.")] = None
+    notional_max: Annotated[Money | None, Field(description="Most price x shares, 1/10000.")] = None
+    price_max: Annotated[Price | None, Field(description="Highest price, 1/10000.")] = None
+    collar_permille: Annotated[
+        Permille | None, Field(description="Farthest from the middle of the book, 1/1000.")
+    ] = None
+    last_collar_permille: Annotated[
+        Permille | None, Field(description="Farthest from the last trade, 1/1000.")
+    ] = None
+    position_max: Annotated[
+        Position | None, Field(description="Largest position, open orders included, either way.")
+    ] = None
 
 
 class RiskSymbol(Strict):
     """One symbol, by its name or its number in the feed (stock locate)."""
 
-    stock: Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[!-~]+$")] | None = None
-    locate: Annotated[int, Field(ge=0, le=65_535)] | None = None
-    restricted: bool = False
-    short: bool = True
-    profile: Name | None = None
+    stock: Annotated[
+        Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[!-~]+$")] | None,
+        Field(description="Its name, once the feed has said it."),
+    ] = None
+    locate: Annotated[
+        Annotated[int, Field(ge=0, le=65_535)] | None, Field(description="Its number in the feed.")
+    ] = None
+    restricted: Annotated[bool, Field(description="No order at all.")] = False
+    short: Annotated[bool, Field(description="May be sold short.")] = True
+    profile: Annotated[Name | None, Field(description="Limits of its own.")] = None
 
     @model_validator(mode="after")
     def is_named_once(self) -> Self:
@@ -115,30 +142,62 @@ class RiskSymbol(Strict):
 class RiskTable(Strict):
     """Hard limits, 1/10000 of the currency unit, shares, ns. A limit of 0 lets nothing pass; None: off."""
 
-    order_shares_max: Shares = 1_000
-    notional_max: Money = 10_000_000_000
-    price_max: Price = 1_999_999_900
-    collar_permille: Permille = 100
-    last_collar_permille: Permille | None = None
-    position_max: Position = 100_000
-    order_rate_per_s: Rate = 100_000
-    order_burst: Rate = 10_000
-    allow_unannounced: bool = True
-    message_rate_per_s: Rate = 1_000_000_000
-    message_burst: Rate = 1_000_000_000
-    gross_exposure_max: Exposure | None = None
-    net_exposure_max: Exposure | None = None
-    open_orders_max: Count | None = None
-    quote_age_max_ns: Nanoseconds | None = None
-    feed_age_max_ns: Nanoseconds | None = None
-    duplicate_window_ns: Nanoseconds = 0
-    valid_for_ns: Annotated[int, Field(ge=1, lt=2**63)] | None = None
-    session: RiskSession | None = None
-    soft: RiskSoft = RiskSoft()
-    trips: RiskTrips = RiskTrips()
-    profiles: Annotated[dict[Name, RiskProfile], Field(max_length=1023)] = {}
-    unlisted: Literal["allowed", "no_short", "restricted"] = "allowed"
-    symbols: Annotated[tuple[RiskSymbol, ...], Field(max_length=65_536)] = ()
+    order_shares_max: Annotated[Shares, Field(description="Most shares of one order.")] = 1_000
+    notional_max: Annotated[Money, Field(description="Most price x shares of one order, 1/10000.")] = (
+        10_000_000_000
+    )
+    price_max: Annotated[Price, Field(description="Highest price, 1/10000.")] = 1_999_999_900
+    collar_permille: Annotated[
+        Permille, Field(description="Farthest from the middle of the book, 1/1000.")
+    ] = 100
+    last_collar_permille: Annotated[
+        Permille | None,
+        Field(description="Farthest from the last trade, 1/1000; without a last trade nothing passes."),
+    ] = None
+    position_max: Annotated[
+        Position, Field(description="Largest position of a symbol, open orders included, either way.")
+    ] = 100_000
+    order_rate_per_s: Annotated[Rate, Field(description="Orders per second, sustained.")] = 100_000
+    order_burst: Annotated[Rate, Field(description="Orders at once above the rate.")] = 10_000
+    allow_unannounced: Annotated[
+        bool, Field(description="Symbols whose trading state was never said may be traded.")
+    ] = True
+    message_rate_per_s: Annotated[
+        Rate, Field(description="Orders, replaces and cancels per second, sustained.")
+    ] = 1_000_000_000
+    message_burst: Annotated[Rate, Field(description="Messages at once above the rate.")] = 1_000_000_000
+    gross_exposure_max: Annotated[Exposure | None, Field(description="Gross exposure, 1/10000.")] = None
+    net_exposure_max: Annotated[Exposure | None, Field(description="Net exposure, 1/10000.")] = None
+    open_orders_max: Annotated[Count | None, Field(description="Open orders.")] = None
+    quote_age_max_ns: Annotated[
+        Nanoseconds | None, Field(description="The symbol was heard of less than this ago, ns.")
+    ] = None
+    feed_age_max_ns: Annotated[
+        Nanoseconds | None, Field(description="The feed was heard less than this ago, ns.")
+    ] = None
+    duplicate_window_ns: Annotated[
+        Nanoseconds, Field(description="The same terms within this are a duplicate, ns; 0: never.")
+    ] = 0
+    valid_for_ns: Annotated[
+        Annotated[int, Field(ge=1, lt=2**63)] | None,
+        Field(description="The table is stale so long after it was made, ns."),
+    ] = None
+    session: Annotated[RiskSession | None, Field(description="Market time in which orders may leave.")] = None
+    soft: Annotated[RiskSoft, Field(description="What warns and passes.")] = RiskSoft()
+    trips: Annotated[RiskTrips, Field(description="What closes the gate until it is armed again.")] = (
+        RiskTrips()
+    )
+    profiles: Annotated[
+        Annotated[dict[Name, RiskProfile], Field(max_length=1023)],
+        Field(description="Limits of some symbols, by name."),
+    ] = {}
+    unlisted: Annotated[
+        Literal["allowed", "no_short", "restricted"], Field(description="Symbols that are not named below.")
+    ] = "allowed"
+    symbols: Annotated[
+        Annotated[tuple[RiskSymbol, ...], Field(max_length=65_536)],
+        Field(description="Symbols with rules of their own."),
+    ] = ()
 
     @model_validator(mode="after")
     def names_fit(self) -> Self:

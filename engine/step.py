@@ -127,6 +127,16 @@ class Engine:
             "" if self._command("deploy", loaded.slot, now_ns) else "the engine cannot swap its strategy now"
         )
 
+    def plan(self, path: Path, *, position: int = 0, at_ns: int = 0, now_ns: int = 0) -> str:
+        """The same as soon as feed message ``position`` or a later one is the next, or the time is there."""
+        hands = self._runner.hands
+        hands.here()
+        loaded = hands.load(path, {})
+        if loaded.slot < 0:
+            return str(loaded.why)
+        command, when = ("deploy_at", position) if position else ("deploy_when", at_ns)
+        return "" if self._command(command, when << 8 | loaded.slot, now_ns) else "it cannot be planned now"
+
     def roll_back(self, *, now_ns: int = 0) -> bool:
         """Back to the strategy before; False when there is none."""
         return self._command("rollback", 0, now_ns)

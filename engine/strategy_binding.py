@@ -20,6 +20,9 @@ COMMANDS = {
     "none": lib.COMMAND_NONE,
     "deploy": lib.COMMAND_STRATEGY_DEPLOY,
     "rollback": lib.COMMAND_STRATEGY_ROLLBACK,
+    "deploy_at": lib.COMMAND_STRATEGY_DEPLOY_AT,
+    "deploy_when": lib.COMMAND_STRATEGY_DEPLOY_WHEN,
+    "unplan": lib.COMMAND_STRATEGY_UNPLAN,
     "line_enable": lib.COMMAND_LINE_ENABLE,
     "line_disable": lib.COMMAND_LINE_DISABLE,
 }
@@ -178,16 +181,10 @@ class Hands:
         names = ((data[first : first + 8], first // size) for first in range(at, len(data), size))
         return {name.decode("latin-1").rstrip(): number for name, number in names if name[0]}
 
-    @property
-    def strategy_number(self) -> int:
-        """The number that the risk gate knows the active strategy by."""
-        return int(self._engine.strategy_number)
-
-    def strategy_numbers(self) -> dict[str, int]:
-        """The number of every strategy that is built in or was ever loaded, by name."""
-        strategies = self._engine.strategies
-        known = strategies.known[0 : strategies.known_count]
-        return {_text(row.name): number for number, row in enumerate(known) if number}
+    def letters(self) -> dict[str, int]:
+        """By name, of what is or was loaded: the letter of its orders, by which the risk gate knows it."""
+        loaded = (slot for slot in self._engine.strategies.slots if slot.generation)
+        return {_text(slot.name): ord(slot.letter) for slot in loaded}
 
     def wire_command(self, ports: int, target: int) -> int:
         """Leaves a command for the watchdog of the wires; its number."""

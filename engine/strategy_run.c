@@ -50,6 +50,14 @@ static bool blames_strategy(uint32_t reason)
     case RISK_HALTED:
     case RISK_OWN_ORDERS_FULL:
     case RISK_LIMITS_INVALID:
+    case RISK_LIMITS_MISSING:
+    case RISK_LIMITS_STALE:
+    case RISK_KILL_SYMBOL:
+    case RISK_KILL_STRATEGY:
+    case RISK_TRIPPED:
+    case RISK_SESSION_HOURS:
+    case RISK_FEED_AGE:
+    case RISK_QUOTE_AGE:
         return false;
     default:
         return true;
@@ -308,11 +316,37 @@ static bool translate(const struct engine *engine, const struct own_event *event
                                         .price = event->price,
                                         .open_shares = order->open_shares,
                                         .symbol = order->symbol,
-                                        .kind = event->kind,
+                                        .kind = event->kind == OWN_EVENT_EXECUTED_REFERENCE ? TAILGATE_OWN_EXECUTED
+                                                                                            : event->kind,
                                         .side = order->side,
                                         .reason = event->reason,
                                         .state = event->state};
     return true;
+}
+
+/* The one before may come back: it goes on hearing what becomes of its orders. What it asks for does not leave, and when
+ * its code does not come back it is no longer the one before. */
+static __attribute__((noinline)) void tell_previous(struct engine *engine, const struct own_event *event)
+{
+    struct strategies *strategies = &engine->strategies;
+    struct strategy_slot *slot = &strategies->slots[strategies->previous];
+    struct tailgate_own_event told;
+    if (!slot->on_own_order || ouch42_key_letter(event->token_key) != slot->letter || !translate(engine, event, &told))
+        return;
+    guard_use(&strategies->guard);
+    if (sigsetjmp(strategies->guard.landing, 0)) {
+        const bool hung = strategies->guard.signal == guard_signal();
+        record_breach(engine, hung ? STRATEGY_CAUSE_HANG : STRATEGY_CAUSE_CRASH, 0, strategies->guard.signal,
+                      engine->feed.now_ns);
+        strategy_lose_previous(engine);
+        return;
+    }
+    slot->counters.own_events++;
+    struct tailgate_output *output = blank(strategies, last_message(engine));
+    enter_call(engine);
+    slot->on_own_order(slot->memory, &told, output);
+    guard_leave(&strategies->guard);
+    output->count = 0;
 }
 
 void strategy_own_event(void *context, const struct own_event *event, uint64_t now_ns)
@@ -323,7 +357,12 @@ void strategy_own_event(void *context, const struct own_event *event, uint64_t n
     if (engine->strategy != STRATEGY_SHARED)
         return;
     struct strategy_slot *slot = active_slot(engine);
-    if (!slot->on_own_order || ouch42_key_letter(event->token_key) != slot->letter || !translate(engine, event, &told))
+    if (ouch42_key_letter(event->token_key) != slot->letter) {
+        if (strategies->previous != STRATEGY_BUILT_IN)
+            tell_previous(engine, event);
+        return;
+    }
+    if (!slot->on_own_order || !translate(engine, event, &told))
         return;
     guard_use(&strategies->guard);
     if (sigsetjmp(strategies->guard.landing, 0)) {

@@ -62,10 +62,10 @@ static void begin(struct engine *engine, uint64_t position, uint64_t now_ns)
 {
     struct strategies *strategies = &engine->strategies;
     strategies_begin(strategies);
-    const bool built_in = strategies->active == STRATEGY_BUILT_IN;
-    engine->strategy = built_in ? STRATEGY_TOUCH_TAKER : STRATEGY_SHARED;
-    engine->strategy_number = built_in ? STRATEGY_TOUCH_TAKER : active_slot(engine)->number;
-    if (built_in) {
+    engine->strategy = strategies->active == STRATEGY_BUILT_IN ? STRATEGY_TOUCH_TAKER : STRATEGY_SHARED;
+    engine->letter = strategies->active == STRATEGY_BUILT_IN ? strategy_letter(STRATEGY_TOUCH_TAKER)
+                                                             : active_slot(engine)->letter;
+    if (strategies->active == STRATEGY_BUILT_IN) {
         touch_taker_forget(&engine->touch_taker);
     } else if (!forget_guarded(engine)) {
         active_slot(engine)->faulted = true;
@@ -74,21 +74,84 @@ static void begin(struct engine *engine, uint64_t position, uint64_t now_ns)
     }
 }
 
+static bool deployable(const struct engine *engine, int32_t slot)
+{
+    return slot >= 0 && slot < STRATEGY_SLOT_COUNT && engine->strategy != STRATEGY_REFLECTOR &&
+           atomic_load_explicit(&engine->strategies.slots[slot].state, memory_order_acquire) == SLOT_READY;
+}
+
+static void note_due(struct engine *engine)
+{
+    struct strategies *strategies = &engine->strategies;
+    strategies->due_position = strategies->due_ns = UINT64_MAX;
+    engine->planned = false;
+    for (int32_t i = 0; i < STRATEGY_SLOT_COUNT; i++) {
+        const struct strategy_slot *slot = &strategies->slots[i];
+        if (!deployable(engine, i) || slot->plan_position == 0)
+            continue;
+        engine->planned = true;
+        if (slot->plan_position < strategies->due_position)
+            strategies->due_position = slot->plan_position;
+        if (slot->plan_ns < strategies->due_ns)
+            strategies->due_ns = slot->plan_ns;
+    }
+}
+
+bool strategy_plan(struct engine *engine, int32_t slot, uint64_t position, uint64_t at_ns)
+{
+    if (!deployable(engine, slot))
+        return false;
+    engine->strategies.slots[slot].plan_position = position;
+    engine->strategies.slots[slot].plan_ns = at_ns;
+    note_due(engine);
+    return true;
+}
+
+void strategy_plan_look(struct engine *engine, uint64_t now_ns)
+{
+    struct strategies *strategies = &engine->strategies;
+    const uint64_t position = strategy_position(engine);
+    if (position < strategies->due_position && now_ns < strategies->due_ns)
+        return;
+    for (int32_t i = 0; i < STRATEGY_SLOT_COUNT; i++) {
+        const struct strategy_slot *slot = &strategies->slots[i];
+        if (slot->plan_position != 0 && (slot->plan_position <= position || slot->plan_ns <= now_ns))
+            strategy_deploy(engine, i, now_ns); /* false: not READY any more */
+    }
+    note_due(engine);
+}
+
 bool strategy_deploy(struct engine *engine, int32_t slot, uint64_t now_ns)
 {
     struct strategies *strategies = &engine->strategies;
     int32_t from = strategies->active;
-    if (slot < 0 || slot >= STRATEGY_SLOT_COUNT || engine->strategy == STRATEGY_REFLECTOR ||
-        atomic_load_explicit(&strategies->slots[slot].state, memory_order_acquire) != SLOT_READY)
+    if (!deployable(engine, slot))
         return false;
+    const uint64_t planned = strategies->slots[slot].plan_position, position = strategy_position(engine);
     atomic_store_explicit(&strategies->slots[slot].state, SLOT_IN_USE, memory_order_relaxed);
     retire(strategies, strategies->previous);
     strategies->previous = from;
     strategies->active = slot;
     strategies->last_ticks = 0;
-    note_change(engine, from, STRATEGY_CAUSE_DEPLOYED, 0, strategy_position(engine), now_ns);
-    begin(engine, strategy_position(engine), now_ns);
+    note_change(engine, from, STRATEGY_CAUSE_DEPLOYED, planned <= position ? planned : 0, position, now_ns);
+    begin(engine, position, now_ns);
     return true;
+}
+
+void strategy_lose_previous(struct engine *engine)
+{
+    struct strategies *strategies = &engine->strategies;
+    strategies->slots[strategies->previous].faulted = true;
+    retire(strategies, strategies->previous);
+    strategies->previous = STRATEGY_BUILT_IN;
+}
+
+/* Nobody looks after its orders any more. */
+static void cancel_left(struct engine *engine, int32_t from, enum strategy_cause cause)
+{
+    const char letter = engine->strategies.slots[from].letter;
+    if (cause != STRATEGY_CAUSE_OPERATOR && letter != engine->letter)
+        risk_mass_cancel(&engine->risk, RISK_SCOPE_STRATEGY, (uint16_t)letter);
 }
 
 bool strategy_roll_back(struct engine *engine, enum strategy_cause cause, uint64_t detail, uint64_t position,
@@ -101,8 +164,9 @@ bool strategy_roll_back(struct engine *engine, enum strategy_cause cause, uint64
     strategies->active = strategies->previous;
     strategies->previous = STRATEGY_BUILT_IN;
     note_change(engine, from, cause, detail, position, now_ns);
-    retire(strategies, from);
     begin(engine, position, now_ns);
+    cancel_left(engine, from, cause);
+    retire(strategies, from);
     return true;
 }
 

@@ -70,7 +70,9 @@ def wires_report(runner: Any) -> dict[str, Any]:
 
 
 def race(*, address: str, port: int, rows: int, interval_ns: int) -> NDArray[Any]:
-    """RACE_ROW of every message: even rows kernel TCP, odd ones bypass. RaceError when one is lost."""
+    """RACE_ROW of every message, in turn kernel TCP, bypass, a bare frame over the ring, one through the door.
+
+    RaceError when one is lost."""
     name = ffi.new("char[]", address.encode())
     options = ffi.new("struct stream_race_options *", (name, port, rows, interval_ns))
     found, error = np.zeros(rows, RACE_ROW), ffi.new("char[256]")

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -15,7 +16,12 @@
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
 
-enum { OWN_MAP_SOCKETS_MAX = 64 };
+enum {
+    OWN_MAP_SOCKETS_MAX = 64,
+    /* The kernel gives a queue free some time after the socket on it was closed: half a second of patience. */
+    BUSY_PAUSE_NS = 2 * 1000 * 1000,
+    BUSY_ATTEMPTS = 250,
+};
 
 /* Redirects the packets of every queue to the socket in map[queue]; without one they pass to the kernel. */
 static int load_redirect_program(struct af_xdp *port)
@@ -115,7 +121,7 @@ uint32_t af_xdp_waiting(const struct af_xdp *port)
            __atomic_load_n(port->receive.consumer, __ATOMIC_ACQUIRE);
 }
 
-int af_xdp_open(struct af_xdp *port, const struct af_xdp_options *options, char *error, uint32_t error_bytes)
+static int open_once(struct af_xdp *port, const struct af_xdp_options *options, char *error, uint32_t error_bytes)
 {
     const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     const char *step = "finding the interface";
@@ -151,6 +157,17 @@ int af_xdp_open(struct af_xdp *port, const struct af_xdp_options *options, char 
     if (getsockopt(xsk_socket__fd(port->socket), SOL_XDP, XDP_OPTIONS, &granted, &size) == 0)
         port->zero_copy = (granted.flags & XDP_OPTIONS_ZEROCOPY) != 0;
     return 0;
+}
+
+int af_xdp_open(struct af_xdp *port, const struct af_xdp_options *options, char *error, uint32_t error_bytes)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
+    int result = open_once(port, options, error, error_bytes);
+    for (unsigned i = 0; result == -EBUSY && i < BUSY_ATTEMPTS; i++) {
+        nanosleep(&pause, NULL);
+        result = open_once(port, options, error, error_bytes);
+    }
+    return result;
 }
 
 void af_xdp_statistics(const struct af_xdp *port, struct af_xdp_statistics *statistics)

@@ -63,7 +63,7 @@ struct af_xdp {
     uint32_t ifindex;
 };
 
-/* Returns 0 or -errno with a sentence in `error`. */
+/* Returns 0 or -errno with a sentence in `error`. A queue that somebody has is tried again for half a second. */
 int af_xdp_open(struct af_xdp *port, const struct af_xdp_options *options, char *error, uint32_t error_bytes);
 void af_xdp_close(struct af_xdp *port);
 

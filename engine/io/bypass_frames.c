@@ -137,7 +137,7 @@ static void take_frame(struct bypass_tcp *bypass, const uint8_t *frame, uint32_t
     ip4_input(packet, &bypass->netif);
 }
 
-void bypass_frames_take(struct bypass_tcp *bypass)
+uint32_t bypass_frames_take(struct bypass_tcp *bypass)
 {
     uint32_t count = frame_port_receive(&bypass->frames);
     for (uint32_t i = 0; i < count; i++) {
@@ -146,6 +146,7 @@ void bypass_frames_take(struct bypass_tcp *bypass)
         take_frame(bypass, frame, length);
     }
     frame_port_release(&bypass->frames);
+    return count;
 }
 
 void bypass_frames_start(struct bypass_tcp *bypass)

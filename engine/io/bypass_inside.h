@@ -18,6 +18,8 @@ enum {
     PORT_COUNT = 65536 - STEER_PORT_FIRST,
     PORT_TRIES = 1024,
     LATER_BYTES = 96,         /* a held acknowledgement: headers with all options */
+    REHEARSAL_BYTES = 52,     /* as long as an order */
+    CHECKSUM_AT = ETHERNET_BYTES + IP_BYTES + 16,
     ROOM_BYTES = 256,         /* in the peer's window, or the next order might wait */
 };
 
@@ -35,6 +37,7 @@ struct bypass_tcp {
     uint64_t now_ns;
     uint64_t tick_ns;
     uint64_t held_ns;
+    uint64_t warm_ns;      /* the door was used */
     uint64_t heard_ns;     /* the peer acknowledged something, or nothing was owed */
     uint32_t heard_number;
     uint32_t held_bytes; /* an acknowledgement waits for an order to take it along */
@@ -48,11 +51,14 @@ struct bypass_tcp {
     bool ahead;             /* lwIP is writing down a segment that has left already: */
     uint32_t ahead_sequence;
     uint32_t ahead_bytes;
+    bool at_door;           /* segments up to this number went through the door and have not been judged: */
+    uint32_t at_door_end;
     struct segment_template segment;
     struct bypass_route route;
     struct bypass_tcp_counters counters;
     struct netif netif;
     uint8_t held[LATER_BYTES];
+    uint8_t door_frame[SEGMENT_HEADER_BYTES + ROOM_BYTES];
     uint8_t received[RECEIVED_BYTES];
 };
 
@@ -61,8 +67,8 @@ struct bypass_tcp {
 /* Makes the interface known to lwIP; frames go out through send_packet() from then on. */
 void bypass_frames_start(struct bypass_tcp *bypass);
 
-/* Takes what has arrived, all of it into lwIP, which calls back. */
-void bypass_frames_take(struct bypass_tcp *bypass);
+/* Takes what has arrived, all of it into lwIP, which calls back. Frames taken. */
+uint32_t bypass_frames_take(struct bypass_tcp *bypass);
 
 /* The Ethernet addresses of a frame to the gateway. */
 void bypass_frames_address(const struct bypass_tcp *bypass, uint8_t *frame);

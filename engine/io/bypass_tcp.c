@@ -11,11 +11,26 @@ bool bypass_tcp_built(void)
     return true;
 }
 
+/* What is sent again goes over the ring, so a door that loses everything costs one time-out. */
+static void judge_door(struct bypass_tcp *bypass)
+{
+    const struct tcp_pcb *pcb = bypass->pcb;
+    if (!bypass->at_door || !pcb)
+        return;
+    bool lost = pcb->nrtx > 0;
+    if (!lost && TCP_SEQ_LT(pcb->lastack, bypass->at_door_end))
+        return; /* on its way */
+    frame_door_judge(&bypass->frames.door, !lost);
+    bypass->at_door = false;
+    bypass->counters.door_misses += lost;
+}
+
 /* lwIP alone would go on for minutes. */
 static void tick(struct bypass_tcp *bypass, uint64_t now_ns)
 {
     bypass->tick_ns = now_ns;
     tcp_tmr();
+    judge_door(bypass);
     const struct tcp_pcb *pcb = bypass->pcb;
     if (!pcb || !pcb->unacked || pcb->lastack != bypass->heard_number || bypass->heard_ns == 0) {
         bypass->heard_ns = now_ns;
@@ -27,10 +42,32 @@ static void tick(struct bypass_tcp *bypass, uint64_t now_ns)
     }
 }
 
+static uint32_t write_segment(const struct bypass_tcp *bypass, uint8_t *frame, const uint8_t *bytes, uint32_t length)
+{
+    const struct tcp_pcb *pcb = bypass->pcb;
+    uint16_t window = (uint16_t)TCPWND16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd));
+    uint32_t size = segment_write(&bypass->segment, frame, pcb->snd_lbb, pcb->rcv_nxt, window, bytes, length);
+    bypass_frames_address(bypass, frame);
+    return size;
+}
+
+/* The next order's way up to where it would leave. */
+static void rehearse(struct bypass_tcp *bypass)
+{
+    static const uint8_t nothing[REHEARSAL_BYTES];
+    bypass->warm_ns = bypass->now_ns;
+    if (bypass->state != STATE_OPEN || !frame_port_door_free(&bypass->frames))
+        return;
+    write_segment(bypass, bypass->door_frame, nothing, sizeof(nothing));
+    frame_door_warm(&bypass->frames.door, bypass->door_frame);
+    bypass->counters.rehearsals++;
+}
+
 void bypass_tcp_poll(struct bypass_tcp *bypass, uint64_t now_ns)
 {
     bypass->now_ns = now_ns;
-    bypass_frames_take(bypass);
+    if (bypass_frames_take(bypass) == 0 && now_ns - bypass->warm_ns >= BYPASS_TCP_WARM_NS)
+        rehearse(bypass);
     if (now_ns - bypass->tick_ns >= BYPASS_TCP_TICK_NS)
         tick(bypass, now_ns);
     if (bypass->held_bytes && now_ns - bypass->held_ns >= BYPASS_TCP_ACKNOWLEDGE_NS)
@@ -121,6 +158,7 @@ int bypass_tcp_connect(struct bypass_tcp *bypass)
     const struct segment_ends ends = {bypass->route.local, bypass->route.peer, bypass->local_port, bypass->peer_port};
     segment_template_init(&bypass->segment, &ends);
     bypass->ahead = false;
+    bypass->at_door = false;
     bypass->heard_ns = 0;
     if (error == ERR_OK) {
         tcp_bind_netif(pcb, &bypass->netif);
@@ -150,19 +188,37 @@ bool bypass_tcp_ready(const struct bypass_tcp *bypass)
     return flight + ROOM_BYTES <= window && pcb->snd_queuelen + 2 <= TCP_SND_QUEUELEN;
 }
 
+static bool send_at_door(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length)
+{
+    uint32_t size = write_segment(bypass, bypass->door_frame, bytes, length);
+    if (!frame_door_send(&bypass->frames.door, bypass->door_frame, size))
+        return false;
+    bypass->at_door = true;
+    bypass->at_door_end = bypass->pcb->snd_lbb + length;
+    bypass->warm_ns = bypass->now_ns;
+    bypass->counters.sent_at_door++;
+    return true;
+}
+
+static bool send_over_ring(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length)
+{
+    uint8_t *frame = frame_port_reserve(&bypass->frames);
+    if (!frame)
+        return false;
+    frame_port_submit(&bypass->frames, write_segment(bypass, frame, bytes, length));
+    frame_port_kick(&bypass->frames);
+    return true;
+}
+
 /* The segment that lwIP will make of these bytes, before it does: only when nothing can come between. */
 static void send_ahead(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length)
 {
     const struct tcp_pcb *pcb = bypass->pcb;
-    uint8_t *frame;
-    if (length > ROOM_BYTES || !bypass_tcp_ready(bypass) || !lwip_memory_ready() ||
-        !(frame = frame_port_reserve(&bypass->frames)))
+    if (length > ROOM_BYTES || !bypass_tcp_ready(bypass) || !lwip_memory_ready())
         return;
-    uint16_t window = (uint16_t)TCPWND16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd));
-    uint32_t size = segment_write(&bypass->segment, frame, pcb->snd_lbb, pcb->rcv_nxt, window, bytes, length);
-    bypass_frames_address(bypass, frame);
-    frame_port_submit(&bypass->frames, size);
-    frame_port_kick(&bypass->frames);
+    bool free = frame_port_door_free(&bypass->frames) && pcb->nrtx == 0;
+    if (!(free && send_at_door(bypass, bytes, length)) && !send_over_ring(bypass, bytes, length))
+        return;
     bypass->ahead = true;
     bypass->ahead_sequence = pcb->snd_lbb;
     bypass->ahead_bytes = length;
@@ -194,6 +250,23 @@ int64_t bypass_tcp_send(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_
     if (bypass->frames.unkicked)
         frame_port_kick(&bypass->frames);
     return length;
+}
+
+bool bypass_tcp_bare_frame(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length, bool door)
+{
+    if (bypass->state != STATE_OPEN || length > ROOM_BYTES)
+        return false;
+    door = door && frame_port_door_free(&bypass->frames);
+    uint8_t *frame = door ? bypass->door_frame : frame_port_reserve(&bypass->frames);
+    if (!frame)
+        return false;
+    uint32_t size = write_segment(bypass, frame, bytes, length);
+    frame[CHECKSUM_AT] ^= 0xff;
+    if (door)
+        return frame_door_send(&bypass->frames.door, frame, size);
+    frame_port_submit(&bypass->frames, size);
+    frame_port_kick(&bypass->frames);
+    return true;
 }
 
 int64_t bypass_tcp_receive(struct bypass_tcp *bypass, uint8_t *bytes, uint32_t capacity)
@@ -254,6 +327,8 @@ void bypass_tcp_counters(const struct bypass_tcp *bypass, struct bypass_tcp_coun
     *counters = bypass->counters;
     counters->frames = bypass->frames.counters;
     counters->guarded = bypass->frames.guarded;
+    counters->zero_copy = bypass->frames.zero_copy;
+    counters->door = bypass->frames.door.usable;
     counters->memory_used = lwip_memory_used();
     counters->memory_empty = lwip_memory_empty();
 }

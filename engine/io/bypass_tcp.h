@@ -20,9 +20,12 @@
  *
  * Sent ahead: when nothing waits and the window is open, the next segment is known before lwIP has made it. It is written
  * from a template and leaves first; then lwIP writes down the same segment, which is recognised on its way out and not
- * sent twice. What is sent again after a loss is lwIP's. In every other case the segment takes the long way.
+ * sent twice. What is sent again after a loss is lwIP's. In every other case the segment takes the long way. One that is
+ * sent ahead leaves through the door (frame_door.h) where there is one, all else over the ring.
  *
- * Cost of a send: one system call. Of a poll without frames: two loads. Specification: RFC 9293.
+ * Warm: a poll that finds nothing rehearses a send every BYPASS_TCP_WARM_NS, up to where it would leave (frame_door.h).
+ *
+ * Cost of a send: one system call. Of a poll without frames: two loads, and now and then the rehearsal's system call. Specification: RFC 9293.
  */
 #ifndef ENGINE_IO_BYPASS_TCP_H
 #define ENGINE_IO_BYPASS_TCP_H
@@ -36,6 +39,7 @@ enum {
     BYPASS_TCP_WINDOW = 65535,
     BYPASS_TCP_TICK_NS = 10 * 1000 * 1000,
     BYPASS_TCP_ACKNOWLEDGE_NS = 100 * 1000,
+    BYPASS_TCP_WARM_NS = 20 * 1000,
     BYPASS_TCP_LINGER_NS = 200 * 1000 * 1000, /* bypass_tcp_close(): for what has still to be acknowledged */
     BYPASS_TCP_LINGER_DEAF_NS = 5 * 1000 * 1000, /* without the program no acknowledgement can come */
     BYPASS_TCP_RESOLVE_MS = 1000,            /* for the kernel to find the gateway's Ethernet address */
@@ -56,6 +60,11 @@ struct bypass_tcp_counters {
     uint64_t memory_empty;      /* lwIP found no block */
     uint64_t memory_used;       /* 0: lwIP uses the C library's heap */
     bool guarded;               /* reset_guard.h */
+    bool zero_copy;
+    bool door;                  /* frame_door.h: usable at this moment */
+    uint64_t sent_at_door;      /* of those sent ahead */
+    uint64_t rehearsals;
+    uint64_t door_misses;       /* looks that found such a segment being sent again */
 };
 
 /* False when the engine was built without lwIP. */
@@ -84,6 +93,10 @@ bool bypass_tcp_ready(const struct bypass_tcp *bypass);
 /* All or nothing: `length` (at most 65535) when lwIP took the bytes, which leave at once or as soon as the peer's window
  * opens (bypass_tcp_ready() is false meanwhile); 0 when its buffer is full; -1 when the connection is dead. */
 int64_t bypass_tcp_send(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length);
+
+/* For benches: a frame as an order's, but with a checksum for which the far end throws it away, so that nothing but the wire
+ * is in it. Through the door if it is wanted and usable, else over the ring. False: not connected, or the ring is full. */
+bool bypass_tcp_bare_frame(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length, bool door);
 
 /* Bytes that have arrived; 0 none now, -1 when there will be none: bypass_tcp_failure(). */
 int64_t bypass_tcp_receive(struct bypass_tcp *bypass, uint8_t *bytes, uint32_t capacity);

@@ -51,6 +51,15 @@ bool bypass_tcp_ready(const struct bypass_tcp *bypass)
     return false;
 }
 
+bool bypass_tcp_bare_frame(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length, bool door)
+{
+    (void)bypass;
+    (void)bytes;
+    (void)length;
+    (void)door;
+    return false;
+}
+
 int64_t bypass_tcp_send(struct bypass_tcp *bypass, const uint8_t *bytes, uint32_t length)
 {
     (void)bypass;

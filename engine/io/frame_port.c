@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <linux/if_link.h>
+#include <linux/if_xdp.h>
 
 enum { FRAME_COUNT = FRAME_PORT_RECEIVE + FRAME_PORT_SEND };
 #define MEMORY_BYTES ((size_t)FRAME_COUNT * FRAME_PORT_BYTES)
@@ -38,6 +39,17 @@ static int create_socket(struct frame_port *port, const struct frame_port_option
     return result;
 }
 
+/* With zero copy nothing is shorter than the ring. Without the door the port is whole too. */
+static void open_door(struct frame_port *port, uint32_t ifindex)
+{
+    struct xdp_options granted = {0};
+    socklen_t size = sizeof(granted);
+    if (getsockopt(port->descriptor, SOL_XDP, XDP_OPTIONS, &granted, &size) == 0)
+        port->zero_copy = (granted.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+    if (!port->zero_copy)
+        frame_door_open(&port->door, ifindex);
+}
+
 static void fill_all(struct frame_port *port)
 {
     uint32_t slot;
@@ -59,6 +71,7 @@ int frame_port_open(struct frame_port *port, const struct frame_port_options *op
     memset(port, 0, sizeof(*port));
     steer_clear(&port->steer);
     reset_guard_clear(&port->guard);
+    frame_door_clear(&port->door);
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
 
     uint32_t ifindex = if_nametoindex(options->interface);
@@ -87,6 +100,8 @@ int frame_port_open(struct frame_port *port, const struct frame_port_options *op
         snprintf(error, error_bytes, "interface %s queue %u: %s: %s", options->interface, options->queue, step,
                  strerror(-result));
         frame_port_close(port);
+    } else {
+        open_door(port, ifindex);
     }
     return result;
 }
@@ -102,9 +117,11 @@ void frame_port_close(struct frame_port *port)
         munmap(port->memory, MEMORY_BYTES);
     steer_close(&port->steer);
     reset_guard_close(&port->guard);
+    frame_door_close(&port->door);
     memset(port, 0, sizeof(*port));
     steer_clear(&port->steer);
     reset_guard_clear(&port->guard);
+    frame_door_clear(&port->door);
     port->counters = counters;
 }
 

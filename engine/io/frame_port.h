@@ -1,8 +1,9 @@
-/* Whole frames in and out over one AF_XDP socket: what a userspace TCP stands on.
+/* Whole frames in and out over one AF_XDP socket, with a short way out beside it: what a userspace TCP stands on.
  *
  * Receive: the frame is read where it landed, and its buffer goes back with frame_port_release(). Send: the frame
  * is copied into a buffer of the transmit ring; frame_port_kick() is the one system call that makes the kernel
- * look at the ring (copy mode has no other way). A full ring refuses the frame: TCP sends it again.
+ * look at the ring (copy mode has no other way). A full ring refuses the frame: TCP sends it again. In copy mode a frame
+ * that TCP would miss if it were lost may take the short way (frame_door.h), as long as nothing waits in the ring.
  *
  * Owner: the engine thread; a poll without frames costs one load. Open and close are cold.
  */
@@ -14,6 +15,7 @@
 
 #include <xdp/xsk.h>
 
+#include "engine/io/frame_door.h"
 #include "engine/io/reset_guard.h"
 #include "engine/io/steer.h"
 
@@ -53,6 +55,8 @@ struct frame_port {
     uint32_t free_count;
     uint32_t free_frames[FRAME_PORT_SEND]; /* numbers of send buffers nobody uses */
     struct frame_port_counters counters;
+    struct frame_door door;
+    bool zero_copy;
     struct xsk_umem *umem;
     struct xsk_socket *socket;
     struct steer steer;
@@ -73,6 +77,12 @@ uint8_t *frame_port_reserve(struct frame_port *port);
 
 /* The frame written into the reserved buffer goes into the ring; the kernel learns of it with the next kick. */
 void frame_port_submit(struct frame_port *port, uint32_t length);
+
+/* True when a frame may take the short way now. */
+static inline bool frame_port_door_free(const struct frame_port *port)
+{
+    return port->door.usable && !port->unkicked;
+}
 
 /* Frames that have arrived, at most FRAME_PORT_BATCH. */
 static inline uint32_t frame_port_receive(struct frame_port *port)

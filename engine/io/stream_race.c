@@ -12,7 +12,7 @@
 #include "engine/io/bypass_tcp.h"
 #include "engine/io/stream.h"
 
-enum { SIDES = 2, CONNECT_MS = 2000 };
+enum { SIDES = 2, LANE_DOOR = 3, CONNECT_MS = 2000 };
 
 struct race {
     struct clock clock;
@@ -41,8 +41,8 @@ static int connect_side(struct race *race, struct stream *stream)
 
 static int run_one(struct race *race, uint32_t index, uint64_t at_ns, struct stream_race_row *row)
 {
-    struct stream *stream = &race->streams[index % SIDES];
-    uint32_t received = 0;
+    uint32_t lane = index % STREAM_RACE_LANES, received = 0;
+    struct stream *stream = &race->streams[lane < SIDES ? lane : 1];
     for (unsigned byte = 0; byte < 8; byte++)
         race->message[STREAM_RACE_INDEX_AT + byte] = (uint8_t)((uint64_t)index >> (56 - 8 * byte));
     while (now(race) < at_ns)
@@ -50,6 +50,11 @@ static int run_one(struct race *race, uint32_t index, uint64_t at_ns, struct str
             stream_tick(&race->streams[side], now(race));
 
     row->sent_ns = now(race);
+    if (lane >= SIDES) {
+        bool left = bypass_tcp_bare_frame(stream->bypass, race->message, STREAM_RACE_MESSAGE_BYTES, lane == LANE_DOOR);
+        row->returned_ns = row->echoed_ns = row->answered_ns = now(race);
+        return left ? 0 : -ENOBUFS;
+    }
     bool sent = stream_send(stream, race->message, STREAM_RACE_MESSAGE_BYTES);
     row->returned_ns = row->answered_ns = now(race);
     while (sent && received < STREAM_RACE_MESSAGE_BYTES && stream->open) {

@@ -1,7 +1,8 @@
 /* Bypass TCP and kernel TCP side by side: two connections to one echo, orders on them in turn, every step stamped.
  *
- * The two alternate order by order, so that whatever the host does falls on both. Rows 0, 2, 4 are the kernel's, 1, 3, 5
- * the bypass's. A message is as long as an Enter Order; the echo writes the time of its answer into it, so that the way
+ * They take turns message by message, so that whatever the host does falls on all: row 0 is the kernel's, 1 the bypass's, 2
+ * a bare frame of the same length over the AF_XDP ring, 3 one through the door (frame_door.h; where there is none, the
+ * ring again), 4 the kernel's. A bare frame is not answered: echoed_ns and answered_ns are returned_ns. A message is as long as an Enter Order; the echo writes the time of its answer into it, so that the way
  * there (with a stamp at the far end of the wire) and the way back are known apart.
  *
  * Cold code around hot calls: not part of the engine's loop. Stamps are CLOCK_MONOTONIC.
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 enum {
+    STREAM_RACE_LANES = 4,
     STREAM_RACE_MESSAGE_BYTES = 52,
     STREAM_RACE_INDEX_AT = 4,  /* big-endian, 8 bytes, behind the letters RACE */
     STREAM_RACE_ECHO_AT = 12,  /* little-endian, 8 bytes: CLOCK_MONOTONIC ns before the echo's send call */

@@ -156,8 +156,8 @@ struct journal_operator {
     uint32_t number;
     uint32_t kind;       /* enum command_kind */
     uint64_t argument;
-    uint32_t generation; /* STRATEGY_DEPLOY: of the object in the slot */
-    uint32_t known_as;   /* STRATEGY_DEPLOY: its number to the risk gate */
+    uint32_t generation; /* of the object in the slot, where the command names one */
+    uint32_t reserved;
 };
 
 struct journal_breach {

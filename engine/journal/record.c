@@ -64,13 +64,14 @@ void record_due(struct engine *engine, uint64_t now_ns)
 
 void record_operator(struct engine *engine, uint32_t number, uint32_t kind, uint64_t argument, uint64_t now_ns)
 {
-    const bool deploys = kind == COMMAND_STRATEGY_DEPLOY && argument < STRATEGY_SLOT_COUNT;
+    const uint64_t slot = argument & 0xff;
+    const bool names_one = command_names_slot(kind) && slot < STRATEGY_SLOT_COUNT &&
+                           engine->strategies.slots[slot].state == SLOT_READY;
     const struct journal_operator said = {
         .number = number,
         .kind = kind,
         .argument = argument,
-        .generation = deploys ? strategies_generation(&engine->strategies, (int32_t)argument) : 0,
-        .known_as = deploys ? engine->strategies.slots[argument].number : 0};
+        .generation = names_one ? strategies_generation(&engine->strategies, (int32_t)slot) : 0};
     record_step(engine->journal, JOURNAL_OPERATOR, now_ns, &said, sizeof(said));
 }
 

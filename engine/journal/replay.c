@@ -321,10 +321,14 @@ static void log_in(struct engine *engine, const struct journal_view *step)
 }
 
 /* The slot that holds the object now; STRATEGY_SLOT_COUNT, which nobody has, when it is not to be had. */
-static uint64_t load_object(struct replay *replay, uint32_t generation, uint32_t known_as)
+static uint64_t load_object(struct replay *replay, uint32_t generation)
 {
     struct engine *engine = replay->engine;
     struct loader_report report;
+    for (int32_t slot = 0; slot < STRATEGY_SLOT_COUNT; slot++) /* planned before: it waits */
+        if (engine->strategies.slots[slot].state == SLOT_READY &&
+            engine->strategies.slots[slot].generation == generation)
+            return (uint64_t)slot;
     for (uint32_t i = 0; i < replay->options->object_count; i++) {
         const struct replay_object *object = &replay->options->objects[i];
         if (object->generation != generation)
@@ -332,12 +336,7 @@ static uint64_t load_object(struct replay *replay, uint32_t generation, uint32_t
         engine->strategies.generations = generation - 1;
         strategy_load_here(engine);
         strategy_load(engine, object->path, object->parameters, &report);
-        if (report.verdict != LOADER_GOOD || known_as >= STRATEGY_KNOWN_COUNT)
-            return STRATEGY_SLOT_COUNT;
-        struct strategy_slot *slot = &engine->strategies.slots[report.slot];
-        slot->number = (uint16_t)known_as; /* names are counted as they are loaded, deployed or not */
-        engine->strategies.known[known_as].letter = slot->letter;
-        return (uint64_t)report.slot;
+        return report.verdict == LOADER_GOOD ? (uint64_t)report.slot : STRATEGY_SLOT_COUNT;
     }
     return STRATEGY_SLOT_COUNT;
 }
@@ -348,12 +347,13 @@ static bool carry_out(struct replay *replay, const struct journal_view *step)
     if (step->length != sizeof(said))
         return false;
     memcpy(&said, step->bytes, sizeof(said));
-    if (said.kind == COMMAND_STRATEGY_DEPLOY && said.generation != 0) {
-        said.argument = load_object(replay, said.generation, said.known_as);
-        if (said.argument == STRATEGY_SLOT_COUNT) {
+    if (command_names_slot(said.kind) && said.generation != 0) {
+        const uint64_t slot = load_object(replay, said.generation);
+        if (slot == STRATEGY_SLOT_COUNT) {
             end_here(replay, REPLAY_NO_OBJECT);
             return true;
         }
+        said.argument = (said.argument & ~(uint64_t)0xff) | slot;
     }
     command_carry_out(replay->engine, said.kind, said.argument, step->time_ns);
     return true;

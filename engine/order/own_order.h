@@ -106,10 +106,17 @@ struct own_order {
     uint32_t previous;       /* of the open orders by age */
     uint32_t quote_left;     /* own_quotes.c */
     uint32_t quote_right;
-    uint32_t reserved_end[9];
+    uint32_t opened;         /* its number among all orders ever opened, modulo 2^32 */
+    uint32_t reserved_end[8];
 };
 
 _Static_assert(sizeof(struct own_order) == 128, "two cache lines");
+
+/* Executed shares of the order and of those that it replaced: what OUCH adds to the shares that are left. */
+static inline uint32_t own_order_executed(const struct own_order *order)
+{
+    return order->chain_shares + order->executed_shares;
+}
 
 /* Out of range: stays where it is, OWN_UNEXPECTED. */
 struct own_transition own_order_transition(uint8_t state, uint8_t event);

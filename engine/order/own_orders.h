@@ -153,6 +153,7 @@ struct own_mass_cancel {
     bool left;       /* in this round: the venue still held some for the cross */
     bool waiting;    /* in this round: others were still open */
     bool held;       /* the last round found none but those that the venue holds */
+    uint32_t opened; /* the youngest order that is meant: those sent later are not */
     uint32_t cursor; /* slot to look at next, OWN_SLOT_NONE = a new round begins */
     uint64_t sent;   /* orders yielded */
 };
@@ -173,6 +174,7 @@ struct own_orders {
     uint32_t dead_head;            /* oldest */
     uint32_t dead_tail;
     uint64_t execution_count;
+    uint32_t opened;               /* orders ever opened, modulo 2^32 */
     uint32_t open_head;            /* open orders by age, oldest first */
     uint32_t open_tail;
     struct own_mass_cancel mass;
@@ -195,6 +197,9 @@ enum own_orders_outcome own_orders_sent(struct own_orders *orders, const struct 
 /* A cancel of all shares was, or is about to be, sent. OK, REFUSED or UNKNOWN. */
 enum own_orders_outcome own_orders_cancel_sent(struct own_orders *orders, uint64_t token_key);
 
+/* False: own_orders_replace_sent() would say REFUSED. */
+bool own_orders_may_replace(const struct own_order *order);
+
 /* A replacement: the new token becomes an order. OK, REFUSED, UNKNOWN, FULL, DUPLICATE, or INVALID when the intended
  * total leaves nothing (cancel it then) or a term cannot be said. */
 enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const struct order_change *change);
@@ -210,7 +215,7 @@ void own_orders_passed_over(struct own_orders *orders, uint64_t token_key);
 /* The order's number on the wire (OUCH 5.0). */
 void own_orders_number(struct own_orders *orders, uint64_t token_key, uint32_t wire_number);
 
-/* Begins a mass cancel, also while another is under way (the two are one then, of all that either meant, widened to
+/* Begins a mass cancel of what is open now, not of orders that are sent later; also while another is under way (the two are one then, of all that either meant, widened to
  * every symbol or strategy where they differ). */
 void own_orders_cancel_all(struct own_orders *orders, uint32_t symbol, char letter);
 

@@ -30,6 +30,7 @@ enum own_orders_outcome own_orders_insert(struct own_orders *orders, const struc
     order->state = OWN_PENDING;
     order->partner = OWN_SLOT_NONE;
     order->open_shares = 0;
+    order->opened = ++orders->opened;
     own_orders_open(orders, order);
     own_orders_set_open_shares(orders, order, terms->shares);
     return OWN_ORDERS_OK;
@@ -64,6 +65,13 @@ struct own_order *own_orders_part(struct own_orders *orders, struct own_order *o
     struct own_order *partner = &orders->orders[order->partner];
     order->partner = partner->partner = OWN_SLOT_NONE;
     return partner;
+}
+
+void own_orders_recount(struct own_orders *orders, const struct own_order *old, struct own_order *new)
+{
+    const uint32_t since = own_order_executed(old) - new->chain_shares;
+    const uint32_t left = new->shares > since ? new->shares - since : 0;
+    own_orders_set_open_shares(orders, new, left > old->open_shares ? left - old->open_shares : 0);
 }
 
 bool own_orders_withdraw(struct own_orders *orders, uint64_t token_key)
@@ -112,14 +120,19 @@ enum own_orders_outcome own_orders_cancel_sent(struct own_orders *orders, uint64
     return OWN_ORDERS_OK;
 }
 
+bool own_orders_may_replace(const struct own_order *order)
+{
+    return own_order_transition(order->state, OWN_ON_REPLACE_SENT).verdict != OWN_UNEXPECTED &&
+           order->partner == OWN_SLOT_NONE;
+}
+
 enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const struct order_change *change)
 {
     struct own_order *old = own_orders_lookup(orders, change->token_key);
     if (old == NULL)
         return refused(orders, OWN_ORDERS_UNKNOWN);
-    const uint32_t executed = old->chain_shares + old->executed_shares;
-    if (own_order_transition(old->state, OWN_ON_REPLACE_SENT).verdict == OWN_UNEXPECTED ||
-        old->partner != OWN_SLOT_NONE)
+    const uint32_t executed = own_order_executed(old);
+    if (!own_orders_may_replace(old))
         return refused(orders, OWN_ORDERS_REFUSED);
     if (change->shares <= executed)
         return refused(orders, OWN_ORDERS_INVALID);
@@ -133,7 +146,7 @@ enum own_orders_outcome own_orders_replace_sent(struct own_orders *orders, const
     new->chain_shares = executed;
     new->partner = (uint32_t)(old - orders->orders);
     old->partner = (uint32_t)(new - orders->orders);
-    own_orders_set_open_shares(orders, new, new->shares > old->open_shares ? new->shares - old->open_shares : 0);
+    own_orders_recount(orders, old, new);
     own_orders_step(orders, old, OWN_ON_REPLACE_SENT);
     orders->counters.replaces_sent++;
     return OWN_ORDERS_OK;
@@ -146,7 +159,7 @@ enum own_orders_outcome own_orders_modify_sent(struct own_orders *orders, const 
         return refused(orders, OWN_ORDERS_UNKNOWN);
     if (change->side != 0 && (!order_side_ok(change->side) || (change->side == 'B') != (order->side == 'B')))
         return refused(orders, OWN_ORDERS_INVALID);
-    const uint32_t executed = order->chain_shares + order->executed_shares;
+    const uint32_t executed = own_order_executed(order);
     if (change->shares <= executed || (change->side == 0 && change->shares - executed >= order->open_shares))
         return refused(orders, OWN_ORDERS_INVALID);
     if ((order->flags & OWN_FLAG_CHANGING) || !own_orders_step(orders, order, OWN_ON_MODIFY_SENT))
@@ -178,14 +191,15 @@ void own_orders_cancel_all(struct own_orders *orders, uint32_t symbol, char lett
         letter = letter == mass->letter ? letter : 0;
     }
     *mass = (struct own_mass_cancel){.symbol = symbol, .letter = letter, .under_way = true, .asked = true,
-                                     .cursor = OWN_SLOT_NONE, .sent = mass->sent};
+                                     .opened = orders->opened, .cursor = OWN_SLOT_NONE, .sent = mass->sent};
     mass->cursor = orders->open_head;
     orders->counters.mass_cancels++;
 }
 
 static bool meant(const struct own_mass_cancel *mass, const struct own_order *order)
 {
-    return (mass->symbol == OWN_CANCEL_ALL_SYMBOLS || mass->symbol == order->symbol) &&
+    return (int32_t)(order->opened - mass->opened) <= 0 &&
+           (mass->symbol == OWN_CANCEL_ALL_SYMBOLS || mass->symbol == order->symbol) &&
            (mass->letter == 0 || mass->letter == ouch42_key_letter(order->token_key));
 }
 

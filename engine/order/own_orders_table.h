@@ -42,6 +42,9 @@ enum own_orders_outcome own_orders_insert(struct own_orders *orders, const struc
 /* The table's word on an event that has no effect but the state's; false = not allowed, nothing changes. */
 bool own_orders_step(struct own_orders *orders, struct own_order *order, enum own_order_event on);
 
+/* The open shares of a replacement that is not answered: what it would add to those of the order it waits for. */
+void own_orders_recount(struct own_orders *orders, const struct own_order *old, struct own_order *new);
+
 /* The order's partner has ended or come to be: each forgets the other. NULL: it had none. */
 struct own_order *own_orders_part(struct own_orders *orders, struct own_order *order);
 

@@ -10,7 +10,7 @@ static inline bool fits(wide sum)
     return sum <= RISK_EXPOSURE_MAX && sum >= -RISK_EXPOSURE_MAX;
 }
 
-/* Over the hard limits now that it is filled? A symbol whose limits do not verify is. */
+/* Over the hard limits now that it is filled? */
 static void look_after_fill(struct risk *risk, uint16_t number, uint64_t now_ns)
 {
     const struct risk_exposure *exposure = &risk->exposure;
@@ -19,15 +19,15 @@ static void look_after_fill(struct risk *risk, uint16_t number, uint64_t now_ns)
     struct risk_terms terms;
     if (risk->missing || risk->tripped) /* closed already */
         return;
-    if (!rules_sealed(risk) || !trips_sealed(risk)) {
+    terms_of_symbol(risk, number, &terms);
+    if (!rules_sealed(risk) || !trips_sealed(risk) || !terms.good) {
         risk_trip(risk, RISK_LIMITS_INVALID, now_ns);
         return;
     }
     if (watched == 0)
         return;
-    terms_of_symbol(risk, number, &terms);
-    const bool position_over = !terms.good || position > (int64_t)terms.position_long_max ||
-                               -position > (int64_t)terms.position_short_max;
+    const bool position_over =
+        position > (int64_t)terms.position_long_max || -position > (int64_t)terms.position_short_max;
     const int64_t net = largest(exposure->value, exposure->open_buy, exposure->open_sell);
     if ((watched >> RISK_POSITION & 1) && position_over)
         risk_trip(risk, RISK_POSITION, now_ns);

@@ -272,16 +272,19 @@ static __attribute__((noinline, cold)) void warn(struct risk *risk, const struct
     above |= (uint64_t)(order->open_orders > soft->open_orders) << RISK_OPEN_ORDERS;
     above |= (uint64_t)(order->order_credit - RISK_TOKEN < risk->orders.credit_soft) << RISK_ORDER_RATE;
     above |= (uint64_t)(order->message_credit - RISK_TOKEN < risk->messages.credit_soft) << RISK_MESSAGE_RATE;
-    risk_note_warnings(risk, above);
+    risk_note_warnings(risk, above, context->now_ns);
 }
 
-static __attribute__((noinline, cold)) enum risk_reason refuse(struct risk *risk, enum risk_reason reason, uint64_t now_ns)
+static __attribute__((noinline, cold)) enum risk_reason refuse(struct risk *risk, enum risk_reason reason,
+                                                               const struct risk_context *context)
 {
+    if (context->rehearsal)
+        return reason;
     risk->generation = risk->head.generation;
     risk->decisions++;
     risk->reasons[reason]++;
     if (risk->memory != NULL)
-        risk_note_block(risk, reason, now_ns);
+        risk_note_block(risk, reason, context->now_ns);
     return reason;
 }
 
@@ -291,20 +294,23 @@ static inline __attribute__((always_inline)) enum risk_reason decide(struct risk
 {
     const uint64_t now_ns = context->now_ns;
     if (__builtin_expect(risk->memory == NULL, 0)) /* set last by risk_init() */
-        return refuse(risk, RISK_LIMITS_INVALID, now_ns);
+        return refuse(risk, RISK_LIMITS_INVALID, context);
     look_at_tables(risk, now_ns);
 
     struct risk_terms terms;
     terms_of_symbol(risk, request->symbol, &terms);
     enum risk_reason reason = against_world(risk, request, context, &terms);
     if (__builtin_expect(reason != RISK_NONE, 0))
-        return refuse(risk, reason, now_ns);
+        return refuse(risk, reason, context);
     const struct quantities order = quantities_of(risk, request, replaced, top, context, &terms);
     reason = against_order(risk, request, top, context, &terms, &order);
     if (__builtin_expect(reason != RISK_NONE, 0))
-        return refuse(risk, reason, now_ns);
+        return refuse(risk, reason, context);
 
-    if (__builtin_expect(any_above_soft(risk, request, &order), 0))
+    const bool above = any_above_soft(risk, request, &order);
+    if (context->rehearsal)
+        return RISK_NONE;
+    if (__builtin_expect(above, 0))
         warn(risk, request, replaced, top, context);
     risk->generation = risk->head.generation;
     risk->decisions++;

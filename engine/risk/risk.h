@@ -45,7 +45,8 @@
  * after an execution a POSITION, NET_EXPOSURE or GROSS_EXPOSURE over the hard limit that is in trips.after_fill, latches
  * the gate. So does, whatever the table says, a refusal that finds the line of trips, or an execution that finds any line,
  * not verifying (LIMITS_INVALID). Every order is then TRIPPED, and a mass cancel is asked for. Nothing but risk_rearm()
- * opens it. Trips, re-arms, and kills that were seen, are recorded in a ring for the caller.
+ * opens it. Trips, re-arms, kills that were seen, and the first warning of a reason (those of
+ * one order in the order of their numbers), are recorded in a ring for the caller.
  *
  * Owner: the engine's thread; kill switches, commands and tables alone are written by a control thread (kills.h,
  * limits.h). Limits are checked against their checksums at every order: a stray write closes the gate. A swap of tables
@@ -125,8 +126,8 @@ struct risk_context {
     bool late;                 /* the loop stalled and works off old input */
     bool own_orders_full;
     char trading_state;        /* 'T' trading; 0 = never announced; any other letter = halted */
-    char reserved;
-    uint16_t strategy;         /* number of the strategy that asks */
+    bool rehearsal;            /* the same answer, and nothing is counted, taken, tripped, warned of or remembered */
+    uint16_t strategy;         /* number of the strategy that asks: in the engine its letter */
     uint32_t last_price;       /* of the symbol's last trade, 1/10000; 0 = unknown */
     uint64_t market_ns;        /* ns since midnight of the venue's day, as the feed last said */
     uint64_t quote_ns;         /* when the symbol was last heard of, the engine's clock; 0 = never */
@@ -194,7 +195,8 @@ enum risk_record_kind {
     RISK_RECORD_KILL_OVER = 6,    /* the switch for all was seen released */
     RISK_RECORD_TABLE = 7,        /* another table was taken up: generation */
     RISK_RECORD_TABLE_LOST = 8,   /* reason: LIMITS_MISSING, LIMITS_INVALID or LIMITS_STALE */
-    RISK_RECORD_KIND_COUNT = 9,
+    RISK_RECORD_WARN = 9,         /* reason: its bit was latched in `warned` */
+    RISK_RECORD_KIND_COUNT = 10,
 };
 
 struct risk_record {

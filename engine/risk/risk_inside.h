@@ -162,7 +162,7 @@ static inline void look_at_tables(struct risk *risk, uint64_t now_ns)
 
 /* state.c: an order was refused, or warned about. */
 void risk_note_block(struct risk *risk, enum risk_reason reason, uint64_t now_ns);
-void risk_note_warnings(struct risk *risk, uint64_t warned);
+void risk_note_warnings(struct risk *risk, uint64_t warned, uint64_t now_ns);
 
 void risk_record(struct risk *risk, enum risk_record_kind kind, enum risk_reason reason, uint16_t subject, uint32_t who,
                  uint64_t now_ns);

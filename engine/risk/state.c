@@ -140,11 +140,16 @@ void risk_note_block(struct risk *risk, enum risk_reason reason, uint64_t now_ns
         risk_trip(risk, reason, now_ns);
 }
 
-void risk_note_warnings(struct risk *risk, uint64_t warned)
+void risk_note_warnings(struct risk *risk, uint64_t warned, uint64_t now_ns)
 {
+    const uint64_t fresh = warned & ~risk->warned;
     risk->warned |= warned;
-    for (; warned != 0; warned &= warned - 1)
-        risk->warnings[__builtin_ctzll(warned)]++;
+    for (; warned != 0; warned &= warned - 1) {
+        const int reason = __builtin_ctzll(warned);
+        risk->warnings[reason]++;
+        if (fresh >> reason & 1)
+            risk_record(risk, RISK_RECORD_WARN, (enum risk_reason)reason, 0, 0, now_ns);
+    }
 }
 
 /* Says which buffer is read, then looks again that it is still the published one: see limits.h. */
@@ -269,6 +274,6 @@ const char *risk_reason_name(uint32_t reason)
 const char *risk_record_name(uint32_t kind)
 {
     static const char *const names[RISK_RECORD_KIND_COUNT] = {"none", "trip", "rearm", "kill", "kill_symbol",
-                                                             "kill_strategy", "kill_over", "table", "table_lost"};
+                                                             "kill_strategy", "kill_over", "table", "table_lost", "warn"};
     return kind < RISK_RECORD_KIND_COUNT ? names[kind] : "unknown";
 }

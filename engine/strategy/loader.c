@@ -171,16 +171,8 @@ void loader_load(struct strategies *strategies, const char *path, const struct t
         dlclose(library);
         return;
     }
-    uint16_t known_as = strategies_number(strategies, report->name, strategy->letter);
-    if (!known_as) {
-        say(report, LOADER_NO_SLOT, "this engine has no room for another name");
-        munmap(memory, bytes);
-        dlclose(library);
-        return;
-    }
     struct strategy_slot *slot = &strategies->slots[number];
     memset(slot, 0, sizeof(*slot));
-    slot->number = known_as;
     slot->host = *host;
     if (strategy->init(memory, parameters, &slot->host)) {
         say(report, LOADER_INIT_REFUSED, "its init() refuses the parameters");

@@ -55,33 +55,6 @@ void strategies_init(struct strategies *strategies, const struct strategy_budget
     strategies->active = strategies->previous = STRATEGY_BUILT_IN;
     strategies->budget = *budget;
     strategies->event_ticks_max = UINT64_MAX;
-    strategies->known[STRATEGY_TOUCH_TAKER] = (struct strategy_known){"touch_taker", strategy_letter(STRATEGY_TOUCH_TAKER)};
-    strategies->known[STRATEGY_REFLECTOR] = (struct strategy_known){"reflector", strategy_letter(STRATEGY_REFLECTOR)};
-    strategies->known_count = STRATEGY_SHARED;
-}
-
-uint16_t strategies_number(struct strategies *strategies, const char name[TAILGATE_NAME_BYTES], char letter)
-{
-    uint32_t number = STRATEGY_TOUCH_TAKER;
-    while (number < strategies->known_count &&
-           strncmp(strategies->known[number].name, name, TAILGATE_NAME_BYTES) != 0)
-        number++;
-    if (number == STRATEGY_KNOWN_COUNT)
-        return 0;
-    struct strategy_known *known = &strategies->known[number];
-    if (number == strategies->known_count) {
-        memcpy(known->name, name, sizeof(known->name));
-        known->letter = letter;
-        strategies->known_count++;
-    }
-    if (known->letter != letter)
-        known->letter = 0;
-    return (uint16_t)number;
-}
-
-char strategies_letter(const struct strategies *strategies, uint16_t number)
-{
-    return number < STRATEGY_KNOWN_COUNT ? strategies->known[number].letter : 0;
 }
 
 void strategies_begin(struct strategies *strategies)

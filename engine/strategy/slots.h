@@ -28,7 +28,6 @@
 
 enum {
     STRATEGY_SLOT_COUNT = 6, /* active, previous, two retired ones under way to EMPTY, two to be loaded */
-    STRATEGY_KNOWN_COUNT = 64, /* names of strategies, numbers to the risk gate; 0 is nobody's */
     STRATEGY_CHANGE_COUNT = 64,
     STRATEGY_SUSPECT_CALLS = 64,
     STRATEGY_SLOW_CALLS = 2,
@@ -41,7 +40,7 @@ enum strategy_slot_state { SLOT_EMPTY = 0, SLOT_READY = 1, SLOT_IN_USE = 2, SLOT
 /* Why another strategy is active. Stable numbers: they are written to results. */
 enum strategy_cause {
     STRATEGY_CAUSE_NONE = 0,
-    STRATEGY_CAUSE_DEPLOYED = 1,
+    STRATEGY_CAUSE_DEPLOYED = 1,   /* detail = message that it was planned for, 0 = at once or at a time */
     STRATEGY_CAUSE_OPERATOR = 2,   /* rolled back by command */
     STRATEGY_CAUSE_TIME = 3,       /* detail = ns of the call */
     STRATEGY_CAUSE_ORDERS = 4,     /* detail = orders so far */
@@ -81,10 +80,11 @@ struct strategy_slot {
     void (*on_refused)(void *, uint64_t, const struct tailgate_order *, uint32_t);
     void (*forget)(void *);
     uint32_t generation; /* 1.. in order of loading; the built-in strategy is 0 */
-    uint16_t number;     /* what the risk gate knows it by: strategies_number() */
     char letter;
     /* cold */
     _Atomic uint32_t state; /* enum strategy_slot_state */
+    uint64_t plan_position; /* READY: becomes active at this message ... */
+    uint64_t plan_ns;       /* ... or at this time; both 0: not planned */
     bool faulted;           /* its code crashed or hung: never unload it, its end could crash too */
     struct strategy_counters counters;
     char name[TAILGATE_NAME_BYTES];
@@ -92,12 +92,6 @@ struct strategy_slot {
     void *library;          /* dlopen */
     size_t memory_bytes;    /* mapped */
     struct tailgate_host host;
-};
-
-/* A name, built in or loaded once. `letter` is 0 when objects of this name came with different letters. */
-struct strategy_known {
-    char name[TAILGATE_NAME_BYTES];
-    char letter;
 };
 
 /* A row of the account: from `position` on, `to` is active. */
@@ -134,6 +128,9 @@ struct strategies {
     struct guard guard;
     struct tailgate_output output;
     uint8_t overrun[256];     /* what a strategy writes behind its output lands here */
+    /* the earliest of what is planned */
+    uint64_t due_position;
+    uint64_t due_ns;
     /* account */
     uint32_t change_count;
     uint32_t changes_lost;
@@ -141,8 +138,6 @@ struct strategies {
     struct strategy_slot slots[STRATEGY_SLOT_COUNT];
     struct strategy_change changes[STRATEGY_CHANGE_COUNT];
     uint32_t generations;     /* loader's */
-    uint32_t known_count;     /* loader's; rows are written once, before a slot with their number is READY */
-    struct strategy_known known[STRATEGY_KNOWN_COUNT];
     _Alignas(64) uint8_t signal_stack[GUARD_STACK_BYTES];
 };
 
@@ -161,13 +156,6 @@ uint32_t strategies_generation(const struct strategies *strategies, int32_t slot
 
 /* Writes the account; full: counted as lost, the first ones stay. */
 void strategies_note(struct strategies *strategies, const struct strategy_change *change);
-
-/* The number of the strategy of that name: a built-in one's kind, or STRATEGY_SHARED and up; the same whenever it is
- * loaded again, so that a kill holds for it and for no other one. 0: no room for another name. The loader's thread only. */
-uint16_t strategies_number(struct strategies *strategies, const char name[TAILGATE_NAME_BYTES], char letter);
-
-/* First character of the tokens of a number's orders; 0: not known. */
-char strategies_letter(const struct strategies *strategies, uint16_t number);
 
 const char *strategy_cause_name(uint32_t cause);
 

@@ -30,7 +30,7 @@ enum strategy_kind {
     STRATEGY_NONE = 0,
     STRATEGY_TOUCH_TAKER = 1,
     STRATEGY_REFLECTOR = 2,
-    STRATEGY_SHARED = 3, /* a shared object: slots.h; to the risk gate 3 and up, a number for each name */
+    STRATEGY_SHARED = 3, /* a shared object: slots.h */
     STRATEGY_KIND_COUNT = 4,
 };
 

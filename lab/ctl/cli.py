@@ -82,16 +82,54 @@ def strategy() -> None:
     """Put another strategy into the engine, or the one before back."""
 
 
-@strategy.command()
-@click.argument("file")
-@click.option("--set", "settings", multiple=True, metavar="NAME=NUMBER", help="A parameter of the strategy.")
-@target
-def deploy(engine: Target, file: str, settings: tuple[str, ...]) -> int:
-    """Check FILE (or a shipped strategy's name), load it beside the running one, swap it in between two packets."""
+SETTING = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=NUMBER", help="A parameter of the strategy."
+)
+
+
+def strategy_object(file: str, settings: tuple[str, ...]) -> dict[str, object]:
     from lab.ctl.command import parameters_of
     from lab.faults.deploy import object_path
 
-    return engine.ask("strategy deploy", path=str(object_path(file)), parameters=parameters_of(settings))
+    return {"path": str(object_path(file)), "parameters": parameters_of(settings)}
+
+
+@strategy.command()
+@click.argument("file")
+@SETTING
+@target
+def prepare(engine: Target, file: str, settings: tuple[str, ...]) -> int:
+    """Check FILE and load it, so that `deploy` only has to swap; the answer names the generation."""
+    return engine.ask("strategy prepare", **strategy_object(file, settings))
+
+
+@strategy.command()
+@click.argument("file", required=False)
+@SETTING
+@click.option("--generation", type=click.IntRange(1), help="What was prepared, instead of FILE.")
+@click.option("--at-sequence", type=click.IntRange(1), help="Swap at this feed message, not at once.")
+@target
+def deploy(
+    engine: Target,
+    file: str | None,
+    settings: tuple[str, ...],
+    generation: int | None,
+    at_sequence: int | None,
+) -> int:
+    """Check FILE (or a shipped strategy's name), load it beside the running one, swap it in between two packets."""
+    if (file is None) == (generation is None):
+        raise click.UsageError("give FILE or --generation")
+    what: dict[str, object] = strategy_object(file, settings) if file else {"generation": generation}
+    when = {"at_sequence": at_sequence} if at_sequence else {}
+    return engine.ask("strategy deploy", **what, **when)
+
+
+@strategy.command()
+@click.argument("generation", type=click.IntRange(1))
+@target
+def discard(engine: Target, generation: int) -> int:
+    """Unload what was prepared; a swap that was planned for it does not come."""
+    return engine.ask("strategy discard", generation=generation)
 
 
 @strategy.command()

@@ -31,6 +31,7 @@ from lab.faults.base import (
 )
 from lab.faults.chance import Chance
 from lab.faults.corrupt import Corrupt, CorruptOptions
+from lab.faults.ctl import Ctl, CtlOptions
 from lab.faults.cut_snapshot import CutSnapshot, CutSnapshotOptions
 from lab.faults.delay import Delay, DelayOptions
 from lab.faults.deploy import Deploy, DeployOptions, object_path
@@ -55,6 +56,8 @@ __all__ = [
     "Chance",
     "Corrupt",
     "CorruptOptions",
+    "Ctl",
+    "CtlOptions",
     "CutSnapshot",
     "CutSnapshotOptions",
     "Delay",

@@ -121,8 +121,13 @@ class FaultContext(Protocol):
     def set_recovery(self, settings: Mapping[str, int | bool]) -> None:
         """Tell the exchange how its recovery services behave from now on; keys of its ``recovery`` settings."""
 
-    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
-        """Ask the engine to check and swap in a strategy's shared object; returns when it has been asked."""
+    def command(self, do: str, arguments: Mapping[str, Any]) -> None:
+        """Give the engine a command over its control socket; returns when it has been given."""
+
+    def deploy_strategy(
+        self, path: Path, parameters: Mapping[str, int], at: SequenceTrigger | Trigger
+    ) -> None:
+        """Let the engine check and load a strategy's shared object, and plan its swap; returns when it has."""
 
 
 @dataclass(frozen=True, kw_only=True)

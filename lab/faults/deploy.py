@@ -1,4 +1,8 @@
-"""deploy: another strategy is put into the running engine, as an operator would, through its control socket."""
+"""deploy: another strategy is put into the running engine, as an operator would, through its control socket.
+
+What takes long, the check and the load, is done before traffic starts; the engine itself then swaps at the message or
+time that it was told, between two packets.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ class DeployOptions(FaultOptions):
         dict[str, Count], Field(description="Parameters of the strategy: names and whole numbers.")
     ] = Field(default_factory=dict)
     at: Annotated[
-        Trigger, Field(description="When it is asked for: sequence or time. The check comes first.")
+        Trigger, Field(description="When it is swapped in: sequence or time. It is checked before the start.")
     ]
 
 
@@ -48,9 +52,10 @@ class DeployOptions(FaultOptions):
 class Deploy(Fault[DeployOptions]):
     name: ClassVar[str] = "deploy"
     options_model: ClassVar[type[FaultOptions]] = DeployOptions
+    armed: ClassVar[bool] = True
 
     def inject(self, context: FaultContext) -> None:
-        context.deploy_strategy(object_path(self.options.strategy), self.options.parameters)
+        context.deploy_strategy(object_path(self.options.strategy), self.options.parameters, self.options.at)
 
     def heal(self, context: FaultContext) -> None:
         """Nothing to undo: the engine puts out what is bad by itself, and ends with the run."""

@@ -17,6 +17,7 @@ from lab.measure.rows import (
     DROP_COPY,
     MARKET_TAPS,
     ORDER_ARRIVALS,
+    ORDER_MESSAGES,
     PACKETS,
     Rows,
 )
@@ -179,6 +180,7 @@ class EngineReport:
     journal: Mapping[str, int] = field(default_factory=dict)
     reason_names: Mapping[int, str] = field(default_factory=dict)
     strategies: Mapping[str, Any] = field(default_factory=dict)
+    risk_state: Mapping[str, Any] = field(default_factory=dict)
     stderr_tail: str = ""
 
 
@@ -218,7 +220,7 @@ class FaultRecord:
     """One fault as it really happened; times are 0 when they did not happen (yet).
 
     ``windows`` are the repetitions: the stamps of the first and the last packet that each one harmed, or of injection
-    and healing where the lab itself did it.
+    and healing where the lab itself did it. ``subject`` is what a kill was about: "" all, else "symbol 5", "letter Q".
     """
 
     name: str
@@ -228,6 +230,7 @@ class FaultRecord:
     recovered_ns: int = 0
     detail: str = ""
     windows: tuple[tuple[int, int], ...] = ()
+    subject: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +264,8 @@ class RunData:
     every published message (u2, in order), or None. All sequences are positions: session ordinal << 40 | sequence.
     ``engine_book`` and ``exchange_book`` are BOOK rows, or None when that side wrote none.
     ``started_ns`` is the intended time of the first packet. ``two_lines`` is there with venue mdp3 only, whose
-    sequences are MsgSeqNum.
+    sequences are MsgSeqNum. ``tops`` are TOPS rows, of an independent book, of messages that orders name as their
+    cause; None when no limit asks for them.
     """
 
     packets: Rows
@@ -272,6 +276,7 @@ class RunData:
     exchange: ExchangeReport
     tap: TapReport
     decisions: Rows = field(default_factory=lambda: np.empty(0, DECISIONS))
+    order_messages: Rows = field(default_factory=lambda: np.empty(0, ORDER_MESSAGES))
     clock: ClockInfo = field(default_factory=ClockInfo)
     host: HostReport = field(default_factory=HostReport)
     started_ns: int = 0
@@ -285,3 +290,4 @@ class RunData:
     faults: Sequence[FaultRecord] = ()
     events: Sequence[Event] = ()
     two_lines: TwoLineData | None = None
+    tops: Rows | None = None

@@ -15,8 +15,10 @@ import numpy as np
 from lab.measure.data import RunData
 from lab.measure.feed_quality import feed_quality_block
 from lab.measure.histogram import PERCENTILES, supports
+from lab.measure.kill import mass_cancel_block
 from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
+from lab.measure.risk_gate import per_second_max, risk_gate_block
 from lab.measure.rows import LINE_NAMES, Rows
 from lab.measure.strategies import strategy_block
 from lab.measure.wire import PUBLISHED_LINES
@@ -34,7 +36,13 @@ DROP_COPY_KINDS = {
     b"J": "rejected",
     b"X": "cancel_received",
     b"D": "duplicate_ignored",
+    b"U": "replace_received",
+    b"R": "replaced",
+    b"M": "modify_received",
+    b"m": "modified",
 }
+WIRE_KINDS = {b"O": "entered", b"U": "replaces", b"X": "cancels", b"M": "modifies"}
+LIQUIDITY_ADDED = b"A"
 
 
 def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
@@ -60,7 +68,14 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         "stages": {
             stage: {"negative": series[f"stage.{stage}"].histogram.negative} for stage in STAGE_COLUMNS
         },
-        "order_flow": {**_order_flow(data.drop_copy), "risk": dict(data.engine.risk)},
+        "order_flow": {
+            **_order_flow(data.drop_copy),
+            "wire": {
+                **_kinds(data.order_messages, WIRE_KINDS),
+                "per_s_max": per_second_max(data.order_messages),
+            },
+            "risk": dict(data.engine.risk),
+        },
         "risk": dict(data.engine.risk),
         "exchange": {
             **data.exchange.counters,
@@ -79,6 +94,8 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
             **data.host.extra,
         },
         "tap": {"lost": data.tap.lost, "capacity": data.tap.capacity, "peak": data.tap.peak},
+        "risk_gate": risk_gate_block(data),
+        "mass_cancel": mass_cancel_block(data),
         "strategy": strategy_block(data.engine.strategies, data.faults),
         "wires": wires_block(data.engine.wires),
         "faults": [dict(vars(fault)) for fault in data.faults],
@@ -110,12 +127,19 @@ def _feed_quality(data: RunData, measurement: Measurement) -> dict[str, Any]:
     return block if lines is None else {**block, "arbitration": lines.to_json()}
 
 
-def _order_flow(drop_copy: Rows) -> dict[str, int]:
-    kinds, counts = np.unique(drop_copy["kind"], return_counts=True)
+def _kinds(rows: Rows, names: Mapping[bytes, str]) -> dict[str, int]:
+    kinds, counts = np.unique(rows["kind"], return_counts=True)
     by_kind = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
-    flow = {name: int(by_kind.get(kind, 0)) for kind, name in DROP_COPY_KINDS.items()}
-    executed = drop_copy["shares"][drop_copy["kind"] == b"E"]
-    return {**flow, "shares_executed": int(executed.sum(dtype=np.int64))}
+    return {name: int(by_kind.get(kind, 0)) for kind, name in names.items()}
+
+
+def _order_flow(drop_copy: Rows) -> dict[str, int]:
+    executed = drop_copy[drop_copy["kind"] == b"E"]
+    return {
+        **_kinds(drop_copy, DROP_COPY_KINDS),
+        "shares_executed": int(executed["shares"].sum(dtype=np.int64)),
+        "executed_resting": int((executed["reason"] == LIQUIDITY_ADDED).sum()),
+    }
 
 
 def look_up(blocks: Mapping[str, Any], name: str) -> int | float | Fraction | None:

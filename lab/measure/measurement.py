@@ -13,7 +13,7 @@ from lab.measure.arbitration import Arbitration, arbitrate
 from lab.measure.data import FloorData, RunData, empty_rows
 from lab.measure.feed_quality import FeedQuality, measure_feed
 from lab.measure.histogram import Histogram
-from lab.measure.kill import kill_samples
+from lab.measure.kill import kill_samples, new_orders
 from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
 from lab.measure.rows import LINE_NAMES, MISSING, Rows
 from lab.measure.strategies import around_swaps
@@ -129,7 +129,7 @@ def measure_run(data: RunData, *, late_after_ns: int, line_bound_ns: int = 20_00
     pacing = _pacing(series, packets, wire, started_ns, data.two_lines)
     feed = measure_feed(data, packets, wire)
     _feed_series(series, feed, started_ns)
-    series["kill"] = _series("kill", *kill_samples(data.faults, data.order_arrivals), started_ns)
+    series["kill"] = _series("kill", *kill_samples(data.faults, new_orders(data)), started_ns)
     floor = _floor(data.floor) if data.floor is not None else None
     if floor is not None:
         series["wire_floor"] = Series(name="wire_floor", histogram=floor.wire_to_wire)
@@ -194,7 +194,8 @@ def _latency_series(
     put("wire_to_wire", "wire_to_wire_ns")
     put("wire_to_wire_cold", "wire_to_wire_ns", samples["cold"] | samples["after_idle"])
     if swaps:
-        put("wire_to_wire_swap", "wire_to_wire_ns", around_swaps(samples, swaps))
+        for name, windows in (("before_swap", -1), ("swap", 0), ("after_swap", 1)):
+            put(f"wire_to_wire_{name}", "wire_to_wire_ns", around_swaps(samples, swaps, windows))
     put("response", "response_ns")
     sent = samples["status"] == Status.MATCHED
     for stage in STAGE_COLUMNS:

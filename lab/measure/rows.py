@@ -24,7 +24,9 @@ __all__ = [
     "MARKET_TAPS",
     "MISSING",
     "ORDER_ARRIVALS",
+    "ORDER_MESSAGES",
     "PACKETS",
+    "TOPS",
     "Rows",
     "require_rows",
 ]
@@ -64,6 +66,24 @@ POSITION_SESSION_SHIFT = 40
 
 ORDER_ARRIVALS = np.dtype(
     [("stamp_ns", "<i8"), ("token", "S14"), ("trigger_sequence", "<u8"), ("ordinal", "u1")]
+)
+
+ORDER_MESSAGES = np.dtype(  # what the engine asked of the venue, as seen on the wire
+    [
+        ("stamp_ns", "<i8"),
+        ("kind", "S1"),  # O enter, U replace, X cancel, M modify
+        (
+            "token",
+            "S14",
+        ),  # of the new order (O, U); of the order it is about (X, M); OUCH 5.0: none for X and M
+        ("target", "S14"),  # U: of the order that is to go; OUCH 5.0: none
+        ("number", "<u4"),  # OUCH 5.0: the same as token ...
+        ("target_number", "<u4"),  # ... and target
+        ("side", "S1"),
+        ("stock", "S8"),
+        ("shares", "<u4"),
+        ("price", "<u4"),
+    ]
 )
 
 DECISIONS = np.dtype(
@@ -126,6 +146,10 @@ LEVELS = np.dtype(  # a level of a book by price; side: bid, ask, implied bid, i
     [("security", "<i4"), ("side", "u1"), ("level", "u1"), ("known", "?")]
     + [("price", "<i8"), ("quantity", "<u8"), ("order_count", "<u4")]
 )
+
+TOPS = np.dtype(
+    [("sequence", "<u8"), ("bid", "<u4"), ("ask", "<u4")]
+)  # behind a message; 0: that side is empty
 
 FEED_STATES = ("STARTUP", "SYNC", "LIVE", "GAP", "RECOVERING", "RESYNC", "DOWN", "ENDED")
 FEED_LIVE = 2

@@ -24,7 +24,7 @@ __all__ = [
     "triggers_with",
 ]
 
-SWAP_WINDOW_NS = 50_000_000  # on either side of a swap
+SWAP_WINDOW_NS = 50_000_000  # before, around (half of it on either side) and after a swap
 NEVER = 2**63
 ORACLE_KNOWS = "touch_taker"
 CAUSES = ("operator", "time", "orders", "rejections", "crash", "hang", "output")
@@ -84,22 +84,29 @@ def triggers_with(expected: Rows, decisions: Rows, spans: Sequence[Reign]) -> Ro
     return np.union1d(expected[~_within(expected, spans)], own[_within(own, spans)]).astype("<u8")
 
 
-def around_swaps(samples: Rows, changes: Changes) -> NDArray[np.bool_]:
-    """Samples whose packet arrived within SWAP_WINDOW_NS of a swap or a rollback."""
+def around_swaps(samples: Rows, changes: Changes, windows: int = 0) -> NDArray[np.bool_]:
+    """Samples whose packet arrived in the window around a swap or a rollback, or so many ``windows`` after that one."""
     near = np.zeros(len(samples), bool)
     for row in changes:
-        near |= np.abs(samples["wire_ns"] - int(row["at_ns"])) <= SWAP_WINDOW_NS
+        begin_ns = int(row["at_ns"]) - SWAP_WINDOW_NS // 2 + windows * SWAP_WINDOW_NS
+        near |= (samples["wire_ns"] >= begin_ns) & (samples["wire_ns"] < begin_ns + SWAP_WINDOW_NS)
     near &= samples["wire_ns"] != MISSING
     return near
 
 
 def strategy_block(account: Mapping[str, Any], faults: Sequence[FaultRecord]) -> dict[str, Any]:
-    """``strategy`` of summary.json. ``reign_messages_max``: the longest that one which was put out had answered for."""
+    """``strategy`` of summary.json. ``reign_messages_max``: the longest that one which was put out had answered for;
+    ``swap_lag_messages_max``: how far behind its planned message one was swapped in."""
     changes = account.get("changes", ())
     causes = Counter(str(row["cause"]) for row in changes)
     deployed = causes.pop("deployed", 0)
     put_out = [
         reign.end - reign.first for reign in reigns(changes) if reign.generation and reign.end != NEVER
+    ]
+    lags = [
+        int(row["sequence"]) - int(row["detail"])
+        for row in changes
+        if row["cause"] == "deployed" and row["detail"]
     ]
     asked = [fault for fault in faults if fault.name == "deploy" and fault.injected_ns]
     return {
@@ -109,6 +116,7 @@ def strategy_block(account: Mapping[str, Any], faults: Sequence[FaultRecord]) ->
         "rolled_back": {"count": sum(causes.values()), **{cause: causes[cause] for cause in CAUSES}},
         "reign_messages_max": max(put_out, default=0),
         "swap_window_ns": SWAP_WINDOW_NS,
+        "swap_lag_messages_max": max(lags, default=0),
         "active": dict(account.get("active", {})),
         "changes": [dict(row) for row in changes],
         "changes_lost": int(account.get("changes_lost", 0)),

@@ -64,6 +64,8 @@ static enum oracle_status apply_add(struct oracle *o, const uint8_t *message, in
 		o->summary.duplicate_references++;
 		return ORACLE_OK;
 	}
+	if (order.shares == 0)
+		return ORACLE_OK; /* never in the book: nobody hears of it */
 	*symbol = order.symbol;
 	return oracle_book_insert(&o->book, order) ? ORACLE_OK : ORACLE_NO_MEMORY;
 }

@@ -36,7 +36,9 @@ DASH = "\N{EN DASH}"
 _MICROSECONDS = re.compile(r"(?<![A-Za-z_])us(?![A-Za-z_])")
 LATENCY_NAMES = {
     "wire_to_wire": "first arrival of the trigger at the engine's port to the order at the wire's far end",
-    "wire_to_wire_swap": "the same, within 50 ms of a change of strategy only",
+    "wire_to_wire_before_swap": "the same, in the 50 ms before the window around a change of strategy",
+    "wire_to_wire_swap": "the same, in the 50 ms around a change of strategy",
+    "wire_to_wire_after_swap": "the same, in the 50 ms after that window",
     "wire_to_wire_cold": "the same, first orders after the start or after 1 ms of idleness only",
     "response": "intended publish time of the trigger to the order at the wire's far end",
     "wire_floor": "the same wires with the engine as a reflector: the physical limit of this lab",

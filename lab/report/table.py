@@ -35,7 +35,9 @@ POINTS = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "p99_99": 
 LATENCY_SERIES = (
     "wire_to_wire",
     "wire_to_wire_cold",
+    "wire_to_wire_before_swap",
     "wire_to_wire_swap",
+    "wire_to_wire_after_swap",
     "response",
     "wire_floor",
     "pacing_error",

@@ -41,7 +41,9 @@ def compare_wires(
     runs = []
     with open_session(prefix) as session:
         for wire in WIRES:
-            change = {"orders": Orders(wire=wire)} if orders else {"wire": wire}
+            change = (
+                {"orders": Orders(wire=wire)} if orders else {"wire": wire, "orders": Orders(wire="kernel")}
+            )
             engine = scenario.engine.model_copy(update=change)
             variant = scenario.model_copy(update={"engine": engine, "name": f"{scenario.name}-{wire}"})
             played = play_and_judge(session, variant, results=results, console=console)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from lab.errors import UndecidedError
 from lab.faults import (
+    CtlOptions,
     DeployOptions,
     Fault,
     FaultOptions,
@@ -34,7 +35,7 @@ from lab.faults import (
 from lab.faults.rule import POSITION_SHIFT
 from lab.measure.data import Event, FaultRecord, Transition
 from lab.run.child import Child
-from lab.run.deployments import Deployment, record_of_deployment
+from lab.run.deployments import Deployment, Request, record_of_deployment, record_of_request
 from lab.run.engine_hands import Freezer, detach_programs, switch_wires
 from lab.run.fault_records import (
     ExchangeAccount,
@@ -103,6 +104,7 @@ class Nemesis:
         self._freezer = Freezer(engine.pid)
         self._control = control
         self._deployments: dict[int, Deployment] = {}
+        self._requests: dict[int, Request] = {}
         self._sessions = sessions_of(options)
         self._planned = [Planned(fault_for(option), option) for option in options]
         self._rules: dict[int, list[tuple[Place, int]]] = {}
@@ -115,7 +117,8 @@ class Nemesis:
     @property
     def waiting(self) -> bool:
         """True while a fault is still to be fired or healed by us."""
-        under_way = any(deployment.under_way for deployment in self._deployments.values())
+        asked: list[Deployment | Request] = [*self._deployments.values(), *self._requests.values()]
+        under_way = any(request.under_way for request in asked)
         return under_way or any(planned.waiting for planned in self._planned)
 
     def sleep_ns(self, reached: Reached) -> int:
@@ -135,8 +138,12 @@ class Nemesis:
         return max(0, min(waits))
 
     def arm(self) -> None:
-        """Before the start: the faults that the wire fires by itself at a message."""
+        """Before the start: the faults that the wire fires by itself at a message, and strategies to be checked."""
         self._arm(timed=False)
+        for index, planned in enumerate(self._planned):
+            if isinstance(planned.options, DeployOptions) and index not in self._deployments:
+                self._arming = index
+                planned.fault.inject(self)
 
     def start(self, at_ns: int) -> None:
         """Once it is known when publishing begins, and before it does: those that the wire fires at a time."""
@@ -188,6 +195,8 @@ class Nemesis:
             stack.callback(self._raise_links)
             stack.callback(self.resume_engine)
             stack.callback(self.unstall_engine)
+            for request in self._requests.values():
+                stack.callback(request.wait)
             for deployment in self._deployments.values():
                 stack.callback(deployment.wait)
             for planned in reversed(self._planned):
@@ -252,9 +261,22 @@ class Nemesis:
         if self._exchange is not None and self._exchange.alive:
             self._exchange.send({"do": "recovery", "set": dict(settings)})
 
-    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
+    def command(self, do: str, arguments: Mapping[str, Any]) -> None:
         if self._control is not None and self._engine.alive:
-            self._deployments[self._arming] = Deployment(self._control, path, parameters)
+            self._requests[self._arming] = Request(self._control, {"do": do, **arguments})
+
+    def deploy_strategy(self, path: Path, parameters: Mapping[str, int], at: Any) -> None:
+        """Before the start: checked and loaded. What waits for a time is planned once it is known when that is."""
+        if self._control is None or not self._engine.alive:
+            return
+        deployment = self._deployments.get(self._arming)
+        if deployment is None:
+            deployment = self._deployments[self._arming] = Deployment(self._control, path, parameters)
+        if at.sequence is not None:
+            deployment.plan(at_sequence=int(at.sequence))
+        elif self._start_ns:
+            deployment.plan(at_ns=self._start_ns + int(at.time_ns))
+        deployment.wait()
 
     def records(
         self,
@@ -286,6 +308,8 @@ class Nemesis:
         fault, options = planned.fault, planned.options
         if isinstance(options, DeployOptions):
             return record_of_deployment(fault.name, self._deployments.get(index), strategies)
+        if isinstance(options, CtlOptions):
+            return record_of_request(self._requests.get(index), options.command)
         if isinstance(fault, SenderFault):
             number = sender_index_of([planned.options for planned in self._planned], index)
             return record_of_sender(fault.name, self._fields(fault, number), number, account, transitions)

@@ -2,7 +2,8 @@
 
 ``out`` is from the send call to the stamp at the wire's far end, ``back`` from the echo's send call to the answer in
 the sender's hand, ``round_trip`` the whole, ``call`` the send call alone. All in one clock, one after the other on the
-same wire, so that what the host does falls on both.
+same wire, so that what the host does falls on all. Bare frames of the same length, over the AF_XDP ring and through
+the door (engine/io/frame_door.h), say what the wire itself takes: no TCP beats them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ __all__ = ["OrderRace", "race_orders", "show_race"]
 
 TRANSPORTS = ("kernel", "af_xdp")
 FIGURES = ("out", "back", "round_trip", "call")
+FRAMES = ("frame_ring", "frame_door")  # no answer: out and call alone
+LANES = TRANSPORTS + FRAMES
 INTERVAL_NS = 50_000
 WARM_UP = 200  # rows of each run left out
 SECONDS = 60.0
@@ -124,8 +127,11 @@ def figures_of(rows: NDArray[Any], frames: Path) -> dict[str, dict[str, Times]]:
         "call": returned - sent,
     }
     return {
-        transport: {figure: times[WARM_UP + side :: 2] for figure, times in whole.items()}
-        for side, transport in enumerate(TRANSPORTS)
+        name: {
+            figure: whole[figure][WARM_UP + lane :: len(LANES)]
+            for figure in (FIGURES if name in TRANSPORTS else ("out", "call"))
+        }
+        for lane, name in enumerate(LANES)
     }
 
 
@@ -138,10 +144,8 @@ def race_orders(*, rows: int, repeats: int, prefix: str, console: Console | None
             races.append(run_race(session, session.scratch / f"race-{repeat}", rows=rows))
     return OrderRace(
         times={
-            transport: {
-                figure: np.concatenate([one[transport][figure] for one in races]) for figure in FIGURES
-            }
-            for transport in TRANSPORTS
+            name: {figure: np.concatenate([one[name][figure] for one in races]) for figure in races[0][name]}
+            for name in LANES
         }
     )
 
@@ -160,4 +164,9 @@ def show_race(race: OrderRace, console: Console) -> None:
             cells.append(f"{race.ratio(figure, percent):.2f}")
         table.add_row(figure, *cells, f"{len(race.times['af_xdp'][figure]):,}")
     console.print(table)
+    bare = ", ".join(
+        f"{what} {race.percentile(name, 'out', 50) / 1e3:.2f}"
+        for name, what in zip(FRAMES, ("over the ring", "through the door"), strict=True)
+    )
+    console.print(f"out of a bare frame, p50: {bare}")
     console.print("out: send call to the far end's stamp; back: the echo's send call to the answer in hand")

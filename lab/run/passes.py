@@ -44,7 +44,7 @@ SETTLE_LOOK_NS = 20_000_000
 SETTLE_NS = 100_000_000  # after the last packet, for the last answers of a feed that is LIVE
 SETTLE_MAX_NS = 3_000_000_000
 RING_RECORDS_MAX = 1 << 24
-FRAME_RECORDS = 1 << 15
+FRAME_RECORDS = 1 << 16
 OVERDUE_NS = 30_000_000_000
 
 Progress = Callable[[str, int, int], None]  # pass, messages published, messages in all

@@ -36,11 +36,12 @@ from lab.measure.joins import disjoint
 from lab.measure.rows import DECISIONS, Rows
 from lab.measure.strategies import beginnings, foreign, triggers_with
 from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
+from lab.oracle.tops import tops_behind
 from lab.run.mdp3 import engine_report_of, two_line_parts
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
-from lab.tap import market_rows, order_arrivals
+from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets
 from lab.topology import Ledger, Topology
 
 __all__ = ["Session", "open_session"]
@@ -165,6 +166,7 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
         journal=raw["journal"],
         reason_names={int(code): name for code, name in raw["reason_names"].items()},
         strategies=raw["strategies"],
+        risk_state=raw["risk_state"],
         stderr_tail=result.engine_stderr,
     )
 
@@ -253,14 +255,17 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     if not len(packets):
         raise UndecidedError("the exchange published nothing", where=str(directory))
     taps = market_rows(directory / "market_taps.bin")
-    arrivals = order_arrivals(directory / "order_frames.bin")
+    asked = order_packets(directory / "order_frames.bin")
+    arrivals = arrivals_among(asked)
     if scenario.engine.venue == "mdp3":
         parts = two_line_parts(result.exchange, result.engine, market_taps=taps)
     else:
         parts = {"packets": packets, **order_parts(scenario, result, engine)}
+        parts["tops"] = wanted_tops(scenario, result, arrivals)
     return RunData(
         market_taps=taps,
         order_arrivals=arrivals,
+        order_messages=messages_among(asked, protocol=scenario.engine.protocol),
         drop_copy=load_rows(result.exchange / "drop_copy.npy"),
         engine=engine,
         exchange=exchange,
@@ -276,6 +281,18 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         faults=tuple(result.faults),
         events=tuple(result.events),
         **parts,
+    )
+
+
+def wanted_tops(scenario: Scenario, result: PassResult, arrivals: Rows) -> Rows | None:
+    """The touch behind each message that an order names, when a collar is to be looked at; one session only."""
+    risk = scenario.engine.risk
+    if not risk.model_fields_set & {"collar_permille", "profiles"} or sessions_of(result):
+        return None
+    return tops_behind(
+        (result.exchange / "messages.itch").read_bytes(),
+        wanted=arrivals["trigger_sequence"],
+        first_sequence=int(result.ready["first_sequence"]),
     )
 
 

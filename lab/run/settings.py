@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from engine.wires import bypass_built
 from lab.faults import DeployOptions, exchange_settings_of, object_path
 from lab.host import Cores
 from lab.quantities import FrozenModel
@@ -27,6 +28,7 @@ __all__ = [
     "exchange_settings",
     "floor_plan",
     "main_plan",
+    "order_wire",
 ]
 
 LINE_PORT = 26477
@@ -147,6 +149,13 @@ def floor_plan(scenario: Scenario) -> PassPlan:
     )
 
 
+def order_wire(engine: Engine) -> Literal["kernel", "af_xdp"]:
+    """What carries the order session once ``auto`` is decided."""
+    if engine.orders.wire != "auto":
+        return engine.orders.wire
+    return "af_xdp" if engine.wire == "af_xdp" and bypass_built() else "kernel"
+
+
 def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: Cores) -> dict[str, Any]:
     """The exchange's config."""
     return {
@@ -191,6 +200,11 @@ def exchange_services(plan: PassPlan) -> dict[str, Any]:
         **ACCOUNT,
         **plan.exchange.get("recovery", {}),
     }
+
+
+def late_after(engine: Engine) -> dict[str, int]:
+    late_after_ns = engine.risk.late_after_ns
+    return {} if late_after_ns is None else {"late_after_ns": late_after_ns}
 
 
 def control_page(plan: PassPlan, scratch: Path) -> Path:
@@ -275,7 +289,7 @@ def engine_settings(
             "protocol": engine.protocol,
             **ACCOUNT,
         },
-        "orders": {"wire": engine.orders.wire},
+        "orders": {"wire": order_wire(engine)},
         "watchdog": plain(engine.watchdog),
         "recovery": recovery_services(engine),
         "feed": {
@@ -287,6 +301,6 @@ def engine_settings(
         "strategy": {"name": engine.strategy, **plain(engine.parameters)},
         "strategies": {"allow": sorted({sha256_of(path) for path in plan.strategies})},
         "ctl": {"socket": str(control_socket(plan, scratch)), "audit": str(directory / "audit.jsonl")},
-        "risk": plain(engine.risk),
+        "risk": engine.risk.model_dump(mode="json", exclude={"late_after_ns"}) | late_after(engine),
         "decisions": min(max(messages, 1024), DECISIONS_MAX),
     }

@@ -34,7 +34,7 @@ wires.orders.<changes|resumed|attempts_max>    changes of the order session's tr
 wires.orders.resume_max_ns, wires.lines.change_max_ns                  the longest                duration
 wires.lines.<changes|done>                     changes of a line's wire                           count
 wires.<orders|lines>.causes.<command|connection_lost|program_gone|wire_down|stalled>              count
-feed. host. order_flow. risk. exchange. stages. pacing. tap. strategy.
+feed. host. order_flow. risk. exchange. stages. pacing. tap. strategy. risk_gate. mass_cancel.
                         known only after the run; _ns is a duration, percent a percentage
 named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth);
                         with venue mdp3 packets_accepted_once, line_winners, level_books_match (truth)
@@ -68,7 +68,9 @@ STAGES = ("wire_in", "decode", "book", "strategy", "risk", "encode", "tx", "wire
 SERIES = (
     "wire_to_wire",
     "wire_to_wire_cold",
+    "wire_to_wire_before_swap",
     "wire_to_wire_swap",
+    "wire_to_wire_after_swap",
     "response",
     "pacing_error",
     "pacing_error_B",
@@ -107,6 +109,8 @@ FREE = (
     "tap",
     "wires",
     "strategy",
+    "risk_gate",
+    "mass_cancel",
 )
 WITHIN = ("within_2us", "within_10us", "within_100us")
 FEED_QUALITY = (
@@ -139,6 +143,9 @@ CHECKS: dict[str, Kind] = {
     "no_recovery_traffic": Kind.TRUTH,
     "recovered": Kind.TRUTH,
     "no_lost_or_duplicate_orders": Kind.TRUTH,
+    "no_self_cross": Kind.TRUTH,
+    "mass_cancel_acknowledged": Kind.TRUTH,
+    "risk_limits_kept": Kind.TRUTH,
     "session_resumed": Kind.TRUTH,
     "packets_accepted_once": Kind.TRUTH,
     "line_winners": Kind.TRUTH,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from engine.risk_table import RiskTable
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
 from lab.scenario.recovery import Feed, Recovery, Service
@@ -206,25 +207,29 @@ class StrategyParameters(FrozenModel):
     ] = 100
 
 
-class RiskLimits(FrozenModel):
-    """Limits of the risk gate; a limit left out has the engine's default."""
+class RiskLimits(RiskTable):
+    """The keys of engine/risk/README.md, with their units in their names; one left out has the engine's default."""
 
-    order_shares_max: Annotated[Count | None, Field(ge=1, description="Most shares in one order.")] = None
-    notional_max: Annotated[Count | None, Field(ge=1, description="Most price x shares, in 1/10000.")] = None
-    collar_permille: Annotated[
-        Count | None, Field(ge=1, le=1000, description="Farthest from the last price, in 1/1000.")
-    ] = None
-    position_max: Annotated[
-        Count | None, Field(ge=1, description="Largest position of a symbol, either side.")
-    ] = None
-    order_rate_per_s: Annotated[
-        Rate | None, Field(alias="order_rate", ge=1, description="Orders per second, sustained.")
-    ] = None
-    order_burst: Annotated[Count | None, Field(ge=1, description="Orders at once above the rate.")] = None
     late_after_ns: Annotated[
         Duration | None,
         Field(alias="late_after", ge=1, description="An order older than this since its packet is not sent."),
     ] = None
+
+    @model_validator(mode="after")
+    def symbols_have_numbers(self) -> Self:
+        for index, symbol in enumerate(self.symbols):
+            if symbol.stock is not None:
+                raise ValueError(
+                    f"symbols.{index}: give the locate; the engine starts before the feed names {symbol.stock}"
+                )
+        return self
+
+
+def _tuples(value: Any) -> Any:
+    """The lists of YAML as the tuples that a table of limits has."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class Capacity(FrozenModel):
@@ -238,9 +243,12 @@ class Orders(FrozenModel):
     """What carries the order session."""
 
     wire: Annotated[
-        Literal["kernel", "af_xdp"],
-        Field(description="The kernel's TCP, or the engine's own TCP on the bypass wire."),
-    ] = "kernel"
+        Literal["auto", "kernel", "af_xdp"],
+        Field(
+            description="The kernel's TCP, or the engine's own TCP on the bypass wire. "
+            "auto: the engine's own where the lines are read by af_xdp and it was built with one."
+        ),
+    ] = "auto"
 
 
 class Watchdog(FrozenModel):
@@ -280,8 +288,8 @@ class Engine(FrozenModel):
     )
     risk: Annotated[
         RiskLimits,
-        BeforeValidator(lambda value: {} if value == "default" else value),
-        Field(description="Risk limits, or the word default."),
+        BeforeValidator(lambda value: {} if value == "default" else _tuples(value)),
+        Field(description="Risk limits as in engine/risk/README.md, or the word default."),
     ] = RiskLimits()
     feed: Annotated[Feed, Field(description="Line arbitration, and recovery of what both lines lost.")] = (
         Feed()

@@ -36,7 +36,7 @@ def scenario_schema() -> dict[str, Any]:
     engine["risk"] = {
         "anyOf": [{"const": "default"}, {"$ref": "#/$defs/RiskLimits"}],
         "default": "default",
-        "description": "Risk limits, or the word default.",
+        "description": "Risk limits as in engine/risk/README.md, or the word default.",
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

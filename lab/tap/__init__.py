@@ -1,6 +1,7 @@
 """Wire taps: BPF stamps go in at the wires, arrays of stamped packets and orders come out."""
 
-from lab.tap.order_stream import order_arrivals
+from lab.tap.order_messages import messages_among
+from lab.tap.order_stream import arrivals_among, order_arrivals, order_packets
 from lab.tap.tap import (
     PLACES,
     ProgramCost,
@@ -20,8 +21,11 @@ __all__ = [
     "Tap",
     "TapCounts",
     "Window",
+    "arrivals_among",
     "detach_link",
     "market_rows",
+    "messages_among",
     "order_arrivals",
+    "order_packets",
     "predict",
 ]

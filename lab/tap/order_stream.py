@@ -1,4 +1,5 @@
-"""Stamped frames of the order wire go in; every Enter Order on it comes out with its stamp.
+"""Stamped frames of the order wire go in; every packet of the order session, and every Enter Order, comes out with its
+stamp.
 
 TCP is put together by sequence number. A byte has the stamp of the frame that brought it first, and an order
 that of the last of its bytes: the frame that completed it. Bytes that never arrived are a hole: what follows
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ import numpy as np
 from lab.errors import UndecidedError
 from lab.measure.rows import ORDER_ARRIVALS, Rows
 
-__all__ = ["Segment", "order_arrivals", "segments_in"]
+__all__ = ["Packets", "Segment", "arrivals_among", "order_arrivals", "order_packets", "segments_in"]
+
+Packets = list[tuple[int, bytes]]  # (stamp, whole SoupBinTCP packet with its length), by arrival
 
 HEADER = np.dtype([("stamp_ns", "<u8"), ("length", "<u4"), ("captured", "<u4")])
 ETHERNET_BYTES = 14
@@ -143,8 +146,8 @@ class Connection:
     def _piece(self, segment: Segment, start: int, end: int) -> Piece:
         return Piece(start, segment.stamp_ns, segment.payload[start - self._offset : end - self._offset])
 
-    def orders(self) -> list[tuple[int, bytes]]:
-        """(stamp, token) of every Enter Order before the first hole."""
+    def packets(self) -> Packets:
+        """Every packet before the first hole, in the order of the stream."""
         whole = self.pieces[:1]
         for piece in self.pieces[1:]:
             if piece.start != whole[-1].end:
@@ -160,22 +163,33 @@ class Connection:
                 break
             while whole[cursor].end - base <= position:
                 cursor += 1
-            if (token := entered_token(stream[position:end])) is not None:
-                last, stamp_ns = cursor, whole[cursor].stamp_ns
-                while whole[last].end - base < end:
-                    last += 1
-                    stamp_ns = max(stamp_ns, whole[last].stamp_ns)
-                found.append((stamp_ns, token))
+            last, stamp_ns = cursor, whole[cursor].stamp_ns
+            while whole[last].end - base < end:
+                last += 1
+                stamp_ns = max(stamp_ns, whole[last].stamp_ns)
+            found.append((stamp_ns, stream[position:end]))
             position = end
         return found
 
 
-def order_arrivals(path: Path) -> Rows:
-    """ORDER_ARRIVALS rows of a raw frame file, by arrival. A foreign token has trigger_sequence 0."""
+def order_packets(path: Path) -> Packets:
+    """Every packet that the engine sent in a raw frame file, over all its connections."""
     connections: dict[tuple[bytes, int], Connection] = {}
     for segment in segments_in(path.read_bytes()):
         connections.setdefault(segment.connection, Connection(segment.sequence)).add(segment)
-    found = sorted(order for connection in connections.values() for order in connection.orders())
+    found = [packet for connection in connections.values() for packet in connection.packets()]
+    return sorted(found, key=itemgetter(0))
+
+
+def order_arrivals(path: Path) -> Rows:
+    """ORDER_ARRIVALS rows of a raw frame file, by arrival. A foreign token has trigger_sequence 0."""
+    return arrivals_among(order_packets(path))
+
+
+def arrivals_among(packets: Packets) -> Rows:
+    """The same, of packets."""
+    named = ((stamp_ns, entered_token(packet)) for stamp_ns, packet in packets)
+    found = sorted((stamp_ns, token) for stamp_ns, token in named if token is not None)
     rows = np.zeros(len(found), ORDER_ARRIVALS)
     for row, (stamp_ns, token) in zip(rows, found, strict=True):
         row["stamp_ns"], row["token"] = stamp_ns, token

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.privileged
 SCENARIOS = sorted(path.stem for path in (REPOSITORY / "scenarios" / "strategy").glob("*.yaml"))
 REFUSED = {"bad_abi", "bad_load"}
 TIMED = {"pacing"}  # the host has a say in it
+MESSAGES_A_PACKET = 8
 PREFIX = "tgswap"
 CONTROL_PREFIX = "tgctl"
 KILL_SWITCH = 1  # enum risk_reason
@@ -32,14 +33,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(request: pytest.FixtureRequest, results: Path) -> Run:
-    """The scenario named by the parameter, played once for all tests that look at it."""
-    name = request.param
-    answer = tailgate("run", f"scenarios/strategy/{name}", "--results", results, "--prefix", PREFIX)
+def runs(results: Path) -> dict[str, Run]:
+    """All of them, played once, on one set of wires."""
+    answer = tailgate("run", "scenarios/strategy", "--results", results, "--prefix", PREFIX)
     assert not answer.err
     assert answer.code in (0, 1, 2)
     assert not left_behind(PREFIX)
-    return runs_in(results)[name]
+    return runs_in(results)
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, runs: dict[str, Run]) -> Run:
+    """The one named by the parameter."""
+    return runs[request.param]
 
 
 @pytest.mark.parametrize("run", SCENARIOS, indirect=True)
@@ -59,10 +65,14 @@ def test_the_evidence_is_in_the_runs_directory(run: Run) -> None:
     assert len(swaps) == len(audited) == len(strategy["changes"])
     assert [row["sequence"] for row in audited] == [row["sequence"] for row in strategy["changes"]]
     answers = [row["detail"] for row in records if row["kind"] == "answer"]
-    assert [row["command"] for row in answers] == ["strategy deploy"]
-    assert answers[0]["ok"] == (run.summary["scenario"] not in REFUSED)
+    refused = run.summary["scenario"] in REFUSED
+    asked = ["strategy prepare"] if refused else ["strategy prepare", "strategy deploy"] * strategy["asked"]
+    assert [row["command"] for row in answers] == asked
+    assert {row["ok"] for row in answers} == {not refused}
+    planned = [row["detail"]["planned"]["sequence"] for row in answers if "planned" in row["detail"]]
+    assert planned == [row["detail"] for row in strategy["changes"] if row["cause"] == "deployed"]
     if strategy["changes"]:
-        assert answers[0]["sequence"] == strategy["changes"][0]["sequence"]
+        assert strategy["swap_lag_messages_max"] < MESSAGES_A_PACKET
         assert run.summary["latency_ns"]["wire_to_wire_swap"]["count"] > 0
 
 

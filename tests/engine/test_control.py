@@ -122,19 +122,13 @@ def test_a_kill_takes_effect_and_says_from_when_on(rig: Rig) -> None:
     assert (answer["command"], answer["uid"], answer["poll"]) == ("kill all", ROOT, reply["poll"])
 
 
-def test_the_kill_of_one_strategy_holds_for_its_name_alone(rig: Rig) -> None:
-    hands = rig.runner.hands
-    built_in = hands.strategy_number
+def test_the_kill_of_one_strategy_holds_for_its_letter_alone(rig: Rig) -> None:
     assert ask(rig.socket, deploy("quoter"))["exit"] == 0
-    quoter = hands.strategy_number
     reply = ask(rig.socket, {"do": "kill strategy", "name": "quoter"})
-    assert (reply["exit"], reply["detail"]) == (0, {"strategy": quoter})
-    assert ask(rig.socket, deploy("bad_slow"))["exit"] == 0
-    assert len({built_in, quoter, hands.strategy_number}) == 3
-    assert ask(rig.socket, deploy("quoter"))["exit"] == 0
-    assert hands.strategy_number == quoter
-    assert ask(rig.socket, deploy("touch_taker"))["exit"] == 0
-    assert hands.strategy_number == built_in, "one name, one number"
+    assert (reply["exit"], reply["detail"]) == (0, {"strategy": "quoter", "letter": "Q"})
+    reply = ask(rig.socket, {"do": "kill strategy", "name": "touch_taker"})
+    assert (reply["exit"], reply["detail"]) == (0, {"strategy": "touch_taker", "letter": "T"})
+    assert ask(rig.socket, {"do": "rearm"})["detail"]["released"]["strategies"] == [ord("Q"), ord("T")]
 
 
 def test_polls_of_answers_grow(rig: Rig) -> None:
@@ -155,7 +149,7 @@ def test_kills_hold_are_acknowledged_and_taken_back_by_a_rearm(rig: Rig) -> None
         assert (reply["exit"], said in reply["message"], reply["poll"] > 0) == (0, True, True)
     reply = ask(rig.socket, {"do": "rearm"})
     assert (reply["exit"], rig.runner.hands.killed) == (0, False)
-    assert reply["detail"]["released"] == {"kill_all": True, "symbols": [7], "strategies": [1]}
+    assert reply["detail"]["released"] == {"kill_all": True, "symbols": [7], "strategies": ["T"]}
     kinds = [row["kind"] for row in rig.runner.report()["risk_state"]["records"]]
     assert kinds[-5:-2] == ["kill_symbol", "kill_strategy", "kill"]
     assert set(kinds[-2:]) == {"kill_over", "rearm"}, "two polls may see them in either order"

@@ -133,7 +133,7 @@ static void execute(const struct subject *subject, uint32_t shares, uint32_t pri
     uint64_t match = ++gateway->match;
     commit(subject, gateway_put_executed(gateway->options.protocol, message_of(subject), subject->time_ns,
                                          subject->order, shares, price, liquidity, match));
-    copy_row(subject, 'E', shares, price, match, 0);
+    copy_row(subject, 'E', shares, price, match, liquidity);
     subject->order->open_shares -= shares;
     subject->order->executed_shares += shares;
     gateway->counters.executed++;

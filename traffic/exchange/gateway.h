@@ -50,7 +50,7 @@ struct drop_copy_row {
     uint64_t match;
     uint64_t order_reference;
     uint64_t published_sequence; /* of the last message published by then, 0 for none */
-    char reason;
+    char reason;                 /* C, J: OUCH 4.2's letter; E: liquidity, 'R' at once or 'A' by a resting order */
 } __attribute__((packed));
 _Static_assert(sizeof(struct drop_copy_row) == 67, "a row of drop_copy.npy");
 

@@ -194,8 +194,12 @@ static void on_own_order(void *memory, const struct tailgate_own_event *event, s
             close_quote(state, quote, event->kind != TAILGATE_OWN_EXECUTED && quote->phase != CHANGING);
         break;
     case TAILGATE_OWN_REJECTED:
-        close_quote(state, quote, 1);
-        break;
+        if (quote->id == event->order_id) {
+            close_quote(state, quote, 1);
+            break;
+        }
+        /* Its replacement was rejected: the quote stays where it is. */
+        /* fall through */
     case TAILGATE_OWN_CANCEL_REJECTED:
         quote->phase = RESTING;
         quote->wanted_id = 0;

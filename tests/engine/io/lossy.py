@@ -29,11 +29,16 @@ class Lossy(Wire):
         self.lose = self.double = self.swap = self.spoil = 0.0
         self.lost = self.doubled = self.swapped = self.spoiled = 0
         self._random = random.Random(seed)
+        self._middle = middle
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._join, args=(middle,))
         self._thread.start()
         self._ready.wait()
+
+    def take_redirected(self, *, on: bool) -> None:
+        """Whether the middle takes frames that are redirected to it (frame_door.h); before the bypass is opened."""
+        run("ip", "netns", "exec", self._middle, "ethtool", "-K", "right", "gro", "on" if on else "off")
 
     def end(self) -> None:
         self._stop.set()

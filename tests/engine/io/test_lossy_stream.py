@@ -29,12 +29,14 @@ def lossy() -> Iterator[Lossy]:
         yield made
 
 
-@pytest.fixture(params=["kernel", "af_xdp"])
+@pytest.fixture(params=["kernel", "af_xdp", "af_xdp through the door"])
 def stream(request: pytest.FixtureRequest, lossy: Lossy) -> Iterator[Stream]:
-    if request.param == "af_xdp" and not lib.bypass_tcp_built():
+    if request.param != "kernel" and not lib.bypass_tcp_built():
         pytest.skip("built without lwIP: apt-get install liblwip-dev")
-    made = Stream(request.param)
+    lossy.take_redirected(on=request.param == "af_xdp through the door")
+    made = Stream(request.param.partition(" ")[0])
     yield made
+    assert made.transport == "kernel" or (made.counters().sent_at_door > 0) == (request.param != "af_xdp")
     lossy.lose = lossy.double = lossy.swap = lossy.spoil = 0.0
     made.close()
 

@@ -77,4 +77,9 @@ class CGate:
         c_context.feed_state = lib.FEED_LIVE if context.live else lib.FEED_GAP
         c_context.trading_state = context.trading_state.encode("latin-1")
         c_top = ffi.new("struct book_top *", {**asdict(top), "bid_shares": 1, "ask_shares": 1})
-        return REASONS[lib.risk_check(self.c, c_request(request), c_top, c_context)]
+        c_context.rehearsal = True
+        rehearsed = lib.risk_check(self.c, c_request(request), c_top, c_context)
+        c_context.rehearsal = False
+        answer = lib.risk_check(self.c, c_request(request), c_top, c_context)
+        assert answer == rehearsed
+        return REASONS[answer]

@@ -328,11 +328,21 @@ class Case:
         c_top = ffi.new("struct book_top *", {**vars(top), "bid_shares": 1, "ask_shares": 1})
         asked = c_request(request)
         asked.symbol = symbol
-        if old is None:
-            answer = REASONS[lib.risk_check(self.c, asked, c_top, context)]
-        else:
-            taken = ffi.new("struct risk_replaced *", old)
-            answer = REASONS[lib.risk_check_replace(self.c, asked, taken, c_top, context)]
+        taken = ffi.new("struct risk_replaced *", old or (0, 0))
+
+        def ask() -> str:
+            if old is None:
+                return REASONS[lib.risk_check(self.c, asked, c_top, context)]
+            return REASONS[lib.risk_check_replace(self.c, asked, taken, c_top, context)]
+
+        context.rehearsal = True
+        rehearsed = ask()  # may take up a table, as the check itself would
+        before = bytes(ffi.buffer(self.c))
+        assert ask() == rehearsed
+        assert bytes(ffi.buffer(self.c)) == before, "a rehearsal leaves a trace"
+        context.rehearsal = False
+        answer = ask()
+        assert answer == rehearsed
         assert answer == self.model.check(request, symbol, top, world, old)
         if answer == "none":
             assert self.model.rules is not None

@@ -15,6 +15,10 @@ __all__ = ["Model", "Profile", "Rules", "Soft", "Trips", "World"]
 
 EXPOSURE_MAX = 2**62 - 1
 SECOND = 10**9
+SOFT_REASONS = (  # in the order of their numbers
+    "order_shares", "notional", "collar", "position", "order_rate", "collar_last", "net_exposure", "gross_exposure",
+    "open_orders", "message_rate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +271,10 @@ class Model:
         self.messages.take(now_ns)
         terms = (symbol, request.side, request.price, request.shares)
         self.recent.setdefault(symbol % 64, deque(maxlen=8)).append((terms, now_ns))
-        for warned in self._above_soft(request, symbol, top, world, old):
+        above = self._above_soft(request, symbol, top, world, old)
+        for warned in [name for name in SOFT_REASONS if name in above]:
+            if not self.warnings[warned]:
+                self.records.append(("warn", warned, 0, 0))
             self.warnings[warned] += 1
         return "none"
 
@@ -480,7 +487,7 @@ class Model:
     def _filled(self, symbol: int) -> None:
         if self.rules is None or self.tripped is not None:
             return
-        if self.broken_rules or self.broken_trips:
+        if self.broken_rules or self.broken_trips or symbol in self.broken_symbols:
             self.trip("limits_invalid")
             return
         watched, terms, position = (
@@ -488,10 +495,7 @@ class Model:
             self.terms(symbol),
             self.account(symbol).position,
         )
-        over = (
-            not -terms.position_short_max <= position <= terms.position_long_max
-            or symbol in self.broken_symbols
-        )
+        over = not -terms.position_short_max <= position <= terms.position_long_max
         if "position" in watched and over:
             self.trip("position")
         elif "net_exposure" in watched and max(self.net("B"), self.net("S")) > self.rules.net_exposure_max:

@@ -242,9 +242,9 @@ def test_kills_and_a_withdrawn_table_stop_orders_and_are_recorded() -> None:
         control.kill_symbol(1)
         engine.step(mold(1, *BOOK, RAISE))
         control.kill_symbol(1, on=False)
-        control.kill_strategy(1)
+        control.kill_strategy(ord("T"))
         engine.step(mold(4, add(9, "B", 100, 10_060)))
-        control.kill_strategy(1, on=False)
+        control.kill_strategy(ord("T"), on=False)
         control.withdraw()
         engine.step(mold(5, add(10, "B", 100, 10_070)))
         assert reasons(engine) == ["kill_symbol", "kill_strategy", "limits_missing"]

@@ -235,3 +235,40 @@ def test_a_file_that_is_no_object_is_refused(tmp_path: Path) -> None:
     path.write_text("hello")
     with engine() as played:
         assert played.deploy(path)
+
+
+# Planned swaps
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=30), st.integers(1, 120))
+def test_a_planned_swap_comes_with_the_first_packet_that_reaches_its_message(
+    sizes: list[int], position: int
+) -> None:
+    with engine() as played:
+        assert played.plan(TAKER, position=position) == ""
+        next_message = 1
+        for size in sizes:
+            messages = [add(next_message + i, "B", 1, 100) for i in range(size)]
+            played.step(mold(next_message, *messages))
+            next_message += size
+        changes = played.strategies()["changes"]
+        boundaries = [1]
+        for size in sizes:
+            boundaries.append(boundaries[-1] + size)
+        reached = [at for at in boundaries if at >= position]
+        assert [row["sequence"] for row in changes] == reached[:1]
+        assert [row["detail"] for row in changes] == ([position] if reached else [])
+
+
+def test_a_swap_can_wait_for_a_time_and_two_of_them_come_in_their_order() -> None:
+    with engine() as played:
+        assert played.plan(shipped_path("quoter"), at_ns=2_000, now_ns=10) == ""
+        assert played.plan(TAKER, position=3, now_ns=20) == ""
+        played.step(mold(1, add(1, "B", 1, 100)), now_ns=1_000)
+        assert played.strategies()["changes"] == []
+        played.step(mold(2, add(2, "B", 1, 100), add(3, "B", 1, 100)), now_ns=1_500)
+        played.step(mold(4, add(4, "B", 1, 100)), now_ns=2_500)
+        changes = played.strategies()["changes"]
+        assert [(row["after"], row["sequence"]) for row in changes] == [("touch_taker", 4), ("quoter", 5)]
+        assert [row["detail"] for row in changes] == [3, 0]

@@ -37,6 +37,7 @@ class World:
         self.paused = False
         self.recovery: dict[str, int | bool] = {}
         self.deployed: list[str] = []
+        self.commands: list[tuple[str, dict[str, Any]]] = []
         self.gateway: dict[str, int | bool] = {}
 
     @property
@@ -78,7 +79,10 @@ class World:
         if not settings.get("snapshot_cut_connections", 1):
             self.recovery.pop("snapshot_cut_after", None)
 
-    def deploy_strategy(self, path: Path, parameters: Mapping[str, int]) -> None:
+    def command(self, do: str, arguments: Mapping[str, Any]) -> None:
+        self.commands.append((do, dict(arguments)))
+
+    def deploy_strategy(self, path: Path, parameters: Mapping[str, int], at: Any) -> None:
         self.deployed.append(path.stem)
 
 
@@ -97,6 +101,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "pause": {"do": "pause", "for": "50ms", "at": {"sequence": "2k"}},
     "kill": {"do": "kill", "for": "5ms", "at": {"time": "1s"}, "repeat": {"times": 3, "every": "20ms"}},
     "deploy": {"do": "deploy", "strategy": "quoter", "parameters": {"tick": "10k"}, "at": AT},
+    "ctl": {"do": "ctl", "command": "kill symbol", "with": {"symbol": "7"}, "at": {"time": "1s"}},
     "stall": {"do": "stall", "for": "50ms", "at": {"sequence": "2k"}},
     "switch_wire": {"do": "switch_wire", "to": "kernel", "ports": ["A", "order"], "at": AT},
     "xdp_detach": {"do": "xdp_detach", "port": "order", "at": AT},
@@ -105,6 +110,7 @@ IN_THE_ENGINE = (
     "switch_wire",
     "xdp_detach",
     "deploy",
+    "ctl",
 )  # nothing to mend: the engine goes on with what it has
 IN_THE_EXCHANGE = ("duplicate", "reorder", "delay", "session_roll", "kill")
 
@@ -134,7 +140,14 @@ def test_a_deployment_is_asked_for_and_left_to_the_engine() -> None:
     world, fault = World(), make("deploy")
     fault.inject(world)
     fault.heal(world)
-    assert (world.deployed, fault.armed) == (["quoter"], False)
+    assert (world.deployed, fault.armed) == (["quoter"], True)
+
+
+def test_a_command_is_given_with_what_it_is_about() -> None:
+    world, fault = World(), make("ctl")
+    fault.inject(world)
+    fault.heal(world)
+    assert world.commands == [("kill symbol", {"symbol": "7"})]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -33,6 +33,7 @@ def change(
         "at_ns": at_ns,
         "before": "",
         "before_generation": 0,
+        "detail": 97 if cause == "deployed" else 7_500,
     }
 
 
@@ -85,8 +86,12 @@ def test_foreign_reigns_have_the_engines_own_triggers_and_all_else_the_oracles(
 
 def test_samples_around_a_swap_are_those_within_the_window() -> None:
     samples = np.zeros(4, SAMPLES)
-    samples["wire_ns"] = [10**9, 10**9 + SWAP_WINDOW_NS, 10**9 - SWAP_WINDOW_NS - 1, MISSING]
-    assert around_swaps(samples, [change(1, "quoter", 1, at_ns=10**9)]).tolist() == [True, True, False, False]
+    half = SWAP_WINDOW_NS // 2
+    samples["wire_ns"] = [10**9, 10**9 + half, 10**9 - half - 1, MISSING]
+    changes = [change(1, "quoter", 1, at_ns=10**9)]
+    assert around_swaps(samples, changes).tolist() == [True, False, False, False]
+    assert around_swaps(samples, changes, 1).tolist() == [False, True, False, False]
+    assert around_swaps(samples, changes, -1).tolist() == [False, False, True, False]
 
 
 def test_figures_count_what_was_asked_refused_and_put_out() -> None:
@@ -100,6 +105,7 @@ def test_figures_count_what_was_asked_refused_and_put_out() -> None:
     assert block["rolled_back"]["count"] == block["rolled_back"]["time"] == 1
     assert block["rolled_back"]["crash"] == 0
     assert block["reign_messages_max"] == 50
+    assert block["swap_lag_messages_max"] == 3
 
 
 def test_an_engine_that_left_no_account_has_no_figures_but_zeros() -> None:

@@ -105,6 +105,8 @@ class Brute:
             if reference in self.orders:
                 self.duplicates += 1
                 return None
+            if shares == 0:
+                return None
             self.orders[reference] = Order(symbol, side.decode(), price, shares)
         elif kind in "ECXDU":
             reference = int.from_bytes(message[11:19], "big")

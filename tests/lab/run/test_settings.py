@@ -11,7 +11,15 @@ import pytest
 from engine.config import EngineConfig
 from lab.errors import TailgateError
 from lab.host import Cores
-from lab.run.settings import FLOOR_EVERY, PassPlan, engine_settings, exchange_settings, floor_plan, main_plan
+from lab.run.settings import (
+    FLOOR_EVERY,
+    PassPlan,
+    engine_settings,
+    exchange_settings,
+    floor_plan,
+    main_plan,
+    order_wire,
+)
 from lab.scenario import Scenario, load_scenarios
 from traffic.config import Config
 
@@ -83,7 +91,10 @@ def test_the_engine_gets_every_value_of_the_scenario(tmp_path: Path) -> None:
                 "notional_max": 12,
                 "collar_permille": 13,
                 "position_max": 14,
-                "order_rate": "15/s",
+                "order_rate_per_s": 15,
+                "soft": {"position_max": 9},
+                "trips": {"counted": ["order_rate"], "breaches": 3},
+                "symbols": [{"locate": 5, "restricted": True}],
                 "order_burst": 16,
                 "late_after": "17us",
             },
@@ -98,6 +109,8 @@ def test_the_engine_gets_every_value_of_the_scenario(tmp_path: Path) -> None:
     assert (risk.order_shares_max, risk.notional_max, risk.collar_permille) == (11, 12, 13)
     assert (risk.position_max, risk.order_rate_per_s, risk.order_burst) == (14, 15, 16)
     assert risk.late_after_ns == 17_000
+    assert (risk.soft.position_max, risk.trips.counted, risk.trips.breaches) == (9, ("order_rate",), 3)
+    assert [(symbol.locate, symbol.restricted) for symbol in risk.symbols] == [(5, True)]
     assert (engine.feed.hold_back_ns, engine.feed.first_sequence) == (18_000, 0)
     assert (engine.book.orders, engine.book.levels) == (19, 20)
     assert [(line.wire, line.socket_map) for line in engine.lines] == [("kernel", None)] * 2
@@ -173,3 +186,20 @@ def test_recorded_traffic_keeps_its_files_and_its_speed(tmp_path: Path, key: str
     given = scenario(traffic={key: ["one", "two"], "speed": 10})
     source = exchange_config(main_plan(given), tmp_path).source
     assert (source.kind, source.paths, source.speed, source.rate_per_s) == (kind, ("one", "two"), 10.0, None)
+
+
+@pytest.mark.parametrize(
+    ("engine", "built", "expected"),
+    [
+        ({}, True, "af_xdp"),
+        ({}, False, "kernel"),
+        ({"wire": "kernel"}, True, "kernel"),
+        ({"wire": "kernel", "orders": {"wire": "af_xdp"}}, True, "af_xdp"),
+        ({"orders": {"wire": "kernel"}}, True, "kernel"),
+    ],
+)
+def test_orders_follow_the_lines_unless_it_is_said_otherwise(
+    engine: dict[str, Any], built: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.run.settings.bypass_built", lambda: built)
+    assert order_wire(scenario(engine=engine).engine) == expected

@@ -7,7 +7,7 @@ import pytest
 from engine.config import FeedConfig
 from lab.errors import ScenarioError, UsageError
 from lab.faults import DropOptions, LinkDownOptions, PauseOptions
-from lab.scenario import load_scenario, load_scenarios
+from lab.scenario import load_scenario, load_scenarios, scenario_schema
 from traffic.config import RecoveryBehaviour
 
 SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios"
@@ -362,3 +362,48 @@ def test_every_scenario_that_ships_is_valid_but_for_the_files_it_asks_for(path: 
     else:
         assert scenario.expect, "a scenario without an expectation has no hypothesis"
     assert wrong == []
+
+
+RISK = """\
+title: Limits
+engine:
+  risk:
+    order_rate: 5
+    order_shares_max: -1
+    trips: {counted: [oder_rate]}
+    soft:
+      position_max: 10
+    symbols:
+      - {locate: 5, restrictd: true}
+"""
+
+
+def test_mistakes_in_a_table_of_limits_name_their_lines(tmp_path: Path) -> None:
+    said = problems(tmp_path, RISK)
+    lines = [line.split(":")[1] for line in said if line.startswith("one.yaml:")]
+    assert lines == ["4", "5", "6", "10"], said
+    assert "order_rate_per_s" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("{soft: {position_max: 10}, position_max: 9}", "would never warn"),
+        ("{symbols: [{stock: ACME}]}", "give the locate"),
+        ("{symbols: [{locate: 1, profile: small}]}", "no profile small"),
+        ("small", "a mapping is needed"),
+    ],
+)
+def test_a_table_that_contradicts_itself_is_refused(tmp_path: Path, table: str, words: str) -> None:
+    said = problems(tmp_path, f"title: T\nengine: {{risk: {table}}}\n")
+    assert words in said[0]
+
+
+def test_limits_reach_the_scenario_and_its_schema(tmp_path: Path) -> None:
+    table = "{trips: {at_once: [collar, notional]}, session: {open_ns: 1, close_ns: 2}}"
+    text = f"title: T\nengine: {{risk: {table}}}\n"
+    risk = load_scenario(write(tmp_path, text)).engine.risk
+    assert (risk.trips.at_once, risk.session and risk.session.close_ns) == (("collar", "notional"), 2)
+    limits = scenario_schema()["$defs"]["RiskLimits"]["properties"]
+    assert all(field.get("description") for field in limits.values())
+    assert {"order_rate_per_s", "soft", "trips", "profiles", "symbols"} <= set(limits)

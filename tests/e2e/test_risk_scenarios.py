@@ -1,0 +1,58 @@
+"""Limits of a scenario's table, and kills with resting orders, on real wires: scenarios/risk and scenarios/kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from lab_cli import REPOSITORY, Run, left_behind, runs_in, tailgate
+
+pytestmark = pytest.mark.privileged
+
+FOLDERS = ("risk", "kill")
+SCENARIOS = {
+    folder: sorted(path.stem for path in (REPOSITORY / "scenarios" / folder).glob("*.yaml"))
+    for folder in FOLDERS
+}
+TIMED = {"pacing", "kill.p99"}  # the host has a say in them
+PREFIX = "tgrisk"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """All of them, played once, on one set of wires."""
+    results: Path = tmp_path_factory.mktemp("results")
+    answer = tailgate(
+        "run", *(f"scenarios/{folder}" for folder in FOLDERS), "--results", results, "--prefix", PREFIX
+    )
+    assert not answer.err
+    assert answer.code in (0, 1, 2)
+    assert not left_behind(PREFIX)
+    return runs_in(results)
+
+
+@pytest.mark.parametrize("name", [name for names in SCENARIOS.values() for name in names])
+def test_every_check_but_the_timed_ones_passes(runs: dict[str, Run], name: str) -> None:
+    assert set(runs[name].not_passed()) - TIMED == set(), json.dumps(runs[name].summary["checks"])
+
+
+def test_the_summary_counts_what_was_refused_by_reason(runs: dict[str, Run]) -> None:
+    """Of each reason as many as the engine's decisions have, and in all as many as no order was seen of."""
+    for run in (runs[name] for name in SCENARIOS["risk"]):
+        blocked = {name: count for name, count in run.summary["risk"].items() if count and name != "none"}
+        assert sum(blocked.values()) == run.summary["counts"]["risk_blocked"]
+        assert run.summary["risk"]["none"] == run.summary["order_flow"]["wire"]["entered"]
+
+
+@pytest.mark.parametrize("name", SCENARIOS["kill"])
+def test_a_kill_is_told_with_every_order_that_was_open(runs: dict[str, Run], name: str) -> None:
+    """The engine's own counters, the tap and the drop copy name the same number of cancels."""
+    run = runs[name]
+    cancels = run.summary["mass_cancel"]
+    assert len(cancels["each"]) == cancels["kills"] == run.summary["latency_ns"]["kill"]["count"]
+    assert cancels["acknowledged"] + cancels["overtaken"] == cancels["asked"] > 0
+    sent = run.summary["engine"]["orders"]["cancels_sent"]
+    assert (
+        sent == run.summary["order_flow"]["wire"]["cancels"] == run.summary["order_flow"]["cancel_received"]
+    )
