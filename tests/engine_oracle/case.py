@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.config import RiskConfig
+from engine.config import BudgetConfig, RiskConfig
 from engine.risk_table import RiskTable
 
 __all__ = [
@@ -33,6 +33,12 @@ QUOTER = (
 )
 
 
+AMPLE = BudgetConfig(
+    **{"event_ns_max": 10**9, "hang_ns": 400_000_000, "order_burst": 10**6, "order_permille": 4_000},
+    **{"rejection_burst": 10**6, "rejection_permille": 4_000},
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setup:
     strategy: str = "touch_taker"  # touch_taker, shared_touch_taker, quoter, puppet, reflector
@@ -46,6 +52,7 @@ class Setup:
     open_orders: int = 64
     hold_back_ns: int = 1_000_000
     silence_ns: int = 3_000_000_000
+    budget: BudgetConfig = AMPLE  # of a shared object
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -167,9 +167,8 @@ def cross(symbol: int, time_ns: int, shares: int, price: int, stock: bytes, matc
 
 
 def directory(symbol: int, time_ns: int, stock: bytes) -> bytes:
-    return _message(
-        "R", symbol, time_ns, stock + b"Q" + b"N" + (100).to_bytes(4, "big") + b"NC" + b"  PN 1N" + bytes(5)
-    )
+    rest = b"Q" + b"N" + (100).to_bytes(4, "big") + b"NC" + b"  PN 1N" + bytes(5)
+    return _message("R", symbol, time_ns, stock + rest)
 
 
 def state(symbol: int, time_ns: int, stock: bytes, letter: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Model and engine side by side: one step, then everything that both show must be equal; the first difference ends it."""
+"""Model and engine side by side: a step, then all that both show must be equal; the first difference ends it."""
 
 from __future__ import annotations
 

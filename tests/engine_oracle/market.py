@@ -1,4 +1,4 @@
-"""A seeded market: ITCH messages of a few symbols around one price, with crossed, locked, one-sided and halted books."""
+"""A seeded market: ITCH messages of a few symbols around one price; crossed, locked, one-sided and halted books."""
 
 from __future__ import annotations
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from engine.risk_table import RiskTable
 from tests.engine_oracle.book import Book
 from tests.engine_oracle.case import Setup
 from tests.engine_oracle.feed import Feed, Handed
-from tests.engine_oracle.gate import Context, Gate, Replaced, Request
+from tests.engine_oracle.gate import Gate
 from tests.engine_oracle.itch import decode
 from tests.engine_oracle.limits import LINES, Table
 from tests.engine_oracle.orders import Own, OwnOrders
 from tests.engine_oracle.ouch import Answer, cancel_packet, enter_packet, replace_packet
 from tests.engine_oracle.ouch import decode as decode_answer
+from tests.engine_oracle.shown import view
 from tests.engine_oracle.strategies import Action, OwnNews, Puppet, Quoter, Strategy, TouchTaker
+from tests.engine_oracle.terms import Context, Replaced, Request
 
 __all__ = ["Decision", "EngineModel"]
 
@@ -432,45 +434,5 @@ class EngineModel:
         if not meant:
             self.mass = None
 
-    # what it shows
-
     def view(self, keys: Iterable[int], symbols: Iterable[int]) -> dict[str, Any]:
-        """What happened since the last look, and what stands; the same keys as the engine's."""
-        sent, self.sent = self.sent, []
-        decided, self.decided = self.decided, len(self.decisions)
-        gate, own = self.gate, self.own
-        return {
-            "sent": sent,
-            "decisions": [astuple(decision) for decision in self.decisions[decided:]],
-            "feed": self.feed.state,
-            "book_complete": self.book.complete,
-            "open_count": len(own.open_orders()),
-            "discrepancies": own.discrepancies > 0,
-            "tops": {symbol: self._top(symbol) for symbol in symbols},
-            "own": {symbol: self._own(symbol) for symbol in symbols},
-            "orders": {key: self._order(key) for key in keys},
-            "exposure": (*gate.exposure(), len(own.open_orders())),
-            "tripped": gate.tripped,
-            "answers": {name: count for name, count in gate.answers.items() if name != "none"},
-            "passed": gate.answers["none"],
-            "warnings": dict(gate.warnings),
-            "wishes": gate.wish_count,
-            "records": gate.records[-8:],
-        }
-
-    def _top(self, symbol: int) -> tuple[int, int, int, int]:
-        top = self.book.top(symbol)
-        return top.bid, top.bid_shares, top.ask, top.ask_shares
-
-    def _own(self, symbol: int) -> tuple[int, ...]:
-        own = self.own
-        return (
-            *(own.positions.get(symbol, 0), own.open_shares(symbol, True), own.open_shares(symbol, False)),
-            *(own.best(symbol, True), own.best(symbol, False)),
-        )
-
-    def _order(self, key: int) -> tuple[Any, ...] | None:
-        order = self.own.orders.get(key)
-        if order is None:
-            return None
-        return order.state, order.side, order.price, order.open, order.executed, order.canceled
+        return view(self, keys, symbols)

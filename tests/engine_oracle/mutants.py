@@ -8,10 +8,11 @@ from typing import Any
 
 from tests.engine_oracle.book import Book, Top
 from tests.engine_oracle.case import Setup
-from tests.engine_oracle.gate import Bucket, Context, Gate, Replaced, Request
+from tests.engine_oracle.gate import Gate
 from tests.engine_oracle.judge import MakeEngine
 from tests.engine_oracle.model import EngineModel
 from tests.engine_oracle.orders import OwnOrders
+from tests.engine_oracle.terms import Bucket, Context, Replaced, Request
 
 __all__ = ["MUTANTS", "mutant"]
 
@@ -128,28 +129,30 @@ def _wants_more_messages(self: EngineModel, kind: str, order: Any, total: int, n
 
 
 MUTANTS = {
-    "the collar is off by one": Mutant(_limits(collar_permille=_more)),
-    "shares are off by one": Mutant(_limits(order_shares_max=_more)),
-    "the notional is off by one": Mutant(_limits(notional_max=_more)),
-    "the position limit is off by one": Mutant(_limits(position_max=_more)),
-    "open orders are off by one": Mutant(_limits(open_orders_max=_more)),
-    "a table lives one nanosecond longer": Mutant(_limits(valid_for_ns=_more)),
+    "the collar is off by one": Mutant(_limits(collar_permille=_more), first=26),
+    "shares are off by one": Mutant(_limits(order_shares_max=_more), first=28),
+    "the notional is off by one": Mutant(_limits(notional_max=_more), first=79),
+    "the position limit is off by one": Mutant(_limits(position_max=_more), first=120),
+    "open orders are off by one": Mutant(_limits(open_orders_max=_more), first=27),
+    "a table lives one nanosecond longer": Mutant(_limits(valid_for_ns=_more), first=197),
     "the burst is off by one": Mutant(_limits(order_burst=_more)),
-    "duplicates are not looked for": Mutant(_without("duplicate")),
+    "duplicates are not looked for": Mutant(_without("duplicate"), first=65),
     "own orders may cross": Mutant(_without("self_cross")),
-    "short sales pass": Mutant(_without("short_sale")),
+    "short sales pass": Mutant(_without("short_sale"), first=21),
     "a halt is not seen": Mutant(_without("halted")),
-    "a killed symbol trades": Mutant(_without("kill_symbol")),
+    "a killed symbol trades": Mutant(_without("kill_symbol"), first=32),
     "notional is tried before price": Mutant(_swapped("price_invalid", "notional")),
-    "halts are tried before lateness": Mutant(_swapped("late", "halted")),
-    "kill of a strategy is tried before that of a symbol": Mutant(_swapped("kill_symbol", "kill_strategy")),
+    "halts are tried before lateness": Mutant(_swapped("late", "halted"), first=37),
+    "halts are tried before the feed": Mutant(_swapped("feed_not_live", "halted")),
     "position is tried before shares": Mutant(_swapped("order_shares", "position")),
     "a bucket fills twice": Mutant(_setting(Bucket, "fill", _fills_twice)),
     "only the first order of a price counts": Mutant(_setting(Book, "top", _first_only)),
-    "trips come one breach late": Mutant(_gate(_breach=_never_tripped)),
-    "cancels take no message token": Mutant(_setting(EngineModel, "_cancel_sent", _wants_more_messages)),
+    "trips come one breach late": Mutant(_gate(_breach=_never_tripped), first=93),
+    "cancels take no message token": Mutant(
+        _setting(EngineModel, "_cancel_sent", _wants_more_messages), first=68
+    ),
     "a replacement's open shares are never counted again": Mutant(
-        _setting(OwnOrders, "_recount", _no_recount)
+        _setting(OwnOrders, "_recount", _no_recount), first=68
     ),
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 from engine._engine import ffi, lib
 
 from engine import Engine, EngineConfig
-from engine.config import BookConfig, BudgetConfig, FeedConfig, StrategiesConfig, StrategyConfig
+from engine.config import BookConfig, FeedConfig, StrategiesConfig, StrategyConfig
 from engine.risk_table import RiskTable
 from engine.strategy_check import shipped_path
 from tests.engine_oracle.case import Setup
@@ -44,10 +44,6 @@ STATES = [
     "PENDING_NEW_CANCEL",
     "REPLACED",
 ]
-BUDGET = BudgetConfig(
-    **{"event_ns_max": 10**9, "hang_ns": 400_000_000, "order_burst": 10**6, "order_permille": 4_000},
-    **{"rejection_burst": 10**6, "rejection_permille": 4_000},
-)
 
 
 def text(pointer: Any) -> str:
@@ -92,7 +88,7 @@ class EngineSubject:
                     cooldown_messages=setup.cooldown_messages,
                     every=setup.every,
                 ),
-                strategies=StrategiesConfig(budget=BUDGET),
+                strategies=StrategiesConfig(budget=setup.budget),
                 risk=setup.limits,
                 stages=False,
             )

@@ -39,17 +39,8 @@ def _tight(chance: random.Random) -> dict[str, Any]:
     if kind == 0:
         return {"order_shares_max": some((0, 1, 50, 99, 99, 100, 101))}
     if kind == 1:
-        return {
-            "notional_max": some(
-                (
-                    0,
-                    _value(chance, 2),
-                    10_000 * draw(97, 104),
-                    10_000 * draw(98, 104) - 1,
-                    5_000 * draw(98, 104) - 1,
-                )
-            )
-        }
+        edges = (10_000 * draw(97, 104), 10_000 * draw(98, 104) - 1, 5_000 * draw(98, 104) - 1)
+        return {"notional_max": some((0, _value(chance, 2), *edges))}
     if kind == 2:
         return {"price_max": draw(9_700, 10_300)}
     if kind == 3:
@@ -57,7 +48,7 @@ def _tight(chance: random.Random) -> dict[str, Any]:
     if kind == 4:
         return {"last_collar_permille": some((0, 1, 5, 9, 10, 11, 15, 20, 30))}
     if kind == 5:
-        return {"position_max": some((0, 50, 99, 100, 101, 150, 200, 250, 300))}
+        return {"position_max": some((0, 50, 99, 99, 100, 101, 149, 150, 199, 200, 299))}
     if kind == 6:
         return {
             "order_burst": some((0, 1, 2, 3, 5)),
@@ -121,7 +112,7 @@ def _trips(chance: random.Random) -> RiskTrips:
 
     return RiskTrips(
         at_once=reasons(),
-        counted=reasons() + reasons(),
+        counted=tuple(name for name in reasons() + reasons() if not name.startswith("limits_")),
         breaches=chance.choice((1, 2, 2, 3, 4)),
         window_ns=chance.choice((0, 1_000, 100_000, MS, 100 * MS, 10**12)),
         after_fill=tuple(

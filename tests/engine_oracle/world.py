@@ -35,7 +35,7 @@ __all__ = ["World"]
 US, MS = 1_000, 1_000_000
 SYMBOLS = (1, 2, 7, 65)  # 1 and 65 share their set of recent orders
 STRATEGIES = (("touch_taker", 5), ("shared_touch_taker", 1), ("quoter", 4), ("puppet", 9), ("reflector", 1))
-KILLED = "TQPPP"  # letters
+KILLED = "TQPP"  # letters
 DEADLINE_NS = 12_000 * MS  # the gateway is silent for less than its fifteen seconds
 
 
