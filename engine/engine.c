@@ -65,7 +65,7 @@ struct risk_context engine_risk_context(const struct engine *engine, uint16_t sy
 static __attribute__((noinline)) enum risk_reason check(struct engine *engine, const struct order_request *request,
                                                         uint64_t now_ns, bool rehearsal)
 {
-    if (!rehearsal)
+    if (!rehearsal) /* which is told to nobody */
         take_inputs(engine, now_ns);
     struct risk_context context = context_of(engine, request->symbol, now_ns);
     context.rehearsal = rehearsal;
@@ -435,13 +435,7 @@ void engine_step_timer(struct engine *engine, uint64_t now_ns)
     recovery_poll(engine, now_ns);
     record_done(engine, now_ns);
     strategy_timer(engine, now_ns);
-    if (__builtin_expect(engine->risk.cancel_taken != engine->risk.cancel_count, 0)) {
-        record_step(engine->journal, JOURNAL_CANCELS, now_ns, NULL, 0);
-        engine_order_cancels(engine);
-        record_done(engine, now_ns);
-    }
-    if (order_session_poll(&engine->session, now_ns))
-        record_done(engine, now_ns);
+    poll_orders(engine, now_ns);
     if (engine->control->command != engine->command) {
         command_take(engine, now_ns);
         record_done(engine, now_ns);

@@ -335,12 +335,15 @@ static __attribute__((noinline)) void tell_previous(struct engine *engine, const
         return;
     guard_use(&strategies->guard);
     if (sigsetjmp(strategies->guard.landing, 0)) {
+        const bool hung = strategies->guard.signal == guard_signal();
+        record_breach(engine, hung ? STRATEGY_CAUSE_HANG : STRATEGY_CAUSE_CRASH, 0, strategies->guard.signal,
+                      engine->feed.now_ns);
         strategy_lose_previous(engine);
         return;
     }
     slot->counters.own_events++;
     struct tailgate_output *output = blank(strategies, last_message(engine));
-    guard_enter(&strategies->guard);
+    enter_call(engine);
     slot->on_own_order(slot->memory, &told, output);
     guard_leave(&strategies->guard);
     output->count = 0;

@@ -325,6 +325,10 @@ static int32_t load_object(struct replay *replay, uint32_t generation)
 {
     struct engine *engine = replay->engine;
     struct loader_report report;
+    for (int32_t slot = 0; slot < STRATEGY_SLOT_COUNT; slot++) /* planned before: it waits */
+        if (engine->strategies.slots[slot].state == SLOT_READY &&
+            engine->strategies.slots[slot].generation == generation)
+            return (uint64_t)slot;
     for (uint32_t i = 0; i < replay->options->object_count; i++) {
         const struct replay_object *object = &replay->options->objects[i];
         if (object->generation != generation)

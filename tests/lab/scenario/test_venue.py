@@ -53,7 +53,7 @@ def test_a_two_line_scenario_becomes_what_exchange_and_engine_are_told(tmp_path:
     assert told["recovery"] is None
     settings = engine_settings(
         plan, directory=tmp_path, scratch=tmp_path, cores=cores, socket_map=3, session="", first_sequence=5,
-        messages=10_000,
+        messages=10_000, packets=10_000, duration_ns=1_000_000_000,
     )  # fmt: skip
     config = EngineConfig.model_validate_json(json.dumps(settings))
     assert (config.venue, config.gateway, config.mdp3.hold_back_ns) == ("mdp3", None, 5_000_000)
