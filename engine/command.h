@@ -46,13 +46,6 @@ struct command_answer {
 /* The command that is waiting; call when control->command is not engine->command. */
 void command_take(struct engine *engine, uint64_t now_ns);
 
-/* The lowest byte of the argument is a slot of a strategy. */
-static inline bool command_names_slot(uint32_t kind)
-{
-    return kind == COMMAND_STRATEGY_DEPLOY || kind == COMMAND_STRATEGY_DEPLOY_AT ||
-           kind == COMMAND_STRATEGY_DEPLOY_WHEN || kind == COMMAND_STRATEGY_UNPLAN;
-}
-
 /* What it does, without the mailbox. */
 enum command_outcome command_carry_out(struct engine *engine, uint32_t kind, uint64_t argument, uint64_t now_ns);
 

@@ -64,7 +64,9 @@ void record_due(struct engine *engine, uint64_t now_ns)
 
 void record_operator(struct engine *engine, uint32_t number, uint32_t kind, uint64_t argument, uint64_t now_ns)
 {
-    const int32_t slot = command_slot(kind, argument);
+    int32_t slot = command_slot(kind, argument);
+    if (slot >= 0 && engine->strategies.slots[slot].state != SLOT_READY)
+        slot = -1; /* the command will be refused, whatever was there */
     const struct journal_operator said = {
         .number = number,
         .kind = kind,

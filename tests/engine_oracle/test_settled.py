@@ -141,9 +141,9 @@ def test_a_mass_cancel_does_not_mean_orders_that_are_sent_later() -> None:
 def test_the_kill_of_another_strategy_cancels_nothing() -> None:
     with desk() as at:
         order = at.buy()
-        at.engine.kill_strategy(1, True)
+        at.engine.kill_strategy(ord("T"), True)
         assert at.timer() == []
-        at.engine.kill_strategy(3, True)
+        at.engine.kill_strategy(ord("P"), True)
         assert at.timer() == [cancel_packet(order, 0)]
 
 
@@ -191,7 +191,7 @@ def test_refusals_that_are_the_engines_own_state_do_not_cost_a_strategy_its_plac
     budget = BudgetConfig(event_ns_max=10**9, hang_ns=400 * MS, rejection_burst=1, rejection_permille=0)
     with desk(budget=budget) as at:
         at.engine.kill_symbol(1, True)
-        at.engine.kill_strategy(3, True)
+        at.engine.kill_strategy(ord("P"), True)
         for _ in range(4):
             at.ask("new", 100, 9_900)
         at.engine.kill_symbol(1, False)
