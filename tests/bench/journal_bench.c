@@ -61,7 +61,7 @@ static double run(uint32_t datagrams, bool journal)
     struct runner_options options = {.cpu = -1};
     uint8_t bytes[DATAGRAM_BYTES], sent[4096];
     if (journal)
-        options.journal = (struct recorder_options){"/dev/null", "{}", 1ull << 30, 1ull << 29, -1};
+        options.journal = (struct recorder_options){"/dev/null", "{}", 1ull << 30, 1ull << 29, -1, NULL};
     struct runner *runner = runner_open(&engine, &options, error, sizeof(error));
     if (!runner) {
         fprintf(stderr, "%s\n", error);
