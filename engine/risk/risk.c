@@ -337,5 +337,5 @@ enum risk_reason risk_check_replace(struct risk *risk, const struct order_reques
 void risk_note_cancel(struct risk *risk, uint64_t now_ns)
 {
     const uint64_t credit = bucket_credit(&risk->messages, now_ns);
-    bucket_settle(&risk->messages, credit < RISK_TOKEN ? 0 : credit - RISK_TOKEN, now_ns);
+    bucket_settle(&risk->messages, credit < RISK_TOKEN ? credit : credit - RISK_TOKEN, now_ns);
 }

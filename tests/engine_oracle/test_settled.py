@@ -126,6 +126,16 @@ def test_cancels_of_a_kill_take_message_tokens() -> None:
         assert at.view()["answers"] == {"message_rate": 1}
 
 
+def test_a_cancel_leaves_the_part_of_a_token_that_it_finds() -> None:
+    with desk(RiskConfig(late_after_ns=0, message_burst=1, message_rate_per_s=1)) as at:
+        order = at.buy()
+        at.timer(600 * MS)
+        assert len(at.ask("cancel", 0, target=order)) == 1
+        at.hear("C", order, shares=100)
+        at.timer(500 * MS)
+        assert len(at.ask("new", 100, 9_900)) == 1, "sixty hundredths and fifty more"
+
+
 def test_a_mass_cancel_does_not_mean_orders_that_are_sent_later() -> None:
     with desk() as at:
         old = at.buy()

@@ -115,7 +115,8 @@ class Bucket:
         return min(Fraction(self.burst), self.tokens + earned)
 
     def take(self, now_ns: int) -> None:
-        self.tokens = max(Fraction(0), self.held(now_ns) - 1)
+        tokens = self.held(now_ns)
+        self.tokens = tokens - 1 if tokens >= 1 else tokens  # a part of a token stays
         self.at_ns = max(now_ns, self.at_ns)
 
     def tune(self, burst: int, rate: int, now_ns: int) -> None:
