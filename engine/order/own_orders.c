@@ -242,7 +242,7 @@ static enum own_verdict turn(struct own_orders *orders, struct own_order *order,
     if (was_open && !own_order_is_open(order->state)) {
         own_orders_bury(orders, order);
         settle_partner(orders, order, on);
-    } else if (order->partner != OWN_SLOT_NONE && !own_order_is_pending(order->state)) {
+    } else if (order->partner != OWN_SLOT_NONE && own_order_is_pending(orders->orders[order->partner].state)) {
         own_orders_recount(orders, order, &orders->orders[order->partner]);
     }
     return verdict;

@@ -215,8 +215,8 @@ void own_orders_passed_over(struct own_orders *orders, uint64_t token_key);
 /* The order's number on the wire (OUCH 5.0). */
 void own_orders_number(struct own_orders *orders, uint64_t token_key, uint32_t wire_number);
 
-/* Begins a mass cancel of what is open now, not of orders that are sent later; also while another is under way (the two are one then, of all that either meant, widened to
- * every symbol or strategy where they differ). */
+/* Begins a mass cancel of what is open now, not of orders that are sent later; also while another is under way (the two
+ * are one then, of all that either meant, widened to every symbol or strategy where they differ). */
 void own_orders_cancel_all(struct own_orders *orders, uint32_t symbol, char letter);
 
 /* The next order to cancel, 0 = none now. Each one that is yielded must be noted with own_orders_cancel_sent(). */
