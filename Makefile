@@ -24,7 +24,7 @@ sanitize: setup
 	ci/sanitize
 
 # Every fuzz target for FUZZ_SECONDS.
-FUZZ_SECONDS ?= 30
+FUZZ_SECONDS ?= 20
 fuzz: setup
 	ci/fuzz $(FUZZ_SECONDS)
 

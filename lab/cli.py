@@ -75,11 +75,17 @@ def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
 @app.command()
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter of the scenario.")
+@click.option("--no-report", is_flag=True, help="Leave report.html to `tailgate report RUN`.")
 @results_option
 @prefix_option
 @as_json_option
 def run(
-    scenarios: tuple[str, ...], settings: tuple[str, ...], results: Path, prefix: str, as_json: bool
+    scenarios: tuple[str, ...],
+    settings: tuple[str, ...],
+    no_report: bool,
+    results: Path,
+    prefix: str,
+    as_json: bool,
 ) -> int:
     """Run scenarios (files, names or directories) and judge them; the exit code is the worst verdict's."""
     from lab.run.command import run_scenarios
@@ -89,6 +95,7 @@ def run(
         settings=assignments(settings),
         results=results,
         prefix=prefix,
+        report=not no_report,
         console=None if as_json else out,
         emit=print_json if as_json else None,
     )

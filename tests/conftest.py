@@ -29,13 +29,16 @@ def real_directory() -> Path:
 
 
 LABS = "tests/e2e/"
+LOOPBACK = ("tests/traffic/", "tests/engine/test_process")  # they share its multicast groups
 
 
 class LabsTogether(LoadFileScheduling):
-    """A file is one piece of work; so are all labs."""
+    """A file is one piece of work; so are all labs, and all that speak on the loopback."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return LABS if nodeid.startswith(LABS) else super()._split_scope(nodeid)
+        if nodeid.startswith(LABS):
+            return LABS
+        return LOOPBACK[0] if nodeid.startswith(LOOPBACK) else super()._split_scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LabsTogether:
@@ -43,21 +46,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LabsTog
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.nodeid.startswith(LABS))
+    """The longest piece first, labs last."""
+    items.sort(key=lambda item: (item.nodeid.startswith(LABS), not item.nodeid.startswith(LOOPBACK)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The file that says whose turn it is, for this worker: labs lock it alone, other tests share it."""
+    """A file that every worker shares with the others to its end; a lab locks it for itself."""
     with open(tmp_path_factory.getbasetemp().parent / "turn", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
         yield file.fileno()
-
-
-@pytest.fixture(autouse=True)
-def _beside_no_lab(request: pytest.FixtureRequest, turn: int) -> Iterator[None]:
-    if request.node.nodeid.startswith(LABS):
-        yield
-        return
-    fcntl.flock(turn, fcntl.LOCK_SH)
-    yield
-    fcntl.flock(turn, fcntl.LOCK_UN)

@@ -56,11 +56,9 @@ def showing_progress(console: Console | None, title: str) -> Iterator[Report]:
 
 
 def play_and_judge(
-    session: Session, scenario: Scenario, *, results: Path, console: Console | None
+    session: Session, scenario: Scenario, *, results: Path, console: Console | None, report: bool = True
 ) -> PlayedRun:
     """One scenario from its file to its report. Raw files are on disk before anything is derived."""
-    from lab.report import write_report  # plots are loaded only by who draws them
-
     directory = RunDirectory.create(results, scenario)
     try:
         directory.write_scenario()
@@ -69,8 +67,11 @@ def play_and_judge(
             progress("judging", 0, 0)
             judgement = judge_run(scenario, data)
             directory.write(judgement, data)
-            progress("writing the report", 0, 0)
-            write_report(directory.path)
+            if report:
+                from lab.report import write_report  # plots are loaded only by who draws them
+
+                progress("writing the report", 0, 0)
+                write_report(directory.path)
     finally:
         directory.finish()
     return PlayedRun(scenario, judgement, directory.path)
@@ -82,6 +83,7 @@ def run_scenarios(
     settings: Mapping[str, str],
     results: Path,
     prefix: str,
+    report: bool,
     console: Console | None,
     emit: Callable[[Any], None] | None,
 ) -> int:
@@ -92,12 +94,13 @@ def run_scenarios(
     played = []
     with open_session(prefix) as session:
         for scenario in scenarios:
-            one = play_and_judge(session, scenario, results=results, console=console)
+            one = play_and_judge(session, scenario, results=results, console=console, report=report)
             played.append(one)
             if console:
                 from lab.report import render_terminal
 
-                render_terminal(one.judgement.summary, console=console, report=one.directory / "report.html")
+                path = one.directory / "report.html" if report else None
+                render_terminal(one.judgement.summary, console=console, report=path)
     if emit:
         summaries = [dict(one.judgement.summary) for one in played]
         emit(summaries[0] if len(summaries) == 1 else summaries)

@@ -22,5 +22,5 @@ def _privileged() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _alone(turn: int) -> None:
-    """From the first lab to the last no other worker runs a test."""
+    """No other worker has a test left."""
     fcntl.flock(turn, fcntl.LOCK_EX)

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.replay import Replay
+from lab.results.evidence import audit_run, replay_run
+
 REPOSITORY = Path(__file__).parents[2]
 TAILGATE = Path(sys.executable).with_name("tailgate")
 SECONDS_MAX = 420
@@ -83,16 +86,15 @@ class Run:
         return {one["name"]: one["verdict"] for one in self.summary["checks"] if one["verdict"] != "PASS"}
 
 
-def replays(run: Run) -> dict[str, Any]:
+def replays(run: Run) -> Replay:
     """The run's journal run again; asserts that orders, transitions and books are the same, and the trail whole."""
-    answer = tailgate("replay", run.path, "--json")
-    replayed: dict[str, Any] = json.loads(answer.out)
-    assert (answer.code, replayed["outcome"], replayed["problem"]) == (0, "equal", None)
+    _, replayed = replay_run(str(run.path), root=run.path.parent, until=None, symbols=())
+    assert (replayed.exit_code, replayed.outcome, replayed.problem) == (0, "equal", "")
     engine = json.loads((run.path / "raw" / "run" / "engine" / "engine.json").read_text())
-    assert replayed["records"] == engine["journal"]["records"]
-    assert replayed["orders"] == engine["loop"].get("orders", 0)
-    answer = tailgate("audit", "verify", run.path, "--json")
-    assert (answer.code, json.loads(answer.out)["problem"]) == (0, None), answer.out
+    assert replayed.counts["records"] == engine["journal"]["records"]
+    assert replayed.counts["orders"] == engine["loop"].get("orders", 0)
+    _, verdict, doubts = audit_run(str(run.path), root=run.path.parent)
+    assert (verdict.problem, doubts) == (None, [])
     return replayed
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
 
-pytestmark = pytest.mark.privileged
+pytestmark = [pytest.mark.privileged, pytest.mark.timeout(900)]  # all are played before the first is judged
 
 LONG = {"recover_64_200_times"}  # a bench: its bound is in time
 SCENARIOS = sorted(
@@ -19,19 +19,27 @@ PREFIX = "tgfeed"
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("results")
-
-
-@pytest.fixture(scope="module")
-def run(request: pytest.FixtureRequest, results: Path) -> Run:
-    """The scenario named by the parameter, played once for all tests that look at it."""
-    name = request.param
-    answer = tailgate("run", f"scenarios/feed/{name}", "--results", results, "--prefix", PREFIX)
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """All of them, one after the other on one set of wires."""
+    results = tmp_path_factory.mktemp("results")
+    answer = tailgate(
+        "run",
+        *(f"scenarios/feed/{name}" for name in SCENARIOS),
+        "--results",
+        results,
+        "--prefix",
+        PREFIX,
+        "--no-report",
+    )
     assert not answer.err
     assert answer.code in (0, 1, 2)
     assert not left_behind(PREFIX)
-    return runs_in(results)[name]
+    return runs_in(results)
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, played: dict[str, Run]) -> Run:
+    return played[request.param]
 
 
 @pytest.mark.parametrize("run", SCENARIOS, indirect=True)

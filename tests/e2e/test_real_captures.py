@@ -28,7 +28,7 @@ def played(real_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         *("--set", f"day={itch / 'nasdaq_start_of_day_1000.itch'}"),
         *("--set", f"open={itch / 'nasdaq_2019-12-30_open_1000.itch'}"),
         *("--set", f"pcaps={real_directory / 'pcaps'}"),
-        *("--results", results, "--prefix", PREFIX),
+        *("--results", results, "--prefix", PREFIX, "--no-report"),
     )
     assert not answer.err
     assert answer.code in (0, 1, 2)

@@ -118,7 +118,7 @@ def test_packets_lost_on_both_lines_are_noticed_and_silence_the_engine(played: d
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_journal_replays_to_the_same_orders_and_books(played: dict[str, Run], name: str) -> None:
-    assert replays(played[name])["checkpoints"] > 0
+    assert replays(played[name]).counts["checkpoints"] > 0
 
 
 def test_a_replay_until_a_message_shows_the_state_there(played: dict[str, Run]) -> None:
@@ -160,7 +160,7 @@ def test_a_byte_flipped_anywhere_is_found_where_it_stands(played: dict[str, Run]
     random, run = Random(7), played["quickstart"].path
     journal, trail = bytearray((run / "engine.journal").read_bytes()), (run / "audit.jsonl").read_bytes()
     assert journal_problem(journal) is None
-    for _ in range(100):
+    for _ in range(25):
         at, mask = random.randrange(len(journal)), random.randrange(1, 256)
         journal[at] ^= mask
         problem = journal_problem(journal)
@@ -168,7 +168,7 @@ def test_a_byte_flipped_anywhere_is_found_where_it_stands(played: dict[str, Run]
         assert problem is not None, at
         assert problem.offset <= at < problem.offset + 16 + 65_536
     path = tmp_path / "audit.jsonl"
-    for _ in range(300):
+    for _ in range(40):
         at = random.randrange(len(trail))
         flipped = bytearray(trail)
         flipped[at] ^= random.randrange(1, 256)

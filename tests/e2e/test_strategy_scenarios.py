@@ -35,7 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(results: Path) -> dict[str, Run]:
     """All of them, played once, on one set of wires."""
-    answer = tailgate("run", "scenarios/strategy", "--results", results, "--prefix", PREFIX)
+    answer = tailgate("run", "scenarios/strategy", "--results", results, "--prefix", PREFIX, "--no-report")
     assert not answer.err
     assert answer.code in (0, 1, 2)
     assert not left_behind(PREFIX)
@@ -83,7 +83,7 @@ def test_the_journal_replays_to_the_same_orders_and_books(run: Run) -> None:
 
 LONG = """
 title: A market that lasts long enough to give commands by hand
-traffic: {source: model, rate: 20k/s, duration: 20s, arrivals: even}
+traffic: {source: model, rate: 20k/s, duration: 12s, arrivals: even}
 measure: {pacing_bound: 100ms, wire_floor: false}
 """
 
