@@ -1,10 +1,10 @@
-/* No order leaves against a limit while another thread changes limits, damages and withdraws tables, kills, re-arms, and
- * deploys, plans and rolls back strategies: a whole engine, stepped, with a venue that answers.
+/* No order leaves against a limit while another thread changes limits, damages and withdraws tables, kills, re-arms,
+ * and deploys, plans and rolls back strategies: a whole engine, stepped, with a venue that answers.
  *
- * Usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]     default 300000 1; OBJECTS: directory of the shared objects
+ * Usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]   default 300000 1; OBJECTS: directory of the shared objects
  *
- * Every packet that leaves is judged by judge.c, which knows the tables by their generations and counts for itself. Exit
- * code 1: a breach, with the seed and the message; or too little has happened to say anything.
+ * Every packet that leaves is judged by judge.c, which knows the tables by their generations and counts for itself.
+ * Exit code 1: a breach, with the seed and the message; or too little has happened to say anything.
  * `wrong`: the judge takes a tenth off every limit and believes that nothing is ever released; 0 only if it then finds
  * breaches of every kind, so that a judge who sees nothing does not pass for an engine that does nothing wrong.
  */
@@ -41,7 +41,8 @@ static struct runner *open_runner(void)
     book_options_default(&options.book);
     options.touch_taker = (struct touch_taker_options){250, 300, 0};
     risk_limits_seal(&options.limits); /* nothing passes before the first table */
-    options.own_orders = (struct own_orders_options){.open_max = OPEN_MAX, .dead_keep = 1 << 14, .executions_max = 1 << 14};
+    options.own_orders = (struct own_orders_options){.open_max = OPEN_MAX, .dead_keep = 1 << 14,
+                                                     .executions_max = 1 << 14};
     memcpy(options.soupbin.username, "STRESS", 6);
     memcpy(options.soupbin.password, "STRESS", 6);
     options.soupbin.requested_sequence = 1;
@@ -116,7 +117,8 @@ static void step(void)
         const uint32_t length = market_next(&stress.market, stress.now_ns);
         const uint32_t line = random >> 40 & 1;
         judge_begin(&stress.judge, stress.now_ns);
-        engine_step(engine, engine->lines_off >> line & 1 ? !line : line, stress.market.datagram, length, stress.now_ns);
+        engine_step(engine, engine->lines_off >> line & 1 ? !line : line, stress.market.datagram, length,
+                    stress.now_ns);
     } else {
         judge_begin(&stress.judge, stress.now_ns);
         engine_step_timer(engine, stress.now_ns);
@@ -147,26 +149,27 @@ static void report(uint64_t decisions)
     const struct judge *judge = &stress.judge;
     const uint64_t changes = judge_changes(stress.engine);
 #define NUMBER(value) ((unsigned long long)(value))
-    printf("%llu decisions in %llu steps, %llu of them under a kill, %llu under a trip; %llu orders judged, %llu of them "
-           "replacements, under %llu changes of table\n",
+    printf("%llu decisions in %llu steps, %llu of them under a kill, %llu under a trip; %llu orders judged, %llu of "
+           "them replacements, under %llu changes of table\n",
            NUMBER(decisions), NUMBER(stress.steps), NUMBER(judge->under_kill), NUMBER(judge->under_trip),
            NUMBER(judge->orders), NUMBER(judge->replaces), NUMBER(judge->tables_met));
-    printf("%llu tables, %llu withdrawn, %llu damaged, %llu stray writes to the gate's copy, %llu kills, %llu trips, %llu "
-           "re-arms\n",
-           NUMBER(read_count(&shared.tables)), NUMBER(read_count(&shared.withdrawn)), NUMBER(read_count(&shared.damaged)),
-           NUMBER(stress.stray), NUMBER(read_count(&shared.kills)), NUMBER(stress.engine->risk.trip_count),
-           NUMBER(read_count(&shared.rearms)));
-    printf("%llu strategies loaded, %llu deployed, %llu planned (%llu carried out, %llu taken back), %llu rolled back by "
-           "command, %llu commands refused, %llu of lines; %llu changes of strategy\n",
+    printf("%llu tables, %llu withdrawn, %llu damaged, %llu stray writes to the gate's copy, %llu kills, %llu trips, "
+           "%llu re-arms\n",
+           NUMBER(read_count(&shared.tables)), NUMBER(read_count(&shared.withdrawn)),
+           NUMBER(read_count(&shared.damaged)), NUMBER(stress.stray), NUMBER(read_count(&shared.kills)),
+           NUMBER(stress.engine->risk.trip_count), NUMBER(read_count(&shared.rearms)));
+    printf("%llu strategies loaded, %llu deployed, %llu planned (%llu carried out, %llu taken back), %llu rolled back "
+           "by command, %llu commands refused, %llu of lines; %llu changes of strategy\n",
            NUMBER(read_count(&shared.loads)), NUMBER(read_count(&shared.deploys)), NUMBER(read_count(&shared.plans)),
            NUMBER(stress.plans_carried_out), NUMBER(read_count(&shared.unplans)), NUMBER(read_count(&shared.rollbacks)),
            NUMBER(read_count(&shared.refused)), NUMBER(read_count(&shared.lines)), NUMBER(changes));
-    printf("%llu answers of the venue: %llu fills, %llu cancels, %llu replaced, %llu rejected\n", NUMBER(stress.answers),
-           NUMBER(stress.venue.fills), NUMBER(stress.venue.cancels), NUMBER(stress.venue.replaced),
+    printf("%llu answers of the venue: %llu fills, %llu cancels, %llu replaced, %llu rejected\n",
+           NUMBER(stress.answers), NUMBER(stress.venue.fills), NUMBER(stress.venue.cancels), NUMBER(stress.venue.replaced),
            NUMBER(stress.venue.rejects));
     for (uint32_t reason = 0; reason < RISK_REASON_COUNT; reason++)
         if (stress.engine->risk.reasons[reason] != 0)
-            printf("%s%s %llu", reason ? ", " : "", risk_reason_name(reason), NUMBER(stress.engine->risk.reasons[reason]));
+            printf("%s%s %llu", reason ? ", " : "", risk_reason_name(reason),
+                   NUMBER(stress.engine->risk.reasons[reason]));
     printf("\n%llu breaches%s", NUMBER(judge->breaches), judge->wrong ? ":" : "");
     for (uint32_t cause = 0; judge->wrong && cause < CAUSES; cause++)
         printf(" %s %llu%s", cause_names[cause], NUMBER(judge->causes[cause]), cause + 1 < CAUSES ? "," : "");
@@ -199,17 +202,19 @@ int main(int argc, char **argv)
     if (runner_strategies_here(stress.runner) != 0 || pthread_create(&thread, NULL, control, NULL) != 0)
         return 69;
     /* a busy host may give the other thread the core at the wrong times: on, until everything had a chance */
-    while (*decisions < wanted || (!enough(wanted) && *decisions < PATIENCE * wanted && stress.steps < 10 * PATIENCE * wanted))
+    while (*decisions < wanted ||
+           (!enough(wanted) && *decisions < PATIENCE * wanted && stress.steps < 10 * PATIENCE * wanted))
         step();
     atomic_store(&shared.stop, true);
     pthread_join(thread, NULL);
     report(*decisions);
     const bool happened = enough(wanted);
-    if (!own_orders_trusted(&stress.engine->session.own_orders))
-        fprintf(stderr, "engine_stress: the engine and the venue do not agree on an order\n");
+    const bool agrees = own_orders_trusted(&stress.engine->session.own_orders) && judge_agrees(&stress.judge);
+    if (!agrees)
+        fprintf(stderr, "engine_stress: engine and venue do not agree on what is open and held, seed %llu\n",
+                (unsigned long long)shared.seed);
     if (!happened)
         fprintf(stderr, "engine_stress: too little has happened to judge by\n");
-    const bool good = happened && own_orders_trusted(&stress.engine->session.own_orders);
     runner_close(stress.runner);
-    return good && (stress.judge.wrong ? stress.judge.breaches != 0 : stress.judge.breaches == 0) ? 0 : 1;
+    return happened && agrees && (stress.judge.wrong ? stress.judge.breaches != 0 : stress.judge.breaches == 0) ? 0 : 1;
 }

@@ -1,7 +1,7 @@
-/* The judge: every packet that leaves, against every table that could be in force, with arithmetic of its own.
+/* The judge: every packet that leaves, against every table that could be in force.
  *
- * It shares no code and no state with the gate: what is open and held is counted anew from the account for each order,
- * the book's top is the market's, the limits are those that a generation stands for. Not judged: rates, duplicates, hours.
+ * It shares no arithmetic and no account with the gate: what is open and held is counted anew for each order, the
+ * book's top is the market's, the limits are those that a generation stands for. Not judged: rates, duplicates, ages, hours.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,6 @@ void judge_begin(struct judge *judge, uint64_t now_ns)
     judge->done = atomic_load(&shared.done);
     for (uint32_t index = 0; index < SWITCHES; index++)
         judge->switches[index] = atomic_load(&shared.switches[index].value);
-    judge->tripped = engine->risk.tripped;
     judge->rearms = engine->risk.rearm_count;
     judge->changes = judge_changes(engine);
     judge->letter = engine->letter;
@@ -104,7 +103,8 @@ static void weigh(struct account *account, struct order *order)
     value[symbol][side] += (int64_t)order->more_value;
     order->gross = order->gross_before - before + worst(held_value, value[symbol][0], value[symbol][1]);
     order->net = (side == 0 ? marked : -marked) + all[side] + (int64_t)order->more_value;
-    order->after = (side == 0 ? account->position[symbol] : -account->position[symbol]) + shares[side] + order->more_shares;
+    order->after = (side == 0 ? account->position[symbol] : -account->position[symbol]) + shares[side] +
+                   order->more_shares;
     order->open_orders = account->open_count + (order->own.replaces == 0);
 }
 
@@ -134,12 +134,14 @@ static uint32_t against_table(const struct judge *judge, const struct order *ord
     SPEAKS(order->top.bid_price == 0 || order->top.bid_price >= order->top.ask_price ||
                away > middle * less(judge, limits->collar_permille), CAUSE_COLLAR);
     SPEAKS(order->more_shares != 0 &&
-               order->after > (int64_t)less(judge, buy ? limits->position_long : limits->position_short), CAUSE_POSITION);
+               order->after > (int64_t)less(judge, buy ? limits->position_long : limits->position_short),
+           CAUSE_POSITION);
     SPEAKS(order->more_value != 0 && order->net > (int64_t)less(judge, terms.net), CAUSE_NET);
     SPEAKS(order->gross > order->gross_before && order->gross > (int64_t)less(judge, terms.gross), CAUSE_GROSS);
     SPEAKS(order->open_orders > less(judge, terms.open_orders), CAUSE_OPEN_ORDERS);
     SPEAKS((judge->wrong ? terms.restricted << 1 : terms.restricted) >> symbol & 1, CAUSE_RESTRICTED);
-    SPEAKS(!buy && order->more_shares != 0 && order->after > 0 && (judge->wrong || terms.no_short >> symbol & 1), CAUSE_SHORT);
+    SPEAKS(!buy && order->more_shares != 0 && order->after > 0 && (judge->wrong || terms.no_short >> symbol & 1),
+           CAUSE_SHORT);
     SPEAKS(judge->now_ns >= created_ns + (judge->wrong ? 1 : terms.lifetime_ns), CAUSE_STALE);
     SPEAKS(judge->wrong && generation % 16 == 0, CAUSE_NO_TABLE);
 #undef SPEAKS
@@ -272,4 +274,22 @@ void judge_end(struct judge *judge, const uint8_t *bytes, uint32_t length)
         judge->under_trip += decisions;
     if (judge->hit && atomic_load(&shared.begun) != judge->hit_done)
         judge->hit = judge->wrong;
+    const struct risk *risk = &judge->engine->risk;
+    if (risk->rearm_count != judge->rearms) /* and perhaps tripped again behind it */
+        judge->tripped = risk->tripped;
+    else if (risk->trip_count != judge->trips)
+        judge->tripped = true;
+    judge->trips = risk->trip_count;
+}
+
+bool judge_agrees(const struct judge *judge)
+{
+    const struct risk_exposure *exposure = &judge->engine->risk.exposure;
+    struct order none = {.own = {.side = 'B', .replaces = 1}};
+    weigh(judge->account, &none);
+    bool same = !exposure->lost && exposure->gross == none.gross && exposure->value + exposure->open_buy == none.net &&
+                exposure->open_orders == none.open_orders;
+    for (uint32_t symbol = 0; symbol < SYMBOLS; symbol++)
+        same &= judge->account->position[symbol] == judge->engine->risk_memory->symbols[symbol + 1].position;
+    return same;
 }

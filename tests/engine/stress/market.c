@@ -81,7 +81,8 @@ uint32_t market_next(struct market *market, uint64_t now_ns)
             const uint64_t random = draw(&market->random);
             const uint32_t symbol = random % SYMBOLS;
             const int side = random >> 8 & 1;
-            out = put(market, out, symbol, side, price_of(market, symbol, side), 1 + (uint32_t)(random >> 16) % 300, now_ns);
+            const uint32_t shares = 1 + (uint32_t)(random >> 16) % 300;
+            out = put(market, out, symbol, side, price_of(market, symbol, side), shares, now_ns);
         }
     }
     memcpy(market->datagram, "STRESS0001", 10);

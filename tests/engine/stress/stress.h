@@ -1,7 +1,7 @@
 /* What the parts of engine_stress share: the control thread's diary, the market, the venue and the judge.
  *
- * The diary is how an order can be judged although tables change while it is decided. Entry n names the table of the n-th
- * change (0: none that may let an order pass, because it was withdrawn or is damaged). The control thread raises `begun`
+ * The diary is how an order can be judged although tables change while it is decided. Entry n names the table of the
+ * n-th change (0: none that may let an order pass: withdrawn, or damaged). The control thread raises `begun`
  * before a change and `done` behind it. What was in force at some moment of a step is therefore one of the entries from
  * `done` as read before the step to `begun` as read behind it, and nothing else: an order that none of them allows is a
  * breach, whatever the threads' timing was. What a table allows follows from its generation alone (terms_of()).
@@ -157,8 +157,10 @@ struct judge {
     /* before the step */
     uint64_t now_ns, done, switches[SWITCHES];
     uint64_t rearms, changes, decisions;
-    bool tripped;
     char letter;
+    /* a trip holds until a re-arm is recorded, whatever the gate says */
+    bool tripped;
+    uint64_t trips;
     /* a stray write hit the engine's copy of the table: nothing may leave before another one is published */
     bool hit;
     uint64_t hit_done;
@@ -173,6 +175,8 @@ void judge_begin(struct judge *judge, uint64_t now_ns);
 /* Looks at what the engine has written since, and takes it to the account. */
 void judge_end(struct judge *judge, const uint8_t *bytes, uint32_t length);
 void judge_note_hit(struct judge *judge);
+/* Engine and judge hold the same positions and open orders, at the same values. */
+bool judge_agrees(const struct judge *judge);
 uint64_t judge_changes(const struct engine *engine); /* of strategy, so far */
 
 /* ---- venue: OUCH 4.2 ---- */

@@ -1,5 +1,5 @@
-/* The venue: packets wait for a while, immediate ones trade or go, resting ones are filled when it likes. Every answer is
- * in the account before the engine reads it. */
+/* The venue: packets wait for a while, immediate orders trade or go, resting ones are filled when it likes. Every
+ * answer is in the account before the engine reads it. */
 #include <string.h>
 
 #include "engine/order/order_bytes.h"
