@@ -68,8 +68,8 @@ STRESS_SEED ?= 1
 stress-engine: setup
 	@[ -f build/bench/build.ninja ] || meson setup build/bench -Dbuildtype=release >/dev/null
 	@ninja -C build/bench --quiet stress-engine
-	@build/bench/tests/engine/engine_stress build/bench/engine/strategy/shipped 10000000 $(STRESS_SEED)
-	@build/bench/tests/engine/engine_stress build/bench/engine/strategy/shipped 100000 $(STRESS_SEED) wrong
+	@build/bench/tests/engine/engine_stress build/bench/engine/strategy/shipped 30000000 $(STRESS_SEED)
+	@build/bench/tests/engine/engine_stress build/bench/engine/strategy/shipped 500000 $(STRESS_SEED) wrong
 
 heal: setup
 	tailgate heal

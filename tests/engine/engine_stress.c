@@ -1,7 +1,7 @@
 /* No order leaves against a limit while another thread changes limits, damages and withdraws tables, kills, re-arms,
  * and deploys, plans and rolls back strategies: a whole engine, stepped, with a venue that answers.
  *
- * Usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]   default 300000 1; OBJECTS: directory of the shared objects
+ * Usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]   default 2000000 1; OBJECTS: directory of the shared objects
  *
  * Every packet that leaves is judged by judge.c, which knows the tables by their generations and counts for itself.
  * Exit code 1: a breach, with the seed and the message; or too little has happened to say anything.
@@ -15,7 +15,7 @@
 
 #include "tests/engine/stress/stress.h"
 
-enum { TIMER_STEPS = 16, PATIENCE = 100 };
+enum { TIMER_STEPS = 16, PATIENCE = 20 };
 
 struct shared shared;
 
@@ -111,7 +111,7 @@ static void step(void)
     atomic_store_explicit(&shared.position, stress.market.sequence + 1, memory_order_relaxed);
     if (random >> 16 & 3)
         answer();
-    if ((random >> 20) % (1 << 14) == 0)
+    if ((random >> 20) % (1 << 16) == 0)
         hit_copy();
     if (random >> 32 & 15 && stress.steps % TIMER_STEPS != 0) {
         const uint32_t length = market_next(&stress.market, stress.now_ns);
@@ -164,8 +164,8 @@ static void report(uint64_t decisions)
            NUMBER(stress.plans_carried_out), NUMBER(read_count(&shared.unplans)), NUMBER(read_count(&shared.rollbacks)),
            NUMBER(read_count(&shared.refused)), NUMBER(read_count(&shared.lines)), NUMBER(changes));
     printf("%llu answers of the venue: %llu fills, %llu cancels, %llu replaced, %llu rejected\n",
-           NUMBER(stress.answers), NUMBER(stress.venue.fills), NUMBER(stress.venue.cancels), NUMBER(stress.venue.replaced),
-           NUMBER(stress.venue.rejects));
+           NUMBER(stress.answers), NUMBER(stress.venue.fills), NUMBER(stress.venue.cancels),
+           NUMBER(stress.venue.replaced), NUMBER(stress.venue.rejects));
     for (uint32_t reason = 0; reason < RISK_REASON_COUNT; reason++)
         if (stress.engine->risk.reasons[reason] != 0)
             printf("%s%s %llu", reason ? ", " : "", risk_reason_name(reason),
@@ -179,7 +179,7 @@ static void report(uint64_t decisions)
 
 int main(int argc, char **argv)
 {
-    const uint64_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 300000;
+    const uint64_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 2000000;
     pthread_t thread;
     if (argc < 2 || argc > 5 || wanted == 0 || (argc == 5 && strcmp(argv[4], "wrong") != 0)) {
         fprintf(stderr, "usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]\n");

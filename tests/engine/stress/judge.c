@@ -1,7 +1,8 @@
 /* The judge: every packet that leaves, against every table that could be in force.
  *
  * It shares no arithmetic and no account with the gate: what is open and held is counted anew for each order, the
- * book's top is the market's, the limits are those that a generation stands for. Not judged: rates, duplicates, ages, hours.
+ * book's top is the market's, the limits are those that a generation stands for.
+ * Not judged: rates, duplicates, ages, hours.
  */
 #include <stdio.h>
 #include <stdlib.h>
