@@ -1,7 +1,7 @@
 /* No order leaves against a limit while another thread changes limits, damages and withdraws tables, kills, re-arms,
  * and deploys, plans and rolls back strategies: a whole engine, stepped, with a venue that answers.
  *
- * Usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]   default 2000000 1; OBJECTS: directory of the shared objects
+ * Usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]   default 1000000 1; OBJECTS: directory of the shared objects
  *
  * Every packet that leaves is judged by judge.c, which knows the tables by their generations and counts for itself.
  * Exit code 1: a breach, with the seed and the message; or too little has happened to say anything.
@@ -179,7 +179,7 @@ static void report(uint64_t decisions)
 
 int main(int argc, char **argv)
 {
-    const uint64_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 2000000;
+    const uint64_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
     pthread_t thread;
     if (argc < 2 || argc > 5 || wanted == 0 || (argc == 5 && strcmp(argv[4], "wrong") != 0)) {
         fprintf(stderr, "usage: engine_stress OBJECTS [DECISIONS [SEED [wrong]]]\n");

@@ -8,7 +8,7 @@
 #include "tests/engine/stress/stress.h"
 
 #if defined(__SANITIZE_THREAD__)
-enum { CRASHES = 0 }; /* it does not follow a jump out of a signal's handler */
+enum { CRASHES = 0 }; /* it does not follow a jump from a signal's own stack (guard.h) */
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 enum { CRASHES = 0 };
