@@ -140,8 +140,8 @@ static bool enough(uint64_t wanted)
     for (uint32_t cause = 0; judge->wrong && cause < CAUSE_UNREADABLE; cause++)
         if (judge->causes[cause] == 0)
             return false;
-    return judge->orders > wanted / 1000 && judge->replaces && judge->tables_met > 1 && judge->under_kill &&
-           judge->under_trip && stress.stray && stress.plans_carried_out;
+    return judge->orders > wanted / 1000 && judge->replaces && (judge->tables_met > 1 || judge->wrong) &&
+           judge->under_kill && judge->under_trip && stress.stray && stress.plans_carried_out;
 }
 
 static void report(uint64_t decisions)
