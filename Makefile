@@ -2,7 +2,7 @@
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH
 
-.PHONY: demo test setup check fuzz sanitize soak oracle bench bench-book bench-tick bench-risk stress-risk heal clean
+.PHONY: demo test setup check fuzz sanitize soak oracle bench bench-book bench-tick bench-risk stress-risk stress-engine heal clean
 
 demo: setup
 	tailgate run scenarios/quickstart
@@ -62,6 +62,14 @@ bench-risk: setup
 stress-risk: setup
 	@[ -f build/bench/build.ninja ] || meson setup build/bench -Dbuildtype=release >/dev/null
 	@ninja -C build/bench --quiet tests/engine/risk/risk_stress && build/bench/tests/engine/risk/risk_stress 30000000
+
+# The same for a whole engine whose strategies are deployed, planned and rolled back besides; and that its judge bites.
+STRESS_SEED ?= 1
+stress-engine: setup
+	@[ -f build/bench/build.ninja ] || meson setup build/bench -Dbuildtype=release >/dev/null
+	@ninja -C build/bench --quiet stress-engine
+	@build/bench/tests/engine/engine_stress build/bench/engine/strategy/shipped 30000000 $(STRESS_SEED)
+	@build/bench/tests/engine/engine_stress build/bench/engine/strategy/shipped 500000 $(STRESS_SEED) wrong
 
 heal: setup
 	tailgate heal

@@ -115,8 +115,10 @@ void strategy_plan_look(struct engine *engine, uint64_t now_ns)
         return;
     for (int32_t i = 0; i < STRATEGY_SLOT_COUNT; i++) {
         const struct strategy_slot *slot = &strategies->slots[i];
-        if (slot->plan_position != 0 && (slot->plan_position <= position || slot->plan_ns <= now_ns))
-            strategy_deploy(engine, i, now_ns); /* false: not READY any more */
+        if (!deployable(engine, i) || slot->plan_position == 0) /* in this order: not READY, it is the loader's */
+            continue;
+        if (slot->plan_position <= position || slot->plan_ns <= now_ns)
+            strategy_deploy(engine, i, now_ns);
     }
     note_due(engine);
 }
