@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/journal/record.h"
 
 static enum risk_reason reason_of(enum own_orders_outcome outcome)
 {
@@ -47,6 +48,7 @@ static enum risk_reason replace(struct engine *engine, const struct order_action
                                     .side = order->side,
                                     .ordinal = action->ordinal};
     memcpy(request.stock, engine->touch_taker.symbols[order->symbol].stock, sizeof(request.stock));
+    take_inputs(engine, now_ns); /* a kill holds from the next decision on, of whatever kind */
     const struct risk_context context = engine_risk_context(engine, order->symbol, now_ns);
     const enum risk_reason reason =
         risk_check_replace(&engine->risk, &request, &replaced, book_top(&engine->book, order->symbol), &context);
