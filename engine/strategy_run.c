@@ -143,7 +143,7 @@ static bool answer_all(struct engine *engine, uint8_t line, const uint64_t *stag
 
 /* ---- calls ---- */
 
-/* One call that is timed, because a batch before was too slow. False: the second slow one. */
+/* One call that is timed, because a batch before was too slow. False: one too many was slow. */
 static bool timely(struct engine *engine, uint64_t before, struct breach *breach)
 {
     struct strategies *strategies = &engine->strategies;
@@ -189,8 +189,9 @@ static void weigh(struct engine *engine, uint64_t begun, uint32_t messages, uint
     if (__builtin_expect(now - begun <= allowed, 1) || in_replay(engine))
         return;
     active_slot(engine)->counters.suspicions++;
-    if (strategies->suspect_calls == 0) /* else it is being watched already, perhaps in batches of one message */
-        strategies->slow_calls = 0;
+    if (strategies->suspect_calls != 0) /* it is being watched already, perhaps in batches of one message */
+        return;
+    strategies->slow_calls = 0;
     strategies->suspect_calls = STRATEGY_SUSPECT_CALLS;
 }
 

@@ -6,8 +6,8 @@
  *
  * Budgets hold for one batch: the messages that one datagram brings.
  *  - time: a batch that took more than event_ns_max a message (and what the engine itself may need) arouses suspicion;
- *    the next STRATEGY_SUSPECT_CALLS calls are timed one by one, and the second that is slower than event_ns_max ends
- *    it. One may be the host's fault: a core taken away looks the same.
+ *    the next STRATEGY_SUSPECT_CALLS calls are timed one by one, and the STRATEGY_SLOW_CALLS-th of them that is slower
+ *    than event_ns_max ends it. Fewer may be the host's fault: a core taken away looks the same.
  *  - orders: a purse of order_burst orders, filled by order_permille for each 1000 messages. An order that finds it
  *    empty ends it and does not leave.
  *  - rejections: the same, for orders that the risk gate refused for what they are. One refused because of the
@@ -31,7 +31,7 @@ enum {
     STRATEGY_SLOT_COUNT = 6, /* active, previous, two retired ones under way to EMPTY, two to be loaded */
     STRATEGY_CHANGE_COUNT = 64,
     STRATEGY_SUSPECT_CALLS = 64,
-    STRATEGY_SLOW_CALLS = 2,
+    STRATEGY_SLOW_CALLS = 4,
     STRATEGY_BUILT_IN = -1,  /* no slot: touch_taker as compiled in */
     STRATEGY_TIMER_NS = 1000 * 1000,
 };
