@@ -1,4 +1,4 @@
-#include "engine/runner.h"
+#include "engine/runner_inside.h"
 
 #include "engine/journal/record.h"
 
@@ -15,28 +15,6 @@
 #include <unistd.h>
 
 enum { HUGE_PAGE_BYTES = 2 << 20 };
-
-struct runner {
-    struct engine engine;
-    struct venue_mdp3 mdp3; /* runs instead of the engine when options.mdp3 was given */
-    uint8_t *mdp3_memory;
-    size_t mdp3_bytes;
-    struct runner_options options;
-    struct control *control;
-    struct watchdog *watchdog;
-    struct recorder *recorder; /* NULL: no journal */
-    uint8_t *memory;
-    size_t memory_bytes;
-    uint8_t *sent; /* step runs: what the engine wrote to gateway, re-request server and snapshot service */
-    uint8_t *requests;
-    uint8_t *snapshot_sent;
-    bool huge_pages;
-    bool zero_copy[FEED_LINE_COUNT];
-    struct af_xdp_statistics ports[FEED_LINE_COUNT];
-    struct wire_watch watch;
-    struct bypass_tcp_counters order_wire; /* of the last bypass wire */
-    char error[RUNNER_ERROR_BYTES];
-};
 
 static size_t round_up(size_t bytes, size_t unit)
 {
@@ -388,80 +366,6 @@ void runner_port_statistics(const struct runner *runner, uint32_t line, struct a
     *statistics = runner->ports[line < FEED_LINE_COUNT ? line : 0];
 }
 
-static uint32_t take(uint8_t *memory, uint32_t *memory_count, uint8_t *bytes, uint32_t capacity)
-{
-    uint32_t count = *memory_count < capacity ? *memory_count : capacity;
-    memcpy(bytes, memory, count);
-    memmove(memory, memory + count, *memory_count - count);
-    *memory_count -= count;
-    return count;
-}
-
-uint32_t runner_take_sent(struct runner *runner, uint8_t *bytes, uint32_t capacity)
-{
-    return take(runner->sent, &runner->engine.session.stream.memory_count, bytes, capacity);
-}
-
-uint32_t runner_take_requests(struct runner *runner, uint8_t *bytes, uint32_t capacity)
-{
-    return take(runner->requests, &runner->engine.recovery.port.memory_count, bytes, capacity);
-}
-
-uint32_t runner_take_snapshot_sent(struct runner *runner, uint8_t *bytes, uint32_t capacity)
-{
-    return take(runner->snapshot_sent, &runner->engine.recovery.stream.memory_count, bytes, capacity);
-}
-
-void runner_accept_login(struct runner *runner, uint64_t now_ns)
-{
-    /* Login Accepted: session of ten characters, sequence 1 right-justified in twenty. */
-    static const char accepted[] = "\0\x1f" "A" "STEPPING  " "                   1";
-    record_step(runner->engine.journal, JOURNAL_LOGIN, now_ns, NULL, 0);
-    order_session_login(&runner->engine.session, now_ns);
-    record_done(&runner->engine, now_ns);
-    runner->engine.session.stream.memory_count = 0;
-    runner_receive(runner, (const uint8_t *)accepted, sizeof(accepted) - 1, now_ns);
-}
-
-/* In pieces that a record can hold. */
-void runner_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
-{
-    while (length != 0) {
-        uint32_t piece = length < ORDER_RECEIVE_BYTES ? length : ORDER_RECEIVE_BYTES;
-        record_step(runner->engine.journal, JOURNAL_ORDER_BYTES, now_ns, bytes, piece);
-        order_session_receive(&runner->engine.session, bytes, piece, now_ns);
-        record_done(&runner->engine, now_ns);
-        bytes += piece;
-        length -= piece;
-    }
-}
-
-void runner_snapshot_open(struct runner *runner, uint64_t now_ns)
-{
-    record_step(runner->engine.journal, JOURNAL_SNAPSHOT_OPEN, now_ns, NULL, 0);
-    recovery_snapshot_open(&runner->engine, now_ns);
-    record_done(&runner->engine, now_ns);
-}
-
-void runner_snapshot_receive(struct runner *runner, const uint8_t *bytes, uint32_t length, uint64_t now_ns)
-{
-    while (length != 0) {
-        uint32_t piece = length < RECOVERY_SNAPSHOT_BYTES ? length : RECOVERY_SNAPSHOT_BYTES;
-        record_step(runner->engine.journal, JOURNAL_SNAPSHOT_BYTES, now_ns, bytes, piece);
-        recovery_snapshot_receive(&runner->engine, bytes, piece, now_ns);
-        record_done(&runner->engine, now_ns);
-        bytes += piece;
-        length -= piece;
-    }
-}
-
-void runner_snapshot_lost(struct runner *runner, uint64_t now_ns)
-{
-    record_step(runner->engine.journal, JOURNAL_SNAPSHOT_LOST, now_ns, NULL, 0);
-    recovery_snapshot_lost(&runner->engine, now_ns);
-    record_done(&runner->engine, now_ns);
-}
-
 bool runner_note_table(struct runner *runner, const struct risk_table *table)
 {
     return !runner->recorder || recorder_note_table(runner->recorder, table);
@@ -485,22 +389,6 @@ void runner_journal_statistics(const struct runner *runner, struct recorder_stat
         recorder_statistics(runner->recorder, statistics);
 }
 
-uint64_t runner_step_all(struct runner *runner, uint32_t line, const uint8_t *datagrams, uint64_t bytes, uint64_t now_ns,
-                         uint64_t step_ns)
-{
-    uint64_t count = 0, offset = 0;
-    uint32_t length;
-    for (; offset + sizeof(length) <= bytes; offset += length, count++) {
-        memcpy(&length, datagrams + offset, sizeof(length));
-        offset += sizeof(length);
-        if (length > bytes - offset)
-            break;
-        engine_step(&runner->engine, line, datagrams + offset, length, now_ns + count * step_ns);
-        runner->engine.session.stream.memory_count = 0;
-    }
-    return count;
-}
-
 void runner_close(struct runner *runner)
 {
     if (!runner)
@@ -518,72 +406,6 @@ void runner_close(struct runner *runner)
     free(runner->snapshot_sent);
     free(runner->requests);
     free(runner);
-}
-
-uint32_t runner_command(struct runner *runner, uint32_t kind, uint64_t argument)
-{
-    return command_post(runner->engine.control, kind, argument);
-}
-
-bool runner_answered(struct runner *runner, uint32_t number, struct command_answer *answer)
-{
-    return command_answered(runner->engine.control, number, answer);
-}
-
-void runner_kill(struct runner *runner, bool on)
-{
-    runner->engine.control->kill.value = on;
-}
-
-bool runner_killed(const struct runner *runner)
-{
-    return runner->engine.control->kill.value != 0;
-}
-
-uint32_t runner_wire_command(struct runner *runner, uint32_t ports, uint32_t target)
-{
-    struct control *control = runner->engine.control;
-    uint32_t number = (control->wire_command >> 16) % 0xffff + 1;
-    uint32_t command = control_wire_command(number, ports, target);
-    atomic_store_explicit(&control->wire_command, command, memory_order_release);
-    return command;
-}
-
-bool runner_wire_handled(const struct runner *runner, uint32_t command, bool *refused)
-{
-    const struct control *control = runner->engine.control;
-    if (atomic_load_explicit(&control->wire_handled, memory_order_acquire) != command)
-        return false;
-    *refused = control->wire_refused == command;
-    return true;
-}
-
-uint64_t runner_heartbeat_ns(const struct runner *runner)
-{
-    return runner->engine.control->heartbeat_ns;
-}
-
-int runner_strategies_here(struct runner *runner)
-{
-    return strategy_load_here(&runner->engine);
-}
-
-bool runner_load_strategy(struct runner *runner, const char *path, const struct tailgate_parameters *parameters,
-                          struct loader_report *report)
-{
-    if (!runner->watchdog && !(runner->watchdog = watchdog_start(&runner->engine))) {
-        memset(report, 0, sizeof(*report));
-        report->verdict = LOADER_NO_MEMORY;
-        snprintf(report->what, sizeof(report->what), "no thread for the watchdog");
-        return false;
-    }
-    strategy_load(&runner->engine, path, parameters, report);
-    return report->verdict == LOADER_GOOD;
-}
-
-void runner_reclaim_strategies(struct runner *runner, int32_t ready)
-{
-    strategy_reclaim(&runner->engine, ready);
 }
 
 bool runner_die_with_parent(void)

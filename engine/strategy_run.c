@@ -325,6 +325,16 @@ static bool translate(const struct engine *engine, const struct own_event *event
     return true;
 }
 
+/* The guarded call; its caller is where a crash lands. */
+static void hear(struct engine *engine, struct strategy_slot *slot, const struct tailgate_own_event *told)
+{
+    slot->counters.own_events++;
+    struct tailgate_output *output = blank(&engine->strategies, last_message(engine));
+    enter_call(engine);
+    slot->on_own_order(slot->memory, told, output);
+    guard_leave(&engine->strategies.guard);
+}
+
 /* The one before may come back: it goes on hearing what becomes of its orders. What it asks for does not leave, and when
  * its code does not come back it is no longer the one before. */
 static __attribute__((noinline)) void tell_previous(struct engine *engine, const struct own_event *event)
@@ -342,12 +352,8 @@ static __attribute__((noinline)) void tell_previous(struct engine *engine, const
         strategy_lose_previous(engine);
         return;
     }
-    slot->counters.own_events++;
-    struct tailgate_output *output = blank(strategies, last_message(engine));
-    enter_call(engine);
-    slot->on_own_order(slot->memory, &told, output);
-    guard_leave(&strategies->guard);
-    output->count = 0;
+    hear(engine, slot, &told);
+    strategies->output.count = 0;
 }
 
 void strategy_own_event(void *context, const struct own_event *event, uint64_t now_ns)
@@ -370,10 +376,6 @@ void strategy_own_event(void *context, const struct own_event *event, uint64_t n
         contain(engine, now_ns);
         return;
     }
-    slot->counters.own_events++;
-    struct tailgate_output *output = blank(strategies, last_message(engine));
-    enter_call(engine);
-    slot->on_own_order(slot->memory, &told, output);
-    guard_leave(&strategies->guard);
+    hear(engine, slot, &told);
     answer_outside(engine, now_ns);
 }

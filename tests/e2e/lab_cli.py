@@ -86,6 +86,15 @@ class Run:
         return {one["name"]: one["verdict"] for one in self.summary["checks"] if one["verdict"] != "PASS"}
 
 
+def play(results: Path, prefix: str, *arguments: str, codes: tuple[int, ...] = (0, 1, 2)) -> dict[str, Run]:
+    """`tailgate run` of these scenarios and options; every run below ``results`` by name, and nothing left behind."""
+    answer = tailgate("run", *arguments, "--results", results, "--prefix", prefix)
+    assert not answer.err
+    assert answer.code in codes
+    assert not left_behind(prefix)
+    return runs_in(results)
+
+
 def replays(run: Run) -> Replay:
     """The run's journal run again; asserts that orders, transitions and books are the same, and the trail whole."""
     _, replayed = replay_run(str(run.path), root=run.path.parent, until=None, symbols=())

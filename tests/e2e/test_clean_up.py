@@ -151,11 +151,12 @@ def test_a_broken_capture_is_one_line(tmp_path: Path, content: bytes, said: str)
 @pytest.mark.parametrize(
     "content",
     [
-        b"\x00\x24" + ADD + b"\x00\x24" + ADD[:10],  # cut in the last record
-        b"\x00\x05" + ADD[:5],  # shorter than an Add Order can be
+        b"\x00\x24" + ADD + b"\x00\x24" + ADD[:10],
+        b"\x00\x05" + ADD[:5],
         gzip.compress(b"\x00\x24" + ADD)[:-4],
         b"",
     ],
+    ids=["cut in the last record", "shorter than an Add Order can be", "gzip cut short", "empty"],
 )
 def test_a_corrupted_itch_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "x.itch", content)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, play, replays
 
 pytestmark = [pytest.mark.privileged, pytest.mark.timeout(900)]  # all are played before the first is judged
 
@@ -22,19 +22,7 @@ PREFIX = "tgfeed"
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """All of them, one after the other on one set of wires."""
     results = tmp_path_factory.mktemp("results")
-    answer = tailgate(
-        "run",
-        *(f"scenarios/feed/{name}" for name in SCENARIOS),
-        "--results",
-        results,
-        "--prefix",
-        PREFIX,
-        "--no-report",
-    )
-    assert not answer.err
-    assert answer.code in (0, 1, 2)
-    assert not left_behind(PREFIX)
-    return runs_in(results)
+    return play(results, PREFIX, *(f"scenarios/feed/{name}" for name in SCENARIOS), "--no-report")
 
 
 @pytest.fixture

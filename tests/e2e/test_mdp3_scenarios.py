@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, play, replays, runs_in, tailgate
 from two_line_capture import GROUPS, stamps_of, write_capture
 
 pytestmark = pytest.mark.privileged
@@ -24,18 +24,16 @@ SLOWER = 100
 
 
 def played(capture: Path, results: Path, groups: dict[str, str], *more: str) -> dict[str, Run]:
-    answer = tailgate(
-        "run",
+    return play(
+        results,
+        PREFIX,
         *(f"scenarios/real_lines/{name}" for name in NAMES),
         *("--set", f"capture={capture}"),
         *("--set", f"line_a={groups['A']}", "--set", f"line_b={groups['B']}"),
         *more,
-        *("--results", results, "--prefix", PREFIX, "--no-report"),
+        "--no-report",
+        codes=(0, 2),
     )
-    assert not answer.err
-    assert answer.code in (0, 2)
-    assert not left_behind(PREFIX)
-    return runs_in(results)
 
 
 class Played:

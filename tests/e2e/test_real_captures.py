@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from lab_cli import Run, left_behind, replays, runs_in, tailgate
+from lab_cli import Run, play, replays
 
 pytestmark = [pytest.mark.privileged, pytest.mark.real]
 
@@ -22,18 +22,15 @@ OPEN_NAMES = ("open_at_0_1x", "open_at_1x", "open_at_10x")
 def played(real_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     results = tmp_path_factory.mktemp("results")
     itch = real_directory / "itch"
-    answer = tailgate(
-        "run",
+    return play(
+        results,
+        PREFIX,
         "scenarios/real_open",
         *("--set", f"day={itch / 'nasdaq_start_of_day_1000.itch'}"),
         *("--set", f"open={itch / 'nasdaq_2019-12-30_open_1000.itch'}"),
         *("--set", f"pcaps={real_directory / 'pcaps'}"),
-        *("--results", results, "--prefix", PREFIX, "--no-report"),
+        "--no-report",
     )
-    assert not answer.err
-    assert answer.code in (0, 1, 2)
-    assert left_behind(PREFIX) == []
-    return runs_in(results)
 
 
 def engine_report(run: Run) -> dict[str, dict[str, int]]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
-from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, play, replays, tailgate
 
 from engine.audit import verify
 from engine.journal_binding import journal_problem
@@ -32,13 +32,7 @@ PREFIX = "tge2e"
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     results = tmp_path_factory.mktemp("results")
-    answer = tailgate(
-        "run", *(f"scenarios/{name}" for name in SCENARIOS), "--results", results, "--prefix", PREFIX
-    )
-    assert not answer.err
-    assert answer.code in (0, 1, 2)
-    assert not left_behind(PREFIX)
-    return runs_in(results)
+    return play(results, PREFIX, *(f"scenarios/{name}" for name in SCENARIOS))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

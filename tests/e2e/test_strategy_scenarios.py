@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, start, tailgate
+from lab_cli import REPOSITORY, Run, left_behind, play, replays, runs_in, start, tailgate
 
 from engine.control_client import ControlError, ask
 from lab.ctl.command import socket_of
@@ -35,11 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(results: Path) -> dict[str, Run]:
     """All of them, played once, on one set of wires."""
-    answer = tailgate("run", "scenarios/strategy", "--results", results, "--prefix", PREFIX, "--no-report")
-    assert not answer.err
-    assert answer.code in (0, 1, 2)
-    assert not left_behind(PREFIX)
-    return runs_in(results)
+    return play(results, PREFIX, "scenarios/strategy", "--no-report")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from lab_cli import REPOSITORY, Run, left_behind, replays, runs_in, tailgate
+from lab_cli import REPOSITORY, Run, play, replays, tailgate
 
 from engine.wires import bypass_built
 
@@ -22,12 +22,7 @@ PREFIX = "tgwires"
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """All of them, one after the other on one set of wires."""
-    results = tmp_path_factory.mktemp("results")
-    answer = tailgate("run", "scenarios/wires", "--results", results, "--prefix", PREFIX, "--no-report")
-    assert not answer.err
-    assert answer.code in (0, 1, 2)
-    assert not left_behind(PREFIX)
-    return runs_in(results)
+    return play(tmp_path_factory.mktemp("results"), PREFIX, "scenarios/wires", "--no-report")
 
 
 @pytest.fixture

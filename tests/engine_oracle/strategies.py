@@ -243,7 +243,7 @@ class Quoter:
 
 
 @dataclass
-class Puppet:
+class Puppet(Silent):
     """Does what trades of symbol PUPPET say: at once, or when the timer comes (puppet.c tells how they are read)."""
 
     letter: str = "P"
@@ -286,12 +286,3 @@ class Puppet:
     def on_timer(self, now_ns: int) -> list[Action]:
         held, self.held = self.held, []
         return held
-
-    def asked(self, index: int, order_id: int) -> None:
-        pass
-
-    def refused(self, order_id: int, action: Action) -> None:
-        pass
-
-    def heard(self, news: OwnNews) -> None:
-        pass

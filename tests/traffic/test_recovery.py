@@ -176,6 +176,7 @@ def test_only_what_is_published_is_served() -> None:
         as exchange,
         RequestClient(exchange.request_port()) as client,
     ):  # fmt: skip
+        wait_for(lambda: len(exchange.published_packets()) > 0)
         reply = client.ask(1, 200)
         published = len(exchange.published_packets())
         assert list(reply.messages) == STREAM[: len(reply.messages)]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import select
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from order_stream import OURS, PEER, Wire, run
+from order_stream import OURS, PEER, Wire, run, spaces
 from pyroute2 import netns
 
 __all__ = ["Lossy", "lossy_wire"]
@@ -95,13 +93,7 @@ class Lossy(Wire):
 @contextmanager
 def lossy_wire(seed: int) -> Iterator[Lossy]:
     """As wire(), with a middle."""
-    name = f"t{os.getpid()}lo"
-    peer, ours, middle = f"{name}-peer", f"{name}-ours", f"{name}-middle"
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    lossy = None
-    try:
-        for space in (peer, ours, middle):
-            run("ip", "netns", "add", space)
+    with spaces("lo", "peer", "ours", "middle") as (peer, ours, middle):
         for space, end, address in ((peer, "left", PEER), (ours, "right", OURS)):
             run(
                 "ip",
@@ -126,11 +118,7 @@ def lossy_wire(seed: int) -> Iterator[Lossy]:
                 run("ip", "netns", "exec", space, "ethtool", "-K", "order", key, "off")
         netns.setns(ours)
         lossy = Lossy(peer, ours, middle, seed=seed)
-        yield lossy
-    finally:
-        if lossy:
+        try:
+            yield lossy
+        finally:
             lossy.end()
-        netns.setns(home)
-        os.close(home)
-        for space in (peer, ours, middle):
-            subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)

@@ -15,7 +15,9 @@ from typing import Any
 from engine._engine import ffi, lib
 from pyroute2 import netns
 
-__all__ = ["OURS", "PEER", "PORT", "Stream", "Wire", "wire"]
+from lab.topology import Ledger
+
+__all__ = ["OURS", "PEER", "PORT", "Stream", "Wire", "spaces", "wire"]
 
 PEER, OURS, PORT = "10.9.7.1", "10.9.7.2", 30_001
 SECONDS = 10.0
@@ -56,14 +58,26 @@ class Wire:
 
 
 @contextmanager
+def spaces(kind: str, *ends: str) -> Iterator[list[str]]:
+    """Namespaces, and this thread back home when they go. The ledger has them: the next run heals a killed test."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    ledger = Ledger.open(f"t{os.getpid()}{kind}")
+    names = [f"{ledger.prefix}-{end}" for end in ends]
+    try:
+        for name in names:
+            ledger.add_namespace(name)
+            netns.create(name)
+        yield names
+    finally:
+        netns.setns(home)
+        os.close(home)
+        ledger.close()
+
+
+@contextmanager
 def wire() -> Iterator[Wire]:
     """Namespaces, a veth pair with checksums on every packet, and this thread in the engine's namespace."""
-    name = f"t{os.getpid()}io"
-    peer, ours = f"{name}-peer", f"{name}-ours"
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        for space in (peer, ours):
-            run("ip", "netns", "add", space)
+    with spaces("io", "peer", "ours") as (peer, ours):
         run("ip", "-n", peer, "link", "add", "order", "type", "veth", "peer", "name", "order", "netns", ours)
         for space, address in ((peer, PEER), (ours, OURS)):
             run("ip", "-n", space, "address", "add", f"{address}/24", "dev", "order")
@@ -71,11 +85,6 @@ def wire() -> Iterator[Wire]:
         run("ip", "netns", "exec", peer, "ethtool", "-K", "order", "tx", "off")
         netns.setns(ours)
         yield Wire(peer, ours)
-    finally:
-        netns.setns(home)
-        os.close(home)
-        for space in (peer, ours):
-            subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)
 
 
 class Stream:

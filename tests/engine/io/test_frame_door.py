@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from engine._engine import lib
-from order_stream import Stream, Wire, run, wire
+from order_stream import Stream, Wire, run
 
 pytestmark = [
     pytest.mark.privileged,
@@ -20,14 +20,6 @@ ORDER_BYTES = 52
 SECONDS = 10.0
 ETHERTYPE_IP = 0x0800
 PACKET_OUTGOING = 4
-
-
-@pytest.fixture(scope="module")
-def ends() -> Iterator[Wire]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces and AF_XDP sockets are made")
-    with wire() as made:
-        yield made
 
 
 def take_redirected(ends: Wire, *, on: bool) -> None:

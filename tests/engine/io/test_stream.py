@@ -15,19 +15,11 @@ from collections.abc import Iterator
 
 import pytest
 from engine._engine import lib
-from order_stream import Stream, Wire, wire
+from order_stream import Stream, Wire
 
 pytestmark = pytest.mark.privileged
 ORDER = bytes(range(52))
 SECONDS = 10.0
-
-
-@pytest.fixture(scope="module")
-def ends() -> Iterator[Wire]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces and AF_XDP sockets are made")
-    with wire() as made:
-        yield made
 
 
 @pytest.fixture(params=["kernel", "af_xdp"])
