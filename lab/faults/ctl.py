@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lab.faults.base import Fault, FaultContext, FaultOptions, Trigger, register
 from lab.quantities import FrozenModel
@@ -21,6 +21,15 @@ Command = Literal[
     "line enable",
     "line disable",
 ]
+
+
+NEEDS = {
+    "kill symbol": "symbol",
+    "kill strategy": "name",
+    "limits": "path",
+    "line enable": "line",
+    "line disable": "line",
+}
 
 
 class CtlArguments(FrozenModel):
@@ -41,6 +50,17 @@ class CtlOptions(FaultOptions):
         CtlArguments()
     )
     at: Annotated[Trigger, Field(description="When it is given.")]
+
+    @model_validator(mode="after")
+    def has_what_it_needs(self) -> Self:
+        given = self.arguments.model_dump(exclude_none=True)
+        needed = NEEDS.get(self.command)
+        if needed is not None and needed not in given:
+            raise ValueError(f"{self.command} needs with: {{{needed}: ...}}")
+        for name in given:
+            if name != needed:
+                raise ValueError(f"{self.command} takes no {name}")
+        return self
 
 
 @register

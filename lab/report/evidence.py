@@ -22,7 +22,8 @@ def say(console: Console, text: str) -> None:
 
 def render_replay(path: Path, replayed: Replay, console: Console) -> None:
     counts = replayed.to_json()
-    say(console, f"{VERDICTS.get(replayed.outcome, 'UNDECIDABLE')}  {path}")
+    verdict = "DAMAGED" if replayed.damaged else VERDICTS.get(replayed.outcome, "UNDECIDABLE")
+    say(console, f"{verdict}  {path}")
     if replayed.problem:
         say(console, f"  {replayed.problem}")
     say(

@@ -17,6 +17,10 @@ from lab.results.stored import find_run
 __all__ = ["audit_run", "replay_run"]
 
 JOURNAL, TRAIL = "engine.journal", "audit.jsonl"
+ABSENT = {
+    JOURNAL: "the run had engine: {journal: false}, or its engine never started",
+    TRAIL: "its engine never started",
+}
 
 
 def evidence_file(name: str, file: str, *, root: Path) -> Path:
@@ -29,7 +33,7 @@ def evidence_file(name: str, file: str, *, root: Path) -> Path:
             return path
     raise UsageError(
         f"{run} has no {file}",
-        why="the run had engine: {journal: false}, or its engine never started",
+        why=ABSENT[file],
         todo="tailgate run SCENARIO",
     )
 

@@ -138,9 +138,8 @@ def find_run(name: str, root: Path) -> Path:
     where = next((path for path in candidates if path.exists()), None)
     if where is not None:
         raise UsageError(f"{where} is a file, a run is a directory", todo=_others(root))
-    raise UsageError(
-        f"no run at {name}", why=f"neither {candidates[0]} nor {candidates[1]} exists", todo=_others(root)
-    )
+    places = " nor ".join(dict.fromkeys(str(path) for path in candidates))  # one, where the name is absolute
+    raise UsageError(f"no run at {name}", why=f"there is nothing at {places}", todo=_others(root))
 
 
 def _others(root: Path) -> str:

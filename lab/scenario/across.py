@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
+from engine.risk_table import RiskTableError, load_risk_table
 from lab.faults import (
     FIRST_SESSION,
+    CtlOptions,
     FaultOptions,
     SenderFault,
     SessionRollOptions,
@@ -23,7 +26,7 @@ from lab.scenario.models import Engine, Traffic
 from lab.scenario.venue import venue_problems
 from lab.units import format_duration_exact
 
-__all__ = ["problems_across"]
+__all__ = ["problems_across", "unusable_tables"]
 
 RULES_MAX = 8  # a line on the wire; all together in the exchange
 ROLLS_MAX = 3  # four sessions
@@ -72,6 +75,16 @@ def _after_the_end(
                 (*here, "repeat"),
                 f"the last time is message {last}, after the end of the traffic, which has {messages} messages",
             )
+
+
+def unusable_tables(faults: Sequence[tuple[int, FaultOptions]]) -> Iterator[Found]:
+    """Files with tables of limits that the engine would refuse, or not find, in mid-run."""
+    for index, fault in faults:
+        if isinstance(fault, CtlOptions) and fault.arguments.path is not None:
+            try:
+                load_risk_table(Path(fault.arguments.path))
+            except RiskTableError as error:
+                yield ("faults", index, "with", "path"), str(error)
 
 
 def _services(engine: Engine, faults: Sequence[tuple[int, FaultOptions]]) -> Iterator[Found]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from lab.errors import Problem, ScenarioError, UsageError
 from lab.faults import FaultOptions, registered
-from lab.scenario.across import problems_across
+from lab.scenario.across import problems_across, unusable_tables
 from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
@@ -155,6 +155,8 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     expected = data.get("expect")
     names = list(expected) if isinstance(expected, dict) else []
     for where, message in problems_across(parts.traffic, parts.values.get("engine"), parts.faults, names):
+        load.add(where, message)
+    for where, message in unusable_tables(parts.faults) if check_files else ():
         load.add(where, message)
     if not load.problems:
         _assemble(load, data, parts)

@@ -407,3 +407,20 @@ def test_limits_reach_the_scenario_and_its_schema(tmp_path: Path) -> None:
     limits = scenario_schema()["$defs"]["RiskLimits"]["properties"]
     assert all(field.get("description") for field in limits.values())
     assert {"order_rate_per_s", "soft", "trips", "profiles", "symbols"} <= set(limits)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("command: kill symbol", "kill symbol needs with: {symbol: ...}"),
+        ("command: line disable, with: {name: A}", "line disable needs with: {line: ...}"),
+        ("command: kill all, with: {name: x}", "kill all takes no name"),
+        ("command: limits, with: {path: /nowhere.yaml}", "/nowhere.yaml: No such file"),
+    ],
+)
+def test_a_command_that_the_engine_would_refuse_is_refused_before_the_run(
+    tmp_path: Path, fault: str, words: str
+) -> None:
+    said = problems(tmp_path, f"title: T\nfaults:\n  - {{do: ctl, {fault}, at: {{time: 1ms}}}}\n")
+    assert words in said[0]
+    assert said[0].startswith("one.yaml:3:")
