@@ -79,7 +79,7 @@ def test_the_journal_replays_to_the_same_orders_and_books(run: Run) -> None:
 
 LONG = """
 title: A market that lasts long enough to give commands by hand
-traffic: {source: model, rate: 20k/s, duration: 12s, arrivals: even}
+traffic: {source: model, rate: 20k/s, duration: 8s, arrivals: even}
 measure: {pacing_bound: 100ms, wire_floor: false}
 """
 
