@@ -7,8 +7,9 @@ export PATH
 demo: setup
 	tailgate run scenarios/quickstart
 
-# Two workers; labs are played one at a time, with nothing beside them.
-test: setup check sanitize fuzz
+# Lint, types and the C side by side; then two workers; labs are played one at a time, with nothing beside them.
+test: setup
+	@$(MAKE) --jobs=3 --output-sync=target --no-print-directory check sanitize fuzz
 	pytest -n 2 --no-loadscope-reorder
 
 setup:
