@@ -205,18 +205,31 @@ class Ethtool:
             return []
         return [text_of(raw[at : at + NAME_BYTES]) for at in range(12, 12 + NAME_BYTES * count, NAME_BYTES)]
 
-    def features(self) -> dict[str, bool]:
-        """Offloads by the kernel's names (``rx-lro``, ``tx-checksum-ip-generic``, ...): on or off."""
+    def _feature_words(self) -> tuple[list[str], list[tuple[int, ...]]]:
+        """Names by bit, and for every 32 of them: available, requested, active, never changed."""
         names = self._feature_names()
         blocks = (len(names) + 31) // 32
         raw = self._ioctl(SIOCETHTOOL, struct.pack("II", GFEATURES, blocks) + bytes(16 * blocks))
         if raw is None:
-            return {}
-        words = [struct.unpack_from("4I", raw, 8 + 16 * block) for block in range(blocks)]
+            return [], []
+        return names, [struct.unpack_from("4I", raw, 8 + 16 * block) for block in range(blocks)]
+
+    def features(self) -> dict[str, bool]:
+        """Offloads by the kernel's names (``rx-lro``, ``tx-checksum-ip-generic``, ...): on or off."""
+        names, words = self._feature_words()
         return {name: bool(words[bit // 32][2] >> bit % 32 & 1) for bit, name in enumerate(names) if name}
 
+    def requested(self) -> dict[str, bool]:
+        """Those that can be changed: what was asked of them, which may be more than can be had now."""
+        names, words = self._feature_words()
+        return {
+            name: bool(words[bit // 32][1] >> bit % 32 & 1)
+            for bit, name in enumerate(names)
+            if name and words[bit // 32][0] & ~words[bit // 32][3] & 1 << bit % 32
+        }
+
     def set_features(self, wanted: Mapping[str, bool]) -> None:
-        """Asks for offloads on or off; those that the driver does not have, or never changes, stay."""
+        """Asks for offloads, of those in ``requested()``, on or off. OSError when the driver refuses."""
         names = self._feature_names()
         blocks = [[0, 0] for _ in range((len(names) + 31) // 32)]
         for bit, name in enumerate(names):
@@ -224,7 +237,9 @@ class Ethtool:
                 blocks[bit // 32][0] |= 1 << bit % 32
                 blocks[bit // 32][1] |= wanted[name] << bit % 32
         words = [word for block in blocks for word in block]
-        self._ioctl(SIOCETHTOOL, struct.pack(f"{2 + len(words)}I", SFEATURES, len(blocks), *words))
+        asked = struct.pack(f"{2 + len(words)}I", SFEATURES, len(blocks), *words)
+        if self._ioctl(SIOCETHTOOL, asked) is None:
+            raise OSError(errno.EINVAL, "the driver refuses these offloads", self.interface)
 
 
 def text_of(raw: bytes) -> str:

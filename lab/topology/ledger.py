@@ -25,7 +25,7 @@ from pyroute2 import netns
 from lab.errors import MissingError, TailgateError, UsageError
 from lab.topology.port_state import PortState, give_back, still_in_lab
 
-__all__ = ["LEDGER_DIRECTORY", "Healed", "Ledger", "Process", "heal", "process_started"]
+__all__ = ["LEDGER_DIRECTORY", "Healed", "Ledger", "Process", "heal", "ledgers", "process_started"]
 
 PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 END_SECONDS = 5.0  # for a killed process to be gone
@@ -209,10 +209,15 @@ def load(path: Path) -> Ledger:
     )
 
 
+def ledgers() -> list[Path]:
+    """The files of all runs, dead or alive."""
+    return sorted(LEDGER_DIRECTORY.glob("*.json"))
+
+
 def undo_dead_runs() -> Healed:
     """The work of heal(), for who holds the lock."""
     healed = Healed()
-    for path in sorted(LEDGER_DIRECTORY.glob("*.json")):
+    for path in ledgers():
         ledger = load(path)
         if process_started(ledger.owner.pid) == ledger.owner.started:
             continue

@@ -25,8 +25,8 @@ def find_namespace(inode: int) -> Path | None:
     """Where the namespace can be opened: this thread's, a named one or that of process 1; None when it is nowhere."""
     named = sorted(NAMED.iterdir()) if NAMED.is_dir() else []
     for path in (OWN, FIRST, *named):
-        with contextlib.suppress(OSError):
-            if path.stat().st_ino == inode:
+        with contextlib.suppress(OSError), path.open() as opened:  # one that cannot be opened is of no use
+            if os.fstat(opened.fileno()).st_ino == inode:
                 return path
     return None
 

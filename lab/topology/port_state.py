@@ -148,7 +148,7 @@ def capture(route: IPRoute, link: Any, *, wire: str, lab_name: str, namespace: s
         addresses=[one for one in addresses if one is not None],
         routes=[one for one in routes if one is not None],
         sysctls=sysctls_of(name),
-        features=driver.features(),
+        features=driver.requested(),
         channels=channels_of(driver),
         stamp_filter=None if stamps is None else list(stamps),
     )
@@ -230,7 +230,8 @@ def restore(route: IPRoute, link: Any, state: PortState) -> list[str]:
         if state.channels and channels_of(driver) != state.channels:
             driver.set_channels(**state.channels)
     with doing("its offloads"):
-        driver.set_features(state.features)
+        if driver.requested() != state.features:
+            driver.set_features(state.features)
     with doing("its stamp filter"):
         if state.stamp_filter and driver.stamp_filter() != tuple(state.stamp_filter):
             driver.set_stamp_filter(*state.stamp_filter)

@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def refusal(name: str, why: str, *, todo: str | None = None) -> UsageError:
 
 
 def survey(
-    plan: PortPlan, *, lab_names: Mapping[str, str], namespaces: Mapping[str, str], ledgers: Path
+    plan: PortPlan, *, lab_names: Mapping[str, str], namespaces: Mapping[str, str], ledgers: Sequence[Path]
 ) -> list[PortState]:
     """Every interface of the plan as it is now. UsageError for the first that cannot be had; nothing is changed.
 
@@ -100,9 +100,9 @@ def survey(
     return states
 
 
-def absent(name: str, interface: str, ledgers: Path, route: IPRoute) -> UsageError:
+def absent(name: str, interface: str, ledgers: Sequence[Path], route: IPRoute) -> UsageError:
     """Why an interface is not in this namespace, as far as it can be found out."""
-    for path in sorted(ledgers.glob("*.json")):
+    for path in ledgers:
         with contextlib.suppress(OSError, ValueError):
             written = json.loads(path.read_text())
             if any(port["interface"] == interface for port in written.get("ports", [])):

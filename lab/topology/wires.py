@@ -26,7 +26,7 @@ from pyroute2 import IPRoute, NetNS, netns
 from pyroute2.netlink.exceptions import NetlinkError
 
 from lab.errors import MissingError, UsageError
-from lab.topology.ledger import LEDGER_DIRECTORY, Ledger
+from lab.topology.ledger import Ledger, ledgers
 from lab.topology.namespaces import NAMED, inside
 from lab.topology.port_state import PortState
 from lab.topology.ports import PortPlan, check_cable, survey, take
@@ -193,7 +193,7 @@ def survey_ports(ports: PortPlan, *, exchange: str = "", engine: str = "") -> li
         ports,
         lab_names={wire.name: wire.interface for wire in WIRES.values()},
         namespaces={"exchange": exchange, "engine": engine},
-        ledgers=LEDGER_DIRECTORY,
+        ledgers=ledgers(),
     )
 
 
