@@ -22,7 +22,7 @@ CARDS = {
     "order": ("tgp8s0f0", "tgp8s0f1"),
     "recovery": ("tgp9s0f0", "tgp9s0f1"),
 }
-SCRATCH = "tgports-host"  # a host of the test's own, for what this host must not lose
+SCRATCH = "tghost"  # a host of the test's own, for what this host must not lose
 WAIT_SECONDS = 60.0
 PORTS = "ports:\n" + "".join(
     f"  {wire}: {{exchange: {exchange}, engine: {engine}}}\n" for wire, (exchange, engine) in CARDS.items()
@@ -35,9 +35,7 @@ SHORT = (
     "expect: {orders_while_blind: '== 0', recovered: true, position_matches_drop_copy: true,"
     " book_matches_oracle: true}\n"
 )
-LONG = (
-    "title: long enough to be killed\ntraffic: {rate: 1k/s, duration: 60s}\nmeasure: {wire_floor: false}\n"
-)
+LONG = "title: long enough to be killed\ntraffic: {rate: 1k/s, duration: 60s}\nmeasure: {wire_floor: false}\n"
 
 
 def do(*words: str) -> str:
@@ -67,6 +65,12 @@ def settled(card: str) -> bool:
     """Up, with an IPv6 address that has been found to be alone."""
     [link] = json.loads(do("ip", "-j", "address", "show", "dev", card))
     return link["operstate"] == "UP" and not any("tentative" in one for one in link["addr_info"])
+
+
+@pytest.fixture(autouse=True)
+def _own_ledgers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other lab of this machine heals what a test has killed."""
+    monkeypatch.setenv("TAILGATE_RUN_DIRECTORY", str(tmp_path / "run"))
 
 
 @pytest.fixture
@@ -131,10 +135,6 @@ def test_a_killed_run_gives_the_cards_back_when_healed(
     wait_for(lambda: page.exists() or process.poll() is not None)
     assert process.poll() is None, "the run ended early"
     assert CARDS["A"][0] not in do("ip", "-br", "link")
-
-    refused = tailgate("run", scenario, "--results", tmp_path, "--prefix", f"{PREFIX}b")
-    assert refused.code == 64
-    assert f"port {CARDS['A'][0]}: the lab '{PREFIX}'" in refused.err
 
     process.kill()
     process.wait()
