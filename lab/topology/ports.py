@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +22,13 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from lab.errors import MissingError, UsageError
 from lab.host.ethtool import Ethtool
+from lab.host.pci import interface_of, refusal
 from lab.topology.namespaces import NAMED, here, inside
 from lab.topology.port_state import IFF_ALLMULTI, PortState, capture, link_named, routes_over
 
-__all__ = ["ENDS", "PCI_ADDRESS", "PCI_DEVICES", "PortPlan", "check_cable", "interface_of", "survey", "take"]
+__all__ = ["ENDS", "PortPlan", "check_cable", "survey", "take"]
 
 ENDS = ("exchange", "engine")
-PCI_ADDRESS = re.compile(r"(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
-PCI_DEVICES = Path("/sys/bus/pci/devices")
 IFF_LOOPBACK = 0x8
 MTU = 1500
 MERGING = ("rx-lro", "rx-gro-hw")  # frames that the card glues together never were on the wire
@@ -47,31 +45,6 @@ class PortPlan:
 
     def __bool__(self) -> bool:
         return bool(self.wires)
-
-
-def interface_of(name: str) -> str:
-    """The interface of a PCI address, through sysfs; any other name as it is. UsageError when there is none."""
-    if not PCI_ADDRESS.fullmatch(name):
-        return name
-    device = PCI_DEVICES / (name.lower() if name.count(":") == 2 else f"0000:{name.lower()}")
-    if not device.exists():
-        raise refusal(name, "there is no such PCI device", todo="lspci -D | grep -i ethernet")
-    found = sorted(path.name for path in device.glob("net/*")) + sorted(
-        path.name for path in device.glob("virtio*/net/*")
-    )
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise refusal(name, f"it has several interfaces: {', '.join(found)}", todo="name one of them")
-    driver = device / "driver"
-    bound = f"it is bound to {driver.resolve().name}" if driver.exists() else "no driver is bound to it"
-    raise refusal(
-        name, f"{bound}, so the kernel has no interface for it", todo="bind it to its kernel driver"
-    )
-
-
-def refusal(name: str, why: str, *, todo: str | None = None) -> UsageError:
-    return UsageError(f"port {name}", why=why, todo=todo)
 
 
 def survey(

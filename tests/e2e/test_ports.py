@@ -194,3 +194,21 @@ def test_a_default_route_is_only_taken_when_the_word_is_said_and_is_put_back(
     assert (answer.returncode in (0, 2), answer.stderr) == (True, "")
     assert "default via 192.0.2.254 dev card0" in do("ip", "-n", host, "route", "show", "table", "42")
     assert left_behind(PREFIX) == []
+
+
+def test_the_doctor_looks_at_a_port_and_refuses_one_that_is_not_there() -> None:
+    first, second = CARDS["A"]
+    do("ip", "link", "add", first, "type", "veth", "peer", "name", second)
+    try:
+        answer = tailgate("doctor", "--nic", first, "--nic", "lo", "--json")
+    finally:
+        do("ip", "link", "delete", first)
+    rows = {row["name"]: row for row in json.loads(answer.out)}
+    assert (answer.code, answer.err) == (0, "")
+    assert rows[f"{first}: driver"]["observed"].startswith("veth")
+    assert rows[f"{first}: time stamps"]["status"] == "warning"
+    assert {rows[f"lo: {name}"]["status"] for name in ("driver", "link", "queues", "bus")} == {"unknown"}
+    answer = tailgate("doctor", "--nic", first)
+    assert answer.code == 64
+    assert answer.err.startswith(f"tailgate: port {first}: there is no such interface")
+    assert len(answer.err.strip().splitlines()) == 1

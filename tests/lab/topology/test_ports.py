@@ -205,38 +205,3 @@ def test_a_namespace_is_found_again_by_its_inode(host: Path, prefix: str) -> Non
     finally:
         netns.remove(other)
     assert find_namespace(1) is None
-
-
-# PCI addresses
-
-
-def device(
-    folder: Path, address: str, *, interfaces: tuple[str, ...] = (), driver: str | None = None
-) -> None:
-    path = folder / address
-    path.mkdir()
-    for name in interfaces:
-        (path / "net" / name).mkdir(parents=True)
-    if driver:
-        (folder / driver).mkdir()
-        (path / "driver").symlink_to(folder / driver)
-
-
-def test_a_pci_address_is_its_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "PCI_DEVICES", tmp_path)
-    device(tmp_path, "0000:01:00.0", interfaces=("enp1s0f0np0",))
-    device(tmp_path, "0000:01:00.1", driver="vfio-pci")
-    device(tmp_path, "0000:02:00.0", interfaces=("one", "two"))
-    device(tmp_path, "0000:03:00.0")
-    (tmp_path / "0000:04:00.0" / "virtio3" / "net" / "eth3").mkdir(parents=True)
-    assert ports.interface_of("0000:01:00.0") == ports.interface_of("01:00.0") == "enp1s0f0np0"
-    assert ports.interface_of("0000:04:00.0") == "eth3"
-    assert ports.interface_of("enp1s0f0np0") == "enp1s0f0np0"
-    for address, said in {
-        "0000:01:00.1": "bound to vfio-pci, so the kernel has no interface for it",
-        "0000:02:00.0": "several interfaces: one, two",
-        "0000:03:00.0": "no driver is bound to it",
-        "0000:09:00.0": "no such PCI device",
-    }.items():
-        with pytest.raises(UsageError, match=said):
-            ports.interface_of(address)
