@@ -102,13 +102,20 @@ def run(
 
 
 @app.command()
+@click.option(
+    "--nic", "nics", multiple=True, metavar="PORT", help="Look at this interface or PCI address instead."
+)
 @as_json_option
-def doctor(as_json: bool) -> int:
-    """Say what this host can measure, at which grade, and what to change."""
+def doctor(nics: tuple[str, ...], as_json: bool) -> int:
+    """Say what this host can measure, at which grade, and what to change; 69 when a needed thing is missing.
+
+    With --nic the rows are those of the named ports and of the cores beside them; 64 when there is no such port.
+    """
     from lab.host import examine
+    from lab.host.nic import examine_nic
     from lab.report import render_findings
 
-    findings = examine()
+    findings = [finding for nic in nics for finding in examine_nic(nic)] if nics else examine()
     if as_json:
         print_json([finding.to_json() for finding in findings])
     else:
@@ -202,20 +209,32 @@ def schema() -> None:
 
 @app.command()
 @as_json_option
-def heal(as_json: bool) -> None:
-    """Undo what crashed runs left behind: processes, namespaces, scratch files."""
+def heal(as_json: bool) -> int:
+    """Undo what crashed runs left: processes, ports of the host, namespaces, scratch; 2: not all is as it was."""
     from lab.topology import heal as undo
 
     healed = undo()
     if as_json:
         print_json(
-            {"runs": healed.runs, "processes": healed.processes, "namespaces": list(healed.namespaces)}
+            {
+                "runs": healed.runs,
+                "processes": healed.processes,
+                "namespaces": list(healed.namespaces),
+                "ports": list(healed.ports),
+                "problems": list(healed.problems),
+            }
         )
     elif healed:
         names = ", ".join(healed.namespaces) or "no namespaces"
-        out.print(f"healed {healed.runs} crashed run(s): {healed.processes} processes ended, {names} removed")
+        ports = f", {', '.join(healed.ports)} given back" if healed.ports else ""
+        out.print(
+            f"healed {healed.runs} crashed run(s): {healed.processes} processes ended, {names} removed{ports}"
+        )
     else:
         out.print("nothing to heal")
+    for problem in healed.problems:
+        err.print(f"tailgate: {problem}", markup=False)
+    return 2 if healed.problems else 0
 
 
 @bench.command("wires")

@@ -16,13 +16,16 @@ __all__ = ["Finding", "examine"]
 
 AF_XDP = 44
 PTP = Path("/sys/class/ptp")
-Status = Literal["good", "warning", "missing"]
+Status = Literal["good", "warning", "missing", "unknown"]
 STEAL_WARNING_PERMILLE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing looked at. ``missing`` stops a lab, ``warning`` shapes its tail; ``todo`` is a command or a setting."""
+    """One thing looked at; ``todo`` is a command or a setting.
+
+    ``missing`` stops a lab, ``warning`` shapes its tail, ``unknown`` could not be read.
+    """
 
     name: str
     status: Status

@@ -30,7 +30,7 @@ VERDICT_STYLES = {
     "UNKNOWN": "bold yellow",
 }
 CHANGE_STYLES = {"slower": "bold red", "faster": "green"}
-STATUS_STYLES = {"good": "green", "warning": "yellow", "missing": "bold red"}
+STATUS_STYLES = {"good": "green", "warning": "yellow", "missing": "bold red", "unknown": "magenta"}
 POINTS = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "p99_99": "p99.99", "max": "max"}
 LATENCY_SERIES = (
     "wire_to_wire",
@@ -106,7 +106,8 @@ def render_findings(findings: Sequence[Finding], console: Console) -> None:
             console.print(Padding(_text(f"-> {item.todo}", style="dim"), (0, 0, 0, 12)))
     counted = {status: sum(item.status == status for item in findings) for status in STATUS_STYLES}
     console.print()
-    console.print(_text(", ".join(f"{count} {status}" for status, count in counted.items())))
+    shown = {status: count for status, count in counted.items() if count or status != "unknown"}
+    console.print(_text(", ".join(f"{count} {status}" for status, count in shown.items())))
 
 
 def render_comparison(comparison: Mapping[str, Any], console: Console) -> None:

@@ -39,7 +39,7 @@ def compare_wires(
         raise UsageError(f"{name} holds {len(scenarios)} scenarios", todo="name one of them with --scenario")
     scenario = scenarios[0]
     runs = []
-    with open_session(prefix) as session:
+    with open_session(prefix, scenario.ports) as session:
         for wire in WIRES:
             change = (
                 {"orders": Orders(wire=wire)} if orders else {"wire": wire, "orders": Orders(wire="kernel")}

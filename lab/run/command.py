@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from lab.check.base import Verdict
 from lab.results import Judgement, RunDirectory, judge_run
 from lab.run.passes import Progress as Report
-from lab.run.session import Session, open_session
+from lab.run.session import Session, check_ports, open_session
 from lab.run.settings import main_plan
 from lab.scenario import Scenario, load_scenarios
 
@@ -87,20 +89,25 @@ def run_scenarios(
     console: Console | None,
     emit: Callable[[Any], None] | None,
 ) -> int:
-    """Plays every scenario on one set of wires. FAIL outranks UNKNOWN outranks PASS."""
+    """Plays scenarios that follow each other on one set of wires while they name the same ports.
+
+    FAIL outranks UNKNOWN outranks PASS.
+    """
     scenarios = load_scenarios(names, settings=settings)
     for scenario in scenarios:
         main_plan(scenario)  # a strategy that is nowhere is said before anything is started
+    check_ports([scenario.ports for scenario in scenarios])
     played = []
-    with open_session(prefix) as session:
-        for scenario in scenarios:
-            one = play_and_judge(session, scenario, results=results, console=console, report=report)
-            played.append(one)
-            if console:
-                from lab.report import render_terminal
+    for ports, group in groupby(scenarios, key=attrgetter("ports")):
+        with open_session(prefix, ports) as session:
+            for scenario in group:
+                one = play_and_judge(session, scenario, results=results, console=console, report=report)
+                played.append(one)
+                if console:
+                    from lab.report import render_terminal
 
-                path = one.directory / "report.html" if report else None
-                render_terminal(one.judgement.summary, console=console, report=path)
+                    path = one.directory / "report.html" if report else None
+                    render_terminal(one.judgement.summary, console=console, report=path)
     if emit:
         summaries = [dict(one.judgement.summary) for one in played]
         emit(summaries[0] if len(summaries) == 1 else summaries)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,11 @@ from lab.run.mdp3 import engine_report_of, two_line_parts
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
+from lab.scenario.ports import Ports
 from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets
-from lab.topology import Ledger, Topology
+from lab.topology import Ledger, PortPlan, Topology, heal, survey_ports
 
-__all__ = ["Session", "open_session"]
+__all__ = ["Session", "check_ports", "open_session"]
 
 SCRATCH = Path("/dev/shm")
 TAP_UNCERTAINTY_NS = 100  # two reads of the same kernel clock on two CPUs, and its rounding
@@ -76,7 +77,7 @@ class Session:
 
 
 @contextmanager
-def open_session(prefix: str) -> Iterator[Session]:
+def open_session(prefix: str, ports: Ports | None = None) -> Iterator[Session]:
     """Wires up, this process on the lab's core; all undone at the end. MissingError, UsageError as they come."""
     cores = choose_cores()
     before = os.sched_getaffinity(0)
@@ -86,10 +87,22 @@ def open_session(prefix: str) -> Iterator[Session]:
         scratch = SCRATCH / f"tailgate-{prefix}"
         ledger.add_directory(scratch)
         scratch.mkdir(exist_ok=True)
-        topology = stack.enter_context(Topology(ledger))
+        topology = stack.enter_context(Topology(ledger, port_plan(ports or Ports())))
         os.sched_setaffinity(0, {cores.lab})
         stack.callback(os.sched_setaffinity, 0, before)
         yield Session(topology, ledger, cores, scratch)
+
+
+def check_ports(every: Collection[Ports]) -> None:
+    """UsageError when a port that is named anywhere cannot be had; nothing is touched but what dead runs have left."""
+    if any(ports.wires for ports in every):
+        heal()
+    for ports in every:
+        survey_ports(port_plan(ports))
+
+
+def port_plan(ports: Ports) -> PortPlan:
+    return PortPlan(wires=ports.wires, allow_default_route=ports.allow_default_route)
 
 
 def load_rows(path: Path) -> Rows:

@@ -20,6 +20,7 @@ from lab.scenario.across import problems_across, unusable_tables
 from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
+from lab.scenario.ports import Ports
 from lab.scenario.problems import keys_of, problems_of
 from lab.units import UnitError, parse_threshold
 
@@ -27,7 +28,12 @@ __all__ = ["load_frozen", "load_scenario", "load_scenarios"]
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 HEAD = ("title", "description", "seed")
-SECTIONS: dict[str, type[BaseModel]] = {"traffic": Traffic, "engine": Engine, "measure": Measure}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "traffic": Traffic,
+    "engine": Engine,
+    "measure": Measure,
+    "ports": Ports,
+}
 
 
 def load_scenarios(

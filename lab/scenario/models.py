@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from engine.risk_table import RiskTable
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
+from lab.scenario.ports import Ports
 from lab.scenario.recovery import Feed, Recovery, Service
 from lab.scenario.venue import TWO_LINES, Mdp3, TwoLines, Venue, venue_conflicts
 
@@ -393,6 +394,7 @@ class Scenario(FrozenModel):
     measure: Annotated[Measure, Field(description="What is measured, and what makes the run valid.")] = (
         Measure()
     )
+    ports: Annotated[Ports, Field(description="Interfaces of this host that stand for wires.")] = Ports()
     expect: Annotated[
         dict[str, ThresholdField],
         Field(description="Figures and named checks with the threshold that must hold."),

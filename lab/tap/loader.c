@@ -15,10 +15,14 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
+#include "lab/tap/card.h"
+
 enum { DRAIN_BATCH_BYTES = 1 << 20, LINKS_MAX = TAP_LINE_COUNT + 3 };
 
 struct tap {
     struct bpf_object *object;
+    struct bpf_object *cards[TAP_CARD_COUNT]; /* programs of their own for cards that stamp; NULL = none */
+    const char *path;
     struct tap_state *state; /* the programs' .bss, mapped */
     size_t state_bytes;
     struct tap_market_record *market;
@@ -69,16 +73,17 @@ static uint64_t power_of_two(uint64_t least)
 }
 
 /* Attaches in native mode from within the interface's namespace and keeps the link. Returns 0 or -errno. */
-static int attach(struct tap *tap, const char *program, int netns, uint32_t ifindex)
+static int attach(struct tap *tap, const char *program, struct bpf_object **card, int netns, uint32_t ifindex)
 {
-    struct bpf_program *found = bpf_object__find_program_by_name(tap->object, program);
+    struct bpf_program *found = card ? NULL : bpf_object__find_program_by_name(tap->object, program);
     int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     int link = -ENOENT;
 
-    if (found && home >= 0 && setns(netns, CLONE_NEWNET) == 0) {
+    if ((found || card) && home >= 0 && setns(netns, CLONE_NEWNET) == 0) {
         LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
-        link = bpf_link_create(bpf_program__fd(found), (int)ifindex, BPF_XDP, &options);
-        if (link < 0)
+        int loaded = card ? card_program(tap->path, program, ifindex, tap->object, card) : bpf_program__fd(found);
+        link = loaded < 0 ? loaded : bpf_link_create(loaded, (int)ifindex, BPF_XDP, &options);
+        if (loaded >= 0 && link < 0)
             link = -errno;
         if (setns(home, CLONE_NEWNET))
             link = -errno;
@@ -172,6 +177,42 @@ static int map_rings(struct tap *tap, uint64_t market, uint64_t frames)
     return 0;
 }
 
+/* The program of an end, by whether its card is asked. */
+static int attach_end(struct tap *tap, const struct tap_options *options, int card, const char *plain,
+                      const char *asking, int netns, uint32_t ifindex)
+{
+    if (!ifindex)
+        return 0;
+    if (options->cards >> card & 1)
+        return attach(tap, asking, &tap->cards[card], netns, ifindex);
+    return attach(tap, plain, NULL, netns, ifindex);
+}
+
+static int attach_all(struct tap *tap, const struct tap_options *options)
+{
+    const uint32_t *lines = options->line_ifindex;
+    int engine = options->engine_netns, exchange = options->exchange_netns;
+    int result = attach_end(tap, options, TAP_CARD_A, "market", "market_card_a", engine, lines[0]);
+    if (!result)
+        result = attach_end(tap, options, TAP_CARD_B, "market", "market_card_b", engine, lines[1]);
+    if (!result)
+        result = attach_end(tap, options, TAP_CARD_ORDER, "order", "order_card", exchange, options->order_ifindex);
+    if (!result)
+        result = attach_end(tap, options, TAP_CARD_RECOVERY, "reply", "reply_card", engine, options->reply_ifindex);
+    if (!result && options->request_ifindex)
+        result = attach(tap, "request", NULL, exchange, options->request_ifindex);
+    return result;
+}
+
+/* Those that ask a card are loaded one by one, for their interface. */
+static void leave_out_card_programs(struct bpf_object *object)
+{
+    struct bpf_program *each;
+    bpf_object__for_each_program(each, object)
+        if (strstr(bpf_program__name(each), "_card"))
+            bpf_program__set_autoload(each, false);
+}
+
 static int load(struct tap *tap, const struct tap_options *options)
 {
     uint64_t market = power_of_two(options->market_capacity), frames = power_of_two(options->frame_capacity);
@@ -181,6 +222,8 @@ static int load(struct tap *tap, const struct tap_options *options)
     tap->object = bpf_object__open_file(options->object_path, NULL);
     if (!tap->object)
         return -errno;
+    tap->path = options->object_path;
+    leave_out_card_programs(tap->object);
     int result = configure(tap, options, market, frames);
     if (!result)
         result = bpf_object__load(tap->object);
@@ -190,15 +233,7 @@ static int load(struct tap *tap, const struct tap_options *options)
         return result;
     tap->sockets = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "engine_sockets"));
 
-    for (unsigned line = 0; line < TAP_LINE_COUNT && !result; line++)
-        result = attach(tap, "market", options->engine_netns, options->line_ifindex[line]);
-    if (!result && options->order_ifindex)
-        result = attach(tap, "order", options->exchange_netns, options->order_ifindex);
-    if (!result && options->reply_ifindex)
-        result = attach(tap, "reply", options->engine_netns, options->reply_ifindex);
-    if (!result && options->request_ifindex)
-        result = attach(tap, "request", options->exchange_netns, options->request_ifindex);
-    return result;
+    return attach_all(tap, options);
 }
 
 struct tap *tap_open(const struct tap_options *options)
@@ -277,7 +312,7 @@ static int drain_ring(struct tap *tap, struct tap_ring *ring, uint8_t *slots, si
             tap->skipped[frames]++;
             continue;
         }
-        size_t bytes = frames ? 16 + ((struct tap_frame_record *)slot)->captured : slot_bytes;
+        size_t bytes = frames ? 16 + (((struct tap_frame_record *)slot)->captured & ~TAP_CAPTURED_CARD) : slot_bytes;
         if (filled + bytes > DRAIN_BATCH_BYTES) {
             result = write_all(file, tap->batch, filled);
             filled = 0;
@@ -319,6 +354,8 @@ void tap_counts(const struct tap *tap, struct tap_counts *counts)
         .snapshot_frames = state->snapshot_frames,
         .windows = state->windows_used,
     };
+    memcpy(counts->card_stamped, state->card_stamped, sizeof(counts->card_stamped));
+    memcpy(counts->card_unstamped, state->card_unstamped, sizeof(counts->card_unstamped));
 }
 
 void tap_program_cost(const struct tap *tap, int program, struct tap_program_cost *cost)
@@ -347,6 +384,8 @@ void tap_close(struct tap *tap)
         munmap(tap->market, tap->market_bytes);
     if (tap->frames)
         munmap(tap->frames, tap->frame_bytes);
+    for (unsigned i = 0; i < TAP_CARD_COUNT; i++)
+        bpf_object__close(tap->cards[i]);
     bpf_object__close(tap->object);
     free(tap->batch);
     free(tap);

@@ -31,6 +31,7 @@ struct tap_options {
     uint8_t impairing;           /* 1: rules are looked at */
     uint8_t framing;             /* enum tap_framing of the lines */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
+    uint8_t cards;               /* bit TAP_CARD_*: ask the card for its stamps at that end */
 };
 
 struct tap_counts {
@@ -44,6 +45,8 @@ struct tap_counts {
     uint64_t requests;           /* re-requests at the exchange's end, dropped ones included */
     uint64_t snapshot_frames;    /* TCP frames from the snapshot service at the engine's end, likewise */
     uint64_t windows;            /* windows of rules that took a packet; TAP_WINDOWS_MAX are remembered */
+    uint64_t card_stamped[TAP_CARD_COUNT];   /* packets that the card had stamped, by end */
+    uint64_t card_unstamped[TAP_CARD_COUNT]; /* packets for which it was asked in vain */
 };
 
 /* What the kernel counted of one program while tap_options.profiling was set. */

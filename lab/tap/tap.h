@@ -3,7 +3,9 @@
  *
  * A tap writes into rings that the lab has mapped; it never waits. A record that finds its ring full
  * is counted in `lost`, and a run with lost records is UNKNOWN. Stamps are bpf_ktime_get_ns(), which
- * is CLOCK_MONOTONIC, taken in the driver's XDP hook (grade sw-driver).
+ * is CLOCK_MONOTONIC, taken in the driver's XDP hook (grade sw-driver). Programs whose name ends in _card ask the card
+ * first: its stamp is marked (TAP_FLAG_CARD, TAP_CAPTURED_CARD), is in the card's own clock (grade hw), and is turned
+ * into CLOCK_MONOTONIC when the records are read. A packet that the card did not stamp gets the other one, and is counted.
  *
  * A record tells what was on the wire: number, count and length are those before a rule spoiled the packet.
  * Numbers are positions: the session's ordinal above TAP_POSITION_SHIFT bits of MoldUDP64 sequence. With MDP 3.0 on the
@@ -28,8 +30,14 @@
 #define TAP_WINDOWS_MAX 1024     /* of all rules; those behind take their packets but are not remembered */
 #define TAP_PAYLOAD 42           /* where the payload of a UDP frame begins */
 
+#define TAP_CAPTURED_CARD (1U << 31) /* in tap_frame_record.captured: stamp_ns is the card's */
+
+/* Receiving ends at which a card can stamp; the first three are the lines of market records. */
+enum { TAP_CARD_A = 0, TAP_CARD_B = 1, TAP_CARD_RECOVERY = 2, TAP_CARD_ORDER = 3, TAP_CARD_COUNT = 4 };
+
 enum {
     TAP_FLAG_DROPPED = 1,   /* a fault took this packet off the wire */
+    TAP_FLAG_CARD = 4,      /* stamp_ns is the card's */
     TAP_FLAG_CORRUPTED = 2, /* a fault spoiled this packet; the engine got it all the same */
 };
 
@@ -81,7 +89,7 @@ struct tap_market_record {
 struct tap_frame_record {
     __u64 stamp_ns; /* written last: 0 = slot not committed */
     __u32 length;   /* bytes on the wire */
-    __u32 captured; /* bytes in data[]; less than length means truncated */
+    __u32 captured; /* bytes in data[], less than length means truncated; and TAP_CAPTURED_CARD */
     __u8 data[TAP_FRAME_BYTES_MAX];
 };
 
@@ -125,6 +133,8 @@ struct tap_state {
     __u32 rule_count[TAP_PLACE_COUNT + 1]; /* the lab's; one more for alignment */
     struct tap_rule rules[TAP_PLACE_COUNT][TAP_RULES_MAX];
     struct tap_window windows[TAP_WINDOWS_MAX];
+    __u64 card_stamped[TAP_CARD_COUNT];   /* packets that the card had stamped */
+    __u64 card_unstamped[TAP_CARD_COUNT]; /* packets for which it was asked in vain */
 };
 
 #ifndef __bpf__

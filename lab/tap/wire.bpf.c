@@ -6,6 +6,8 @@
  * reply:    on the engine's end of the recovery wire. Stamps replies to re-requests as line 2; asks the rules of
  *           replies and of snapshot frames.
  * request:  on the exchange's end of the recovery wire. Counts re-requests and asks their rules.
+ * market_card_a, market_card_b, order_card, reply_card: the same as those, but they ask the card for its stamp. Only a
+ *           program bound to one device may, see card.h.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -61,6 +63,24 @@ struct mdp3_header {
     __u8 sequence[4]; /* little-endian */
     __u8 sending_ns[8];
 } __attribute__((packed));
+
+/* Kernel 6.3. Weak: the other programs load without it. */
+extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *timestamp) __ksym __weak;
+
+enum { NO_CARD = -1 }; /* the program may not ask a card */
+
+/* The card's stamp of this packet, 0 when it has none. */
+static __always_inline __u64 card_stamp(struct xdp_md *ctx, int card)
+{
+    __u64 stamp = 0;
+    if (card == NO_CARD)
+        return 0;
+    if (bpf_xdp_metadata_rx_timestamp(ctx, &stamp) == 0 && stamp)
+        __sync_fetch_and_add(&state.card_stamped[card], 1);
+    else
+        __sync_fetch_and_add(&state.card_unstamped[card], 1);
+    return stamp;
+}
 
 /* What records and rules want to know of a packet. */
 struct numbered {
@@ -137,13 +157,16 @@ static __always_inline struct numbered mdp3_numbered(const struct mdp3_header *m
 
 /* Stamps one packet, asks its rules and spoils it; true when it is to be dropped. */
 static __always_inline int stamp_and_impair(struct xdp_md *ctx, const struct udphdr *udp,
-                                            struct numbered packet, __u32 line)
+                                            struct numbered packet, __u32 line, int card)
 {
     __u64 now = bpf_ktime_get_ns();
     __u32 length = bpf_ntohs(udp->len) - sizeof(*udp);
     __u32 verdict = judge(line, packet.position, packet.messages, now);
-    if (settings.stamping)
-        stamp_market(now, packet.position, packet.count, length, line, flags_of(verdict));
+    if (settings.stamping) {
+        __u64 stamp = card_stamp(ctx, card);
+        stamp_market(stamp ? stamp : now, packet.position, packet.count, length, line,
+                     flags_of(verdict) | (stamp ? TAP_FLAG_CARD : 0));
+    }
     if (verdict >= VERDICT_CORRUPT && line < TAP_PLACE_COUNT && verdict - VERDICT_CORRUPT < TAP_RULES_MAX)
         corrupt(ctx, &state.rules[line][verdict - VERDICT_CORRUPT]);
     return verdict == VERDICT_DROP;
@@ -155,8 +178,7 @@ static __always_inline int is_udp(const struct ethhdr *ethernet, const struct ip
            !(ip->frag_off & bpf_htons(IP_FRAGMENT));
 }
 
-SEC("xdp")
-int market(struct xdp_md *ctx)
+static __always_inline int take_market(struct xdp_md *ctx, int card)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     __u32 line = ctx->ingress_ifindex == settings.line_ifindex[1];
@@ -178,7 +200,7 @@ int market(struct xdp_md *ctx)
         packet = mdp3_numbered(mdp3);
     else
         packet = mold_numbered(mold);
-    if (stamp_and_impair(ctx, udp, packet, line))
+    if (stamp_and_impair(ctx, udp, packet, line, card))
         return XDP_DROP;
     return bpf_redirect_map(&engine_sockets, line, XDP_PASS);
 }
@@ -190,8 +212,7 @@ static __always_inline int snapshot_frame(void)
     return judge(TAP_PLACE_SNAPSHOT, 0, 1, bpf_ktime_get_ns()) == VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
-SEC("xdp")
-int reply(struct xdp_md *ctx)
+static __always_inline int take_reply(struct xdp_md *ctx, int card)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     struct ethhdr *ethernet = data;
@@ -205,7 +226,8 @@ int reply(struct xdp_md *ctx)
         return snapshot_frame(); /* TCP's ports lie where UDP's do */
     if (!is_udp(ethernet, ip) || udp->source != bpf_htons(settings.request_port) || (void *)(mold + 1) > end)
         return XDP_PASS;
-    if ((settings.stamping || settings.impairing) && stamp_and_impair(ctx, udp, mold_numbered(mold), TAP_LINE_RECOVERY))
+    if ((settings.stamping || settings.impairing) &&
+        stamp_and_impair(ctx, udp, mold_numbered(mold), TAP_LINE_RECOVERY, card))
         return XDP_DROP;
     return XDP_PASS;
 }
@@ -228,8 +250,7 @@ int request(struct xdp_md *ctx)
     return verdict == VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
-SEC("xdp")
-int order(struct xdp_md *ctx)
+static __always_inline int take_order(struct xdp_md *ctx, int card)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     struct ethhdr *ethernet = data;
@@ -242,7 +263,7 @@ int order(struct xdp_md *ctx)
     if (bpf_ntohs(ip->tot_len) <= sizeof(*ip) + tcp->doff * 4)
         return XDP_PASS; /* no payload: an acknowledgement */
 
-    __u64 now = bpf_ktime_get_ns();
+    __u64 now = bpf_ktime_get_ns(), stamp = card_stamp(ctx, card);
     __u32 slot;
     if (!claim(&state.frames, settings.frame_mask, &slot))
         return XDP_PASS;
@@ -257,9 +278,23 @@ int order(struct xdp_md *ctx)
     if (captured == 0 || captured > TAP_FRAME_BYTES_MAX || bpf_xdp_load_bytes(ctx, 0, record->data, captured))
         captured = 0;
     record->length = length;
-    record->captured = captured;
-    *(volatile __u64 *)&record->stamp_ns = now;
+    record->captured = captured | (stamp ? TAP_CAPTURED_CARD : 0);
+    *(volatile __u64 *)&record->stamp_ns = stamp ? stamp : now;
     return XDP_PASS;
 }
+
+#define PROGRAM(name, take, card)                                                                                      \
+    SEC("xdp") int name(struct xdp_md *ctx)                                                                            \
+    {                                                                                                                  \
+        return take(ctx, card);                                                                                        \
+    }
+
+PROGRAM(market, take_market, NO_CARD)
+PROGRAM(reply, take_reply, NO_CARD)
+PROGRAM(order, take_order, NO_CARD)
+PROGRAM(market_card_a, take_market, TAP_CARD_A)
+PROGRAM(market_card_b, take_market, TAP_CARD_B)
+PROGRAM(reply_card, take_reply, TAP_CARD_RECOVERY)
+PROGRAM(order_card, take_order, TAP_CARD_ORDER)
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -2,7 +2,8 @@
 
 The ledger is a directory in /run, one file a run, written before each thing is made. A run whose process
 is gone is undone from its file: children ended by pid (checked against their start time, so that a reused
-pid is never touched), namespaces removed (their interfaces go with them), scratch directories deleted.
+pid is never touched), the host's own interfaces given back as they were, namespaces removed (their interfaces
+go with them), scratch directories deleted.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import re
 import select
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pyroute2 import netns
 
-from lab.errors import MissingError, UsageError
+from lab.errors import MissingError, TailgateError, UsageError
+from lab.topology.port_state import PortState, give_back, still_in_lab
 
-__all__ = ["LEDGER_DIRECTORY", "Healed", "Ledger", "Process", "heal", "process_started"]
+__all__ = ["LEDGER_DIRECTORY", "Healed", "Ledger", "Process", "heal", "ledgers", "process_started"]
 
 PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 END_SECONDS = 5.0  # for a killed process to be gone
@@ -46,6 +48,8 @@ class Healed:
     processes: int = 0
     namespaces: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()  # the host's own interfaces that are back
+    problems: tuple[str, ...] = ()  # what could not be made as it was
 
     def __bool__(self) -> bool:
         return bool(self.runs)
@@ -69,6 +73,7 @@ class Ledger:
     processes: list[Process] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
     directories: list[str] = field(default_factory=list)
+    ports: list[PortState] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -115,13 +120,24 @@ class Ledger:
         self.directories.append(str(path))
         self.save()
 
+    def add_port(self, port: PortState) -> None:
+        self.ports.append(port)
+        self.save()
+
     def add_process(self, pid: int) -> None:
         self.processes.append(Process(pid=pid, started=process_started(pid)))
         self.save()
 
     def close(self) -> None:
-        """Undoes all that is written down, then forgets it. Safe to call twice."""
-        undo(self)
+        """Undoes all that is written down, then forgets it. Safe to call twice.
+
+        TailgateError: a port of the host is not as it was.
+        """
+        healed = undo(self)
+        if healed.problems:
+            raise TailgateError(
+                "not all is as it was", why="; ".join(healed.problems), todo="ip address; tailgate heal"
+            )
 
 
 @contextlib.contextmanager
@@ -153,6 +169,12 @@ def end(process: Process) -> bool:
 def undo(ledger: Ledger) -> Healed:
     """Takes away everything the ledger names; what is already gone is no error."""
     ended = sum([end(process) for process in ledger.processes])
+    problems = {port.interface: give_back(port) for port in ledger.ports}
+    kept = [port for port in ledger.ports if still_in_lab(port)]
+    if kept:  # the namespace is all that holds them: a later heal tries again
+        ledger.ports, ledger.processes = kept, []
+        ledger.save()
+        return Healed(runs=1, processes=ended, problems=flat(problems))
     present = set(netns.listnetns())
     removed = [name for name in ledger.namespaces if name in present]
     for name in removed:
@@ -161,7 +183,18 @@ def undo(ledger: Ledger) -> Healed:
     for path in deleted:
         shutil.rmtree(path, ignore_errors=True)
     ledger.path.unlink(missing_ok=True)
-    return Healed(runs=1, processes=ended, namespaces=tuple(removed), directories=tuple(deleted))
+    return Healed(
+        runs=1,
+        processes=ended,
+        namespaces=tuple(removed),
+        directories=tuple(deleted),
+        ports=tuple(port.interface for port in ledger.ports),
+        problems=flat(problems),
+    )
+
+
+def flat(problems: Mapping[str, list[str]]) -> tuple[str, ...]:
+    return tuple(problem for found in problems.values() for problem in found)
 
 
 def load(path: Path) -> Ledger:
@@ -172,13 +205,19 @@ def load(path: Path) -> Ledger:
         processes=[Process(**process) for process in raw["processes"]],
         namespaces=list(raw["namespaces"]),
         directories=list(raw["directories"]),
+        ports=[PortState(**port) for port in raw.get("ports", [])],
     )
+
+
+def ledgers() -> list[Path]:
+    """The files of all runs, dead or alive."""
+    return sorted(LEDGER_DIRECTORY.glob("*.json"))
 
 
 def undo_dead_runs() -> Healed:
     """The work of heal(), for who holds the lock."""
     healed = Healed()
-    for path in sorted(LEDGER_DIRECTORY.glob("*.json")):
+    for path in ledgers():
         ledger = load(path)
         if process_started(ledger.owner.pid) == ledger.owner.started:
             continue
@@ -188,6 +227,8 @@ def undo_dead_runs() -> Healed:
             processes=healed.processes + one.processes,
             namespaces=healed.namespaces + one.namespaces,
             directories=healed.directories + one.directories,
+            ports=healed.ports + one.ports,
+            problems=healed.problems + one.problems,
         )
     return healed
 

@@ -5,6 +5,8 @@
   b  10.77.2.1/24  ----- line B -----    b  10.77.2.2/24
   o  10.77.3.1/24  ----- orders -----    o  10.77.3.2/24
   r  10.77.4.1/24  ---- recovery ----    r  10.77.4.2/24
+
+A wire for which the scenario names ports is two interfaces of the host instead of a pair; see ``ports``.
 """
 
 from __future__ import annotations
@@ -24,9 +26,12 @@ from pyroute2 import IPRoute, NetNS, netns
 from pyroute2.netlink.exceptions import NetlinkError
 
 from lab.errors import MissingError, UsageError
-from lab.topology.ledger import Ledger
+from lab.topology.ledger import Ledger, ledgers
+from lab.topology.namespaces import NAMED, inside
+from lab.topology.port_state import PortState
+from lab.topology.ports import PortPlan, check_cable, survey, take
 
-__all__ = ["ORDER_WIRE", "RECOVERY_WIRE", "WIRES", "Topology", "Wire"]
+__all__ = ["ORDER_WIRE", "RECOVERY_WIRE", "WIRES", "Topology", "Wire", "survey_ports"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +61,8 @@ SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 class Topology:
     """Builds on entry and takes everything away on exit; a crash in between is healed from the ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: Ledger, ports: PortPlan | None = None) -> None:
+        self.ledger, self.ports = ledger, ports or PortPlan()
         self.exchange = f"{ledger.prefix}-exchange"
         self.engine = f"{ledger.prefix}-engine"
         self._open: list[NetNS] = []
@@ -89,6 +94,7 @@ class Topology:
                 f"network namespace {sorted(taken)[0]!r} exists already and no run of ours made it",
                 todo=f"choose another name with --prefix, or remove it: ip netns delete {sorted(taken)[0]}",
             )
+        ports = survey_ports(self.ports, exchange=self.exchange, engine=self.engine)
         for name in (self.exchange, self.engine):
             self.ledger.add_namespace(name)
             try:
@@ -101,22 +107,37 @@ class Topology:
                 ) from error
             self._spaces[name] = NetNS(name)
         for wire in WIRES.values():
-            self._add_wire(wire)
+            if wire.name not in self.ports.wires:
+                self._add_wire(wire)
+        for port in ports:
+            self._take(port)
         for space in self._spaces.values():
             space.link("set", index=1, state="up")
         # IPv6 would put router solicitations and duplicate address detection on the measured wires.
         for name in (self.exchange, self.engine):
-            with self._inside(name):
+            with inside(NAMED / name):
                 for key in ("all", "default"):
                     Path(f"/proc/sys/net/ipv6/conf/{key}/disable_ipv6").write_text("1\n")
         # Without it the kernel leaves the checksums of what it sends open: nobody could find that one is wrong, and a
         # TCP that is not the kernel's could accept none.
-        with self._inside(self.exchange):
+        with inside(NAMED / self.exchange):
             checksum_every_packet(RECOVERY_WIRE.interface)
             checksum_every_packet(ORDER_WIRE.interface)
         for name in (self.exchange, self.engine):
             for wire in WIRES.values():
                 self.set_link(name, wire.interface, up=True)
+        for name, ends in self.ports.wires.items():
+            check_cable(name, ends, (self.exchange, self.engine), WIRES[name].interface)
+
+    def _take(self, port: PortState) -> None:
+        wire, at_exchange = WIRES[port.wire], port.namespace == self.exchange
+        self.ledger.add_port(port)
+        take(
+            port,
+            address=wire.exchange_address if at_exchange else wire.engine_address,
+            prefix_length=PREFIX_BYTES,
+            checksums=at_exchange and wire in (RECOVERY_WIRE, ORDER_WIRE),
+        )
 
     def _add_wire(self, wire: Wire) -> None:
         exchange, engine = self._spaces[self.exchange], self._spaces[self.engine]
@@ -144,17 +165,6 @@ class Topology:
         found: list[int] = space.link_lookup(ifname=interface)
         return found[0]
 
-    @contextlib.contextmanager
-    def _inside(self, name: str) -> Iterator[None]:
-        """Runs the body inside a namespace (this thread only)."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            netns.setns(name)
-            yield
-        finally:
-            netns.setns(home)
-            os.close(home)
-
     def interface_index(self, namespace: str, interface: str) -> int:
         """Kernel index of an interface inside its namespace."""
         return self._index(self._spaces[namespace], interface)
@@ -175,6 +185,16 @@ class Topology:
     def command(self, namespace: str, *arguments: str) -> list[str]:
         """The command line that runs a program inside a namespace."""
         return ["ip", "netns", "exec", namespace, *arguments]
+
+
+def survey_ports(ports: PortPlan, *, exchange: str = "", engine: str = "") -> list[PortState]:
+    """The ports as they are, and where they are to go; UsageError for the first that cannot be had."""
+    return survey(
+        ports,
+        lab_names={wire.name: wire.interface for wire in WIRES.values()},
+        namespaces={"exchange": exchange, "engine": engine},
+        ledgers=ledgers(),
+    )
 
 
 def checksum_every_packet(interface: str) -> None:
