@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 
-__all__ = ["ORDER_WIRES", "RACE_ROW", "RaceError", "bypass_built", "echo", "listen", "race", "wires_report"]
+__all__ = ["ORDER_WIRES", "RACE_ROW", "RaceError", "bypass_built", "dpdk_built", "dpdk_report", "dpdk_version", "echo", "listen", "race", "wires_report"]
 
 ORDER_WIRES = {"kernel": lib.STREAM_TCP, "af_xdp": lib.STREAM_BYPASS}
 STREAMS = {number: name for name, number in ORDER_WIRES.items()}
-PORTS = {lib.PORT_AF_XDP: "af_xdp", lib.PORT_KERNEL: "kernel"}
+PORTS = {lib.PORT_AF_XDP: "af_xdp", lib.PORT_KERNEL: "kernel", lib.PORT_DPDK: "dpdk"}
 RACE_ROW = np.dtype(
     [("sent_ns", "<u8"), ("returned_ns", "<u8"), ("echoed_ns", "<u8"), ("answered_ns", "<u8")]
 )
@@ -37,6 +37,29 @@ def fields(struct: Any) -> dict[str, int]:
 def bypass_built() -> bool:
     """Whether this engine has a TCP of its own for the bypass wire."""
     return bool(lib.bypass_tcp_built())
+
+
+def dpdk_built() -> bool:
+    """Whether this engine has the DPDK wire."""
+    return bool(lib.dpdk_built())
+
+
+def dpdk_version() -> str:
+    """The DPDK that the engine runs on, such as "DPDK 22.11.11"; empty without."""
+    return text(lib.dpdk_version())
+
+
+def dpdk_report(runner: Any, line: int) -> dict[str, Any]:
+    """``{"dpdk": ...}`` of a line that ended on DPDK, else nothing."""
+    counters = ffi.new("struct dpdk_statistics *")
+    lib.runner_dpdk_statistics(runner, line, counters)
+    driver = text(counters.driver)
+    if not driver:
+        return {}
+    counts = fields(counters[0])
+    flags = {name: bool(counts.pop(name)) for name in ("link_up", "stamps", "huge_pages")}
+    grade = {"grade": "hw" if flags.pop("stamps") else "none"}
+    return {"dpdk": {"driver": driver, "device": text(counters.name), **counts, **flags, **grade}}
 
 
 def changes(log: Any, count: int, capacity: int, names: dict[int, str]) -> list[dict[str, Any]]:
