@@ -373,7 +373,7 @@ class Runner:
         types = {chr(letter): int(count) for letter, count in enumerate(statistics.types) if count}
         return {
             "wire": self._wire_report(),
-            "wires": wires_report(self._runner),
+            "wires": wires_report(self._runner, self._lines),
             "feed": self._feed_report(),
             "types": types,
             "decode": numbers(statistics, "unknown_types", "length_errors", "long_messages"),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from engine.risk_table import RiskTable
 
 __all__ = [
+    "DEVARGS",
     "BookConfig",
     "BudgetConfig",
     "ControlConfig",

@@ -75,7 +75,7 @@ def changes(log: Any, count: int, capacity: int, names: dict[int, str]) -> list[
     ]
 
 
-def wires_report(runner: Any) -> dict[str, Any]:
+def wires_report(runner: Any, lines: int = 0) -> dict[str, Any]:
     """What carries the orders, and every change of a wire; counters are those of the bypass in use at the end."""
     watch, orders = lib.runner_watch(runner), lib.runner_engine(runner).order_wire
     counters = ffi.new("struct bypass_tcp_counters *")
@@ -87,6 +87,9 @@ def wires_report(runner: Any) -> dict[str, Any]:
         "order_change_count": int(orders.change_count),
         "line_changes": changes(watch.changes, watch.change_count, lib.WIRE_WATCH_LOG, PORTS),
         "line_change_count": int(watch.change_count),
+        "dpdk": {
+            "AB"[line]: report["dpdk"] for line in range(lines) if (report := dpdk_report(runner, line))
+        },
         "looks": int(watch.looks),
         "error": text(watch.error),
     }

@@ -40,7 +40,7 @@ enum {
     DPDK_NAME_BYTES = 64,
     DPDK_DEVICE_BYTES = 512,   /* devargs */
     DPDK_RING_FRAMES = 4096,   /* receive backlog asked for; a driver may have less */
-    DPDK_POOL_FRAMES = 16383,  /* buffers a port, 2,304 bytes each with their head: a ring, a batch, and what caches hold */
+    DPDK_POOL_FRAMES = 8191,  /* buffers a port, 2,304 bytes each with their head: a ring, a batch, and what caches hold */
     DPDK_MEMORY_MB = 128,      /* reserved at start */
     DPDK_PORTS_MAX = 2,
 };

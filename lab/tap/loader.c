@@ -17,7 +17,10 @@
 
 enum { DRAIN_BATCH_BYTES = 1 << 20, LINKS_MAX = TAP_LINE_COUNT + 3 };
 
+#define POSING "xsk_def_prog"
+
 struct tap {
+    const char *market_program; /* of lines A and B */
     struct bpf_object *object;
     struct tap_state *state; /* the programs' .bss, mapped */
     size_t state_bytes;
@@ -172,6 +175,14 @@ static int map_rings(struct tap *tap, uint64_t market, uint64_t frames)
     return 0;
 }
 
+/* libxdp looks for its map among those that the program uses; ours does not look at it. */
+static int pose(struct tap *tap)
+{
+    int map = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "xsks_map"));
+    int program = bpf_program__fd(bpf_object__find_program_by_name(tap->object, POSING));
+    return bpf_prog_bind_map(program, map, NULL) ? -errno : 0;
+}
+
 static int load(struct tap *tap, const struct tap_options *options)
 {
     uint64_t market = power_of_two(options->market_capacity), frames = power_of_two(options->frame_capacity);
@@ -181,17 +192,22 @@ static int load(struct tap *tap, const struct tap_options *options)
     tap->object = bpf_object__open_file(options->object_path, NULL);
     if (!tap->object)
         return -errno;
+    tap->market_program = options->posing ? POSING : "market";
+    bpf_program__set_autoload(bpf_object__find_program_by_name(tap->object, "market"), !options->posing);
+    bpf_program__set_autoload(bpf_object__find_program_by_name(tap->object, POSING), options->posing);
     int result = configure(tap, options, market, frames);
     if (!result)
         result = bpf_object__load(tap->object);
     if (!result)
         result = map_rings(tap, market, frames);
+    if (!result && options->posing)
+        result = pose(tap);
     if (result)
         return result;
     tap->sockets = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "engine_sockets"));
 
     for (unsigned line = 0; line < TAP_LINE_COUNT && !result; line++)
-        result = attach(tap, "market", options->engine_netns, options->line_ifindex[line]);
+        result = attach(tap, tap->market_program, options->engine_netns, options->line_ifindex[line]);
     if (!result && options->order_ifindex)
         result = attach(tap, "order", options->exchange_netns, options->order_ifindex);
     if (!result && options->reply_ifindex)
@@ -323,7 +339,7 @@ void tap_counts(const struct tap *tap, struct tap_counts *counts)
 
 void tap_program_cost(const struct tap *tap, int program, struct tap_program_cost *cost)
 {
-    static const char *const names[] = {"market", "order", "reply", "request"};
+    const char *const names[] = {tap->market_program, "order", "reply", "request"};
     const char *name = program >= 0 && program <= TAP_PROGRAM_REQUEST ? names[program] : "";
     struct bpf_program *found = bpf_object__find_program_by_name(tap->object, name);
     struct bpf_prog_info info = {0};
