@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -27,7 +28,13 @@ enum {
     LINK_PAUSE_NS = 5 * 1000 * 1000,
     LINK_ATTEMPTS = 200, /* a second: net_memif's two ends find each other meanwhile */
     SOCKETS_MAX = 64,
+    /* The kernel gives a queue free some time after the AF_XDP socket on it was closed, and the driver does not say which
+     * error it met: half a second of patience. */
+    BUSY_PAUSE_NS = 2 * 1000 * 1000,
+    BUSY_ATTEMPTS = 250,
 };
+
+static const char RECEIVE_QUEUE[] = "setting its receive queue up";
 
 bool dpdk_built(void)
 {
@@ -44,15 +51,21 @@ static bool is_driver(const char *device, const char *driver)
     return strncmp(device, driver, strlen(driver)) == 0;
 }
 
+static bool is_xdp_socket(int descriptor)
+{
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+    return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_XDP;
+}
+
 /* The AF_XDP sockets of this process, in order of their descriptors. */
 static uint32_t xdp_sockets(int sockets[SOCKETS_MAX])
 {
     DIR *directory = opendir("/proc/self/fd");
     uint32_t count = 0;
     for (struct dirent *entry; directory && (entry = readdir(directory)) && count < SOCKETS_MAX;) {
-        int descriptor = atoi(entry->d_name), domain = 0;
-        socklen_t size = sizeof(domain);
-        if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_XDP)
+        int descriptor = atoi(entry->d_name);
+        if (is_xdp_socket(descriptor))
             sockets[count++] = descriptor;
     }
     if (directory)
@@ -76,6 +89,7 @@ static int new_socket(const int *before, uint32_t before_count)
 
 static int enter_socket(struct dpdk *port, uint64_t flags)
 {
+    errno = ENOENT;
     return port->socket < 0 || bpf_map_update_elem(port->socket_map, &port->socket_key, &port->socket, flags) ? -errno : 0;
 }
 
@@ -138,7 +152,7 @@ static int configure(struct dpdk *port, const char **step)
         return result;
     if ((result = rte_eth_dev_adjust_nb_rx_tx_desc(port->number, &receive, &send)))
         return result;
-    *step = "setting its receive queue up";
+    *step = RECEIVE_QUEUE;
     if ((result = rte_eth_rx_queue_setup(port->number, QUEUE, receive, SOCKET_ID_ANY, NULL, port->pool)))
         return result;
     *step = "setting its send queue up";
@@ -163,32 +177,44 @@ static void wait_for_link(const struct dpdk *port)
     }
 }
 
-int dpdk_open(struct dpdk *port, const struct dpdk_options *options, char *error, uint32_t error_bytes)
+static int open_once(struct dpdk *port, const struct dpdk_options *options, const char **step)
 {
     int sockets[SOCKETS_MAX];
-    const char *step = "";
     memset(port, 0, sizeof(*port));
     port->port = options->port;
     port->socket = port->socket_map = -1;
-    port->number = RTE_MAX_ETHPORTS;
+    port->huge_pages = dpdk_environment_huge();
+    port->ifindex = options->interface ? if_nametoindex(options->interface) : 0;
+    dpdk_complaint_forget();
+    uint32_t socket_count = xdp_sockets(sockets);
+    int result = attach(port, options, step);
+    port->open = result == 0;
+    if (!result)
+        result = configure(port, step);
+    if (is_driver(port->name, "net_af_xdp"))
+        port->socket = new_socket(sockets, socket_count);
+    if (result || options->socket_map < 0 || !is_driver(port->name, "net_af_xdp"))
+        return result;
+    *step = "entering its socket into the XDP program's map";
+    port->socket_map = options->socket_map;
+    port->socket_key = options->socket_key;
+    return enter_socket(port, BPF_ANY);
+}
+
+int dpdk_open(struct dpdk *port, const struct dpdk_options *options, char *error, uint32_t error_bytes)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
+    const char *step = "";
+    memset(port, 0, sizeof(*port));
     dpdk_complaint_forget();
     int result = dpdk_environment(options, error, error_bytes);
     if (result)
         return result;
-    port->huge_pages = dpdk_environment_huge();
-    port->ifindex = options->interface ? if_nametoindex(options->interface) : 0;
-    uint32_t socket_count = xdp_sockets(sockets);
-    result = attach(port, options, &step);
-    port->open = result == 0;
-    if (!result)
-        result = configure(port, &step);
-    if (!result && options->socket_map >= 0 && is_driver(port->name, "net_af_xdp")) {
-        step = "entering its socket into the XDP program's map";
-        port->socket = new_socket(sockets, socket_count);
-        port->socket_map = options->socket_map;
-        port->socket_key = options->socket_key;
-        errno = ENOENT;
-        result = enter_socket(port, BPF_ANY);
+    result = open_once(port, options, &step);
+    for (unsigned i = 0; result && is_driver(port->name, "net_af_xdp") && step == RECEIVE_QUEUE && i < BUSY_ATTEMPTS; i++) {
+        dpdk_close(port);
+        nanosleep(&pause, NULL);
+        result = open_once(port, options, &step);
     }
     if (result) {
         const char *said = dpdk_complaint();
@@ -213,6 +239,9 @@ void dpdk_close(struct dpdk *port)
     rte_eth_dev_close(port->number);
     if (info.device && !dpdk_is_pci(port->name))
         rte_dev_remove(info.device);
+    if (port->socket >= 0 && is_xdp_socket(port->socket))
+        close(port->socket); /* the driver of 22.11 forgets it, and with it the queue stays taken */
+    port->socket = -1;
     rte_mempool_free(port->pool);
     port->pool = NULL;
 }
@@ -308,14 +337,14 @@ bool dpdk_fallback(const struct dpdk_options *options, char *error, uint32_t err
 
 void dpdk_withdraw(struct dpdk *port)
 {
-    if (port->socket >= 0)
+    if (port->socket_map >= 0)
         bpf_map_delete_elem(port->socket_map, &port->socket_key);
 }
 
 bool dpdk_redirected(const struct dpdk *port)
 {
     uint32_t program = 0, key = port->socket_key;
-    if (port->socket < 0)
+    if (port->socket_map < 0)
         return true;
     if (bpf_xdp_query_id((int)port->ifindex, 0, &program) || program == 0)
         return false;

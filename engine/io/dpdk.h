@@ -95,8 +95,8 @@ struct dpdk {
     uint64_t last_stamp;
     uint64_t empty_polls;   /* read by the watchdog: one more says that nothing waited */
     struct rte_mempool *pool;
-    int socket;             /* net_af_xdp: the driver's, entered in `socket_map`; -1: none */
-    int socket_map;
+    int socket;             /* net_af_xdp: the driver's; -1: none */
+    int socket_map;         /* where we entered it; -1: nowhere */
     uint32_t socket_key;
     uint32_t ifindex;
     bool huge_pages;
