@@ -21,7 +21,7 @@ from engine.risk_build import (
     verify_risk_table,
 )
 from engine.strategy_binding import Hands, fill_budget, strategy_report
-from engine.wires import ORDER_WIRES, wires_report
+from engine.wires import ORDER_WIRES, dpdk_report, wires_report
 
 __all__ = [
     "BOOK_ROW",
@@ -49,7 +49,8 @@ OWN_ORDER_ROW = np.dtype(
     + [("price", "<u4"), ("shares", "<u4"), ("open_shares", "<u4"), ("executed_shares", "<u4")]
     + [("canceled_shares", "<u4"), ("reason", "S1")]
 )
-KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL}
+KINDS = {"af_xdp": lib.PORT_AF_XDP, "kernel": lib.PORT_KERNEL, "dpdk": lib.PORT_DPDK}
+HUGE = {"auto": lib.DPDK_HUGE_AUTO, "no": lib.DPDK_HUGE_NO, "yes": lib.DPDK_HUGE_YES}
 TAKEN_BYTES = 1 << 20
 FEED_POLICY = (
     "first_sequence",
@@ -175,6 +176,8 @@ class Runner:
             target.socket_map = -1 if line.socket_map is None else line.socket_map
             target.group = self._string(line.group)
             target.port = line.port
+            if line.dpdk:
+                target.device, target.huge = self._string(line.dpdk.device), HUGE[line.dpdk.hugepages]
         self._lines = len(config.lines) if wired else 0
         wired = config.gateway is not None and wired
         if config.gateway and wired:
@@ -370,7 +373,7 @@ class Runner:
         types = {chr(letter): int(count) for letter, count in enumerate(statistics.types) if count}
         return {
             "wire": self._wire_report(),
-            "wires": wires_report(self._runner),
+            "wires": wires_report(self._runner, self._lines),
             "feed": self._feed_report(),
             "types": types,
             "decode": numbers(statistics, "unknown_types", "length_errors", "long_messages"),
@@ -415,6 +418,7 @@ class Runner:
             report["AB"[line]] = {
                 **fields(counters[0]),
                 "zero_copy": bool(lib.runner_zero_copy(self._runner, line)),
+                **dpdk_report(self._runner, line),
             }
         return report
 

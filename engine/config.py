@@ -11,9 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from engine.risk_table import RiskTable
 
 __all__ = [
+    "DEVARGS",
     "BookConfig",
     "BudgetConfig",
     "ControlConfig",
+    "DpdkConfig",
     "EngineConfig",
     "FeedConfig",
     "GatewayConfig",
@@ -47,21 +49,37 @@ Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[int, Field(ge=0, lt=2**63)]
 Address = Annotated[str, AfterValidator(ipv4)]
 PRINTABLE = r"^[ -~]*$"
+# A virtual device, net_DRIVER and what follows, or a PCI address; then key=value pairs.
+DEVARGS = r"^(net_[a-z_]+[0-9]*|([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7])(,[!-~]+)?$"
 
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+class DpdkConfig(Frozen):
+    """The device of a line on DPDK (engine/io/dpdk.h): whole devargs. Huge pages: the first line's word holds."""
+
+    device: Annotated[str, Field(max_length=511, pattern=DEVARGS)]
+    hugepages: Literal["auto", "no", "yes"] = "auto"
+
+
 class LineConfig(Frozen):
     """One line of the feed. ``socket_map`` is an inherited XSKMAP descriptor; None: our own program."""
 
-    wire: Literal["af_xdp", "kernel"] = "af_xdp"
+    wire: Literal["af_xdp", "kernel", "dpdk"] = "af_xdp"
+    dpdk: DpdkConfig | None = None
     interface: Annotated[str, Field(min_length=1, max_length=15)]
     queue: Annotated[int, Field(ge=0, le=63)] = 0
     socket_map: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     group: Address
     port: Annotated[int, Field(ge=1, le=65535)]
+
+    @model_validator(mode="after")
+    def _has_device(self) -> Self:
+        if (self.wire == "dpdk") != (self.dpdk is not None):
+            raise ValueError("wire dpdk needs dpdk.device, and no other wire has one")
+        return self
 
 
 class GatewayConfig(Frozen):

@@ -150,6 +150,19 @@ static struct af_xdp_options af_xdp_options(const struct runner_line *line, uint
                                    .port = line->port};
 }
 
+static struct dpdk_options dpdk_options(const struct runner *runner, uint32_t line)
+{
+    const struct runner_line *options = &runner->options.lines[line], *other = &runner->options.lines[!line];
+    return (struct dpdk_options){.device = options->device,
+                                 .others = other->kind == PORT_DPDK ? other->device : NULL,
+                                 .interface = options->interface,
+                                 .huge = options->huge,
+                                 .cpu = runner->options.cpu,
+                                 .socket_map = options->socket_map,
+                                 .socket_key = line,
+                                 .port = options->port};
+}
+
 static int open_line(struct runner *runner, uint32_t line)
 {
     const struct runner_line *options = &runner->options.lines[line];
@@ -162,6 +175,9 @@ static int open_line(struct runner *runner, uint32_t line)
     } else if (options->kind == PORT_KERNEL) {
         const struct kernel_udp_options kernel = {options->interface, options->group, options->port};
         result = kernel_udp_open(&port->kernel, &kernel, runner->error, sizeof(runner->error));
+    } else if (options->kind == PORT_DPDK) {
+        const struct dpdk_options dpdk = dpdk_options(runner, line);
+        result = dpdk_open(&port->dpdk, &dpdk, runner->error, sizeof(runner->error));
     }
     port_set(port, result ? PORT_NONE : options->kind);
     return result;
@@ -177,7 +193,12 @@ static void close_line(struct runner *runner, uint32_t line)
         af_xdp_statistics(&port->af_xdp, &last);
         af_xdp_close(&port->af_xdp);
     }
-    if (kind == PORT_KERNEL || kind == PORT_BOTH) {
+    if (kind == PORT_DPDK || kind == PORT_DPDK_BOTH) {
+        dpdk_statistics(&port->dpdk, &runner->dpdk[line]);
+        last = port_dpdk_counters(&runner->dpdk[line]);
+        dpdk_close(&port->dpdk);
+    }
+    if (kind == PORT_KERNEL || kind == PORT_BOTH || kind == PORT_DPDK_BOTH) {
         last.dropped += kernel_udp_dropped(&port->kernel) + port->kernel.truncated;
         kernel_udp_close(&port->kernel);
     }
@@ -265,6 +286,8 @@ static int start_watch(struct runner *runner)
             .af_xdp = af_xdp_options(from, line),
             .kernel = {from->interface, from->group, from->port},
             .bypass_possible = true,
+            .on_dpdk = from->kind == PORT_DPDK,
+            .dpdk = dpdk_options(runner, line),
         };
     }
     int result = wire_watch_start(&runner->watch, &watch, runner->engine.control, &runner->engine.order_wire,
@@ -364,6 +387,11 @@ bool runner_zero_copy(const struct runner *runner, uint32_t line)
 void runner_port_statistics(const struct runner *runner, uint32_t line, struct af_xdp_statistics *statistics)
 {
     *statistics = runner->ports[line < FEED_LINE_COUNT ? line : 0];
+}
+
+void runner_dpdk_statistics(const struct runner *runner, uint32_t line, struct dpdk_statistics *statistics)
+{
+    *statistics = runner->dpdk[line < FEED_LINE_COUNT ? line : 0];
 }
 
 bool runner_note_table(struct runner *runner, const struct risk_table *table)

@@ -23,6 +23,8 @@ struct runner_line {
     int socket_map;        /* PORT_AF_XDP: see af_xdp.h; -1 = own program */
     const char *group;     /* PORT_KERNEL */
     uint16_t port;
+    const char *device;    /* PORT_DPDK: see dpdk.h */
+    uint32_t huge;         /* enum dpdk_huge */
 };
 
 struct runner_options {
@@ -92,6 +94,9 @@ void runner_accept_login(struct runner *runner, uint64_t now_ns);
 
 /* Counters of the lines' ports, valid after runner_run() too. */
 void runner_port_statistics(const struct runner *runner, uint32_t line, struct af_xdp_statistics *statistics);
+
+/* Of a line on DPDK: of the port in use at the end, valid after runner_run() too; `received` 0 and no driver on others. */
+void runner_dpdk_statistics(const struct runner *runner, uint32_t line, struct dpdk_statistics *statistics);
 
 /* What changed its wire in this run, valid after runner_run() too. */
 const struct wire_watch *runner_watch(const struct runner *runner);

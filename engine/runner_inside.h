@@ -21,6 +21,7 @@ struct runner {
     bool huge_pages;
     bool zero_copy[FEED_LINE_COUNT];
     struct af_xdp_statistics ports[FEED_LINE_COUNT];
+    struct dpdk_statistics dpdk[FEED_LINE_COUNT];
     struct wire_watch watch;
     struct bypass_tcp_counters order_wire; /* of the last bypass wire */
     char error[RUNNER_ERROR_BYTES];

@@ -64,6 +64,20 @@ static struct wire_watch_change *note_change(struct wire_watch *watch)
     return number < WIRE_WATCH_LOG ? &watch->changes[number] : &watch->beyond;
 }
 
+static uint32_t bypass_of(const struct wire_watch *watch, uint32_t line)
+{
+    return watch->options.lines[line].on_dpdk ? PORT_DPDK : PORT_AF_XDP;
+}
+
+static int open_bypass(struct wire_watch *watch, uint32_t line)
+{
+    const struct wire_watch_line *options = &watch->options.lines[line];
+    struct port *port = watch->ports[line];
+    if (options->on_dpdk)
+        return dpdk_open(&port->dpdk, &options->dpdk, watch->error, sizeof(watch->error));
+    return af_xdp_open(&port->af_xdp, &options->af_xdp, watch->error, sizeof(watch->error));
+}
+
 /* Opens the other wire of a line beside the one in use. False when that cannot be done: `error` says why. */
 static bool begin_line(struct wire_watch *watch, uint32_t line, uint32_t target, enum wire_cause cause, uint64_t now_ns)
 {
@@ -74,11 +88,13 @@ static bool begin_line(struct wire_watch *watch, uint32_t line, uint32_t target,
     if (state->phase != WATCH_STEADY || from == target)
         return true;
     int result = -EINVAL;
-    snprintf(watch->error, sizeof(watch->error), "line %c: no AF_XDP socket was configured for it", 'A' + (int)line);
+    snprintf(watch->error, sizeof(watch->error), "line %c: no bypass was configured for it", 'A' + (int)line);
+    if (options->on_dpdk && !dpdk_fallback(&options->dpdk, watch->error, sizeof(watch->error)))
+        return false;
     if (target == PORT_KERNEL)
         result = kernel_udp_open(&port->kernel, &options->kernel, watch->error, sizeof(watch->error));
     else if (options->bypass_possible)
-        result = af_xdp_open(&port->af_xdp, &options->af_xdp, watch->error, sizeof(watch->error));
+        result = open_bypass(watch, line);
     if (result)
         return false;
     state->change = note_change(watch);
@@ -86,7 +102,7 @@ static bool begin_line(struct wire_watch *watch, uint32_t line, uint32_t target,
         .at_ns = now_ns, .line = (uint8_t)line, .from = (uint8_t)from, .to = (uint8_t)target, .cause = (uint8_t)cause};
     state->target = target;
     state->phase = WATCH_JOINING;
-    wish(port, PORT_BOTH);
+    wish(port, options->on_dpdk ? PORT_DPDK_BOTH : PORT_BOTH);
     return true;
 }
 
@@ -96,6 +112,11 @@ static void close_left(struct wire_watch_state *state, struct port *port, uint32
     if (left == PORT_AF_XDP) {
         af_xdp_statistics(&port->af_xdp, &counters);
         af_xdp_close(&port->af_xdp);
+    } else if (left == PORT_DPDK) {
+        struct dpdk_statistics dpdk;
+        dpdk_statistics(&port->dpdk, &dpdk);
+        counters = port_dpdk_counters(&dpdk);
+        dpdk_close(&port->dpdk);
     } else {
         counters.dropped = kernel_udp_dropped(&port->kernel) + port->kernel.truncated;
         kernel_udp_close(&port->kernel);
@@ -108,9 +129,11 @@ static void close_left(struct wire_watch_state *state, struct port *port, uint32
 }
 
 /* Nothing waits in the wire that is being left. */
-static bool is_drained(const struct port *port, uint32_t target)
+static bool is_drained(const struct wire_watch_state *state, const struct port *port, uint32_t target)
 {
     int waiting = 0;
+    if (target == PORT_KERNEL && kind_of(port) == PORT_DPDK_BOTH)
+        return __atomic_load_n(&port->dpdk.empty_polls, __ATOMIC_RELAXED) != state->polled;
     if (target == PORT_KERNEL)
         return af_xdp_waiting(&port->af_xdp) == 0;
     return ioctl(port->kernel.socket, SIOCINQ, &waiting) != 0 || waiting == 0;
@@ -122,15 +145,18 @@ static void step_line(struct wire_watch *watch, uint32_t line, uint64_t now_ns)
     struct port *port = watch->ports[line];
     switch (state->phase) {
     case WATCH_JOINING:
-        if (kind_of(port) != PORT_BOTH)
+        if (kind_of(port) != PORT_BOTH && kind_of(port) != PORT_DPDK_BOTH)
             return; /* the hot loop stands still */
-        if (state->target == PORT_KERNEL)
+        if (state->target == PORT_KERNEL && bypass_of(watch, line) == PORT_DPDK)
+            dpdk_withdraw(&port->dpdk);
+        else if (state->target == PORT_KERNEL)
             af_xdp_withdraw(&port->af_xdp);
+        state->polled = __atomic_load_n(&port->dpdk.empty_polls, __ATOMIC_RELAXED);
         state->since_ns = now_ns;
         state->phase = WATCH_OVERLAP;
         return;
     case WATCH_OVERLAP:
-        if (now_ns - state->since_ns < WIRE_WATCH_SETTLE_NS || !is_drained(port, state->target))
+        if (now_ns - state->since_ns < WIRE_WATCH_SETTLE_NS || !is_drained(state, port, state->target))
             return;
         wish(port, state->target);
         state->phase = WATCH_LEAVING;
@@ -138,7 +164,7 @@ static void step_line(struct wire_watch *watch, uint32_t line, uint64_t now_ns)
     case WATCH_LEAVING:
         if (kind_of(port) != state->target)
             return;
-        close_left(state, port, state->target == PORT_KERNEL ? PORT_AF_XDP : PORT_KERNEL);
+        close_left(state, port, state->target == PORT_KERNEL ? bypass_of(watch, line) : PORT_KERNEL);
         state->change->done_ns = now_ns;
         state->phase = WATCH_STEADY;
         return;
@@ -151,10 +177,15 @@ static void judge_line(struct wire_watch *watch, uint32_t line, uint64_t now_ns)
 {
     struct wire_watch_state *state = &watch->lines[line];
     struct port *port = watch->ports[line];
-    if (state->phase != WATCH_STEADY || kind_of(port) != PORT_AF_XDP)
+    uint32_t bypass = bypass_of(watch, line);
+    const struct dpdk_options *dpdk = &watch->options.lines[line].dpdk;
+    char reason[WIRE_WATCH_ERROR_BYTES];
+    if (state->phase != WATCH_STEADY || kind_of(port) != bypass)
+        return;
+    if (bypass == PORT_DPDK && !dpdk_fallback(dpdk, reason, sizeof(reason)))
         return;
     enum wire_cause cause = WIRE_CAUSE_NONE;
-    if (!af_xdp_redirected(&port->af_xdp))
+    if (bypass == PORT_DPDK ? !dpdk_redirected(&port->dpdk) : !af_xdp_redirected(&port->af_xdp))
         cause = WIRE_CAUSE_PROGRAM_GONE;
     else if (was_down(watch, watch->options.lines[line].af_xdp.interface, &state->down_ns, now_ns))
         cause = WIRE_CAUSE_WIRE_DOWN;
@@ -237,7 +268,7 @@ static void take_command(struct wire_watch *watch, uint64_t now_ns)
         snprintf(watch->error, sizeof(watch->error), "wire command: unknown target %u", target);
     for (uint32_t line = 0; line < watch->options.line_count && good; line++)
         if (ports & (CONTROL_PORT_LINE_A << line))
-            good = begin_line(watch, line, to_kernel ? PORT_KERNEL : PORT_AF_XDP, WIRE_CAUSE_COMMAND, now_ns);
+            good = begin_line(watch, line, to_kernel ? PORT_KERNEL : bypass_of(watch, line), WIRE_CAUSE_COMMAND, now_ns);
     if (good && (ports & CONTROL_PORT_ORDERS))
         good = begin_orders(watch, to_kernel ? STREAM_TCP : STREAM_BYPASS, WIRE_CAUSE_COMMAND);
     watch->command = command;

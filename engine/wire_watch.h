@@ -9,6 +9,8 @@
  *   the hot loop has stood still for stall_ns         every port does
  *   the operator's command (control.h)                as told, to the bypass and back
  *
+ * A DPDK port whose device has no kernel interface beside it (dpdk.h) is never moved; a command is refused with the reason.
+ *
  * Only the operator moves a port to the bypass. The stall is counted in the watchdog's own looks, so that a stop of the
  * whole process is none.
  *
@@ -43,6 +45,8 @@ enum {
 struct wire_watch_line {
     struct af_xdp_options af_xdp;
     struct kernel_udp_options kernel;
+    struct dpdk_options dpdk;
+    bool on_dpdk;         /* the bypass is the DPDK port, not AF_XDP */
     bool bypass_possible; /* an AF_XDP socket can be opened again: interface and map are known */
 };
 
@@ -72,6 +76,7 @@ struct wire_watch_state {
     enum wire_watch_phase phase;
     uint32_t target;       /* enum port_kind */
     uint64_t since_ns;
+    uint64_t polled;       /* dpdk.empty_polls when packets began to pass to the kernel alone */
     uint64_t down_ns;      /* carrier first seen missing; 0: there */
     struct wire_watch_change *change;
     struct af_xdp_statistics left; /* counters of the wires closed before this one */

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 
-__all__ = ["ORDER_WIRES", "RACE_ROW", "RaceError", "bypass_built", "echo", "listen", "race", "wires_report"]
+__all__ = ["ORDER_WIRES", "RACE_ROW", "RaceError", "bypass_built", "dpdk_built", "dpdk_report", "dpdk_version", "echo", "listen", "race", "wires_report"]
 
 ORDER_WIRES = {"kernel": lib.STREAM_TCP, "af_xdp": lib.STREAM_BYPASS}
 STREAMS = {number: name for name, number in ORDER_WIRES.items()}
-PORTS = {lib.PORT_AF_XDP: "af_xdp", lib.PORT_KERNEL: "kernel"}
+PORTS = {lib.PORT_AF_XDP: "af_xdp", lib.PORT_KERNEL: "kernel", lib.PORT_DPDK: "dpdk"}
 RACE_ROW = np.dtype(
     [("sent_ns", "<u8"), ("returned_ns", "<u8"), ("echoed_ns", "<u8"), ("answered_ns", "<u8")]
 )
@@ -39,6 +39,29 @@ def bypass_built() -> bool:
     return bool(lib.bypass_tcp_built())
 
 
+def dpdk_built() -> bool:
+    """Whether this engine has the DPDK wire."""
+    return bool(lib.dpdk_built())
+
+
+def dpdk_version() -> str:
+    """The DPDK that the engine runs on, such as "DPDK 22.11.11"; empty without."""
+    return text(lib.dpdk_version())
+
+
+def dpdk_report(runner: Any, line: int) -> dict[str, Any]:
+    """``{"dpdk": ...}`` of a line that ended on DPDK, else nothing."""
+    counters = ffi.new("struct dpdk_statistics *")
+    lib.runner_dpdk_statistics(runner, line, counters)
+    driver = text(counters.driver)
+    if not driver:
+        return {}
+    counts = fields(counters[0])
+    flags = {name: bool(counts.pop(name)) for name in ("link_up", "stamps", "huge_pages")}
+    grade = {"grade": "hw" if flags.pop("stamps") else "none"}
+    return {"dpdk": {"driver": driver, "device": text(counters.name), **counts, **flags, **grade}}
+
+
 def changes(log: Any, count: int, capacity: int, names: dict[int, str]) -> list[dict[str, Any]]:
     """Rows of a log of changed wires, with names for numbers."""
     return [
@@ -52,7 +75,7 @@ def changes(log: Any, count: int, capacity: int, names: dict[int, str]) -> list[
     ]
 
 
-def wires_report(runner: Any) -> dict[str, Any]:
+def wires_report(runner: Any, lines: int = 0) -> dict[str, Any]:
     """What carries the orders, and every change of a wire; counters are those of the bypass in use at the end."""
     watch, orders = lib.runner_watch(runner), lib.runner_engine(runner).order_wire
     counters = ffi.new("struct bypass_tcp_counters *")
@@ -64,6 +87,9 @@ def wires_report(runner: Any) -> dict[str, Any]:
         "order_change_count": int(orders.change_count),
         "line_changes": changes(watch.changes, watch.change_count, lib.WIRE_WATCH_LOG, PORTS),
         "line_change_count": int(watch.change_count),
+        "dpdk": {
+            "AB"[line]: report["dpdk"] for line in range(lines) if (report := dpdk_report(runner, line))
+        },
         "looks": int(watch.looks),
         "error": text(watch.error),
     }

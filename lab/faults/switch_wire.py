@@ -16,7 +16,10 @@ class SwitchWireOptions(FaultOptions):
     """Change lines and order session to kernel sockets, or to the bypass."""
 
     do: Annotated[Literal["switch_wire"], Field(description="The fault's name.")]
-    to: Annotated[Literal["kernel", "af_xdp"], Field(description="Where to.")]
+    to: Annotated[
+        Literal["kernel", "af_xdp", "dpdk"],
+        Field(description="Where to; af_xdp and dpdk: back to the bypass that the engine has."),
+    ]
     ports: Annotated[
         tuple[Literal["A", "B", "order"], ...],
         as_tuple,

@@ -15,6 +15,7 @@ from lab.host.knobs import host_knobs, read, steal_ns
 __all__ = ["Finding", "examine"]
 
 AF_XDP = 44
+HUGE_FREE = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 PTP = Path("/sys/class/ptp")
 Status = Literal["good", "warning", "missing", "unknown"]
 STEAL_WARNING_PERMILLE = 5
@@ -70,6 +71,20 @@ def bypass_tcp() -> Finding:
     return finding(
         "bypass TCP", built, "lwIP" if built else "built without lwIP: orders over the kernel only", todo
     )
+
+
+def dpdk() -> Finding:
+    from engine.wires import dpdk_built, dpdk_version
+
+    todo = "apt-get install libdpdk-dev, then build again (ci/setup)"
+    observed = f"{dpdk_version()}, {free_huge_mb()} MB of free huge pages" if dpdk_built() else "built without it"
+    return finding("DPDK", dpdk_built(), observed, todo)
+
+
+def free_huge_mb() -> int:
+    """Megabytes in free pages of 2 MB; without them DPDK runs on ordinary ones."""
+    pages = read(HUGE_FREE)
+    return 2 * int(pages) if pages.isdigit() else 0
 
 
 def program(name: str, package: str) -> Callable[[], Finding]:
@@ -135,6 +150,7 @@ EXAMINATIONS: tuple[Callable[[], Finding], ...] = (
     cpus,
     af_xdp,
     bypass_tcp,
+    dpdk,
     program("ip", "iproute2"),
     program("tshark", "tshark"),
     clock,

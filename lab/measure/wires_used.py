@@ -33,6 +33,7 @@ def wires_block(wires: Mapping[str, Any]) -> dict[str, Any]:
             "causes": causes(lines),
         },
         "bypass": dict(wires["bypass"]),
+        "dpdk": dict(wires.get("dpdk", {})),
     }
 
 

@@ -22,7 +22,7 @@ WAIT_ALL = 0x4000_0000  # __WALL: threads too
 HOT_THREAD = "engine-hot"
 COMMAND_OFFSET, HANDLED_OFFSET, REFUSED_OFFSET = 60, 256, 260  # engine/control.h
 PORTS = {"A": 1, "B": 2, "order": 4}
-TARGETS = {"kernel": 1, "af_xdp": 2}
+TARGETS = {"kernel": 1, "af_xdp": 2, "dpdk": 2}
 HANDLED_SECONDS = 5.0
 LOOK_SECONDS = 0.001
 
@@ -85,7 +85,7 @@ def detach_programs(pid: int) -> int:
     return len(links)
 
 
-def switch_wires(page: Path, ports: Collection[str], target: Literal["kernel", "af_xdp"]) -> None:
+def switch_wires(page: Path, ports: Collection[str], target: Literal["kernel", "af_xdp", "dpdk"]) -> None:
     """Commands an engine to change wires and waits until it has. UndecidedError when it refuses or does not."""
     with page.open("r+b") as file, mmap.mmap(file.fileno(), 0) as control:
 

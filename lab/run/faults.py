@@ -252,7 +252,7 @@ class Nemesis:
             )
 
     def switch_wires(
-        self, ports: Sequence[Literal["A", "B", "order"]], target: Literal["kernel", "af_xdp"]
+        self, ports: Sequence[Literal["A", "B", "order"]], target: Literal["kernel", "af_xdp", "dpdk"]
     ) -> None:
         assert self._page is not None
         switch_wires(self._page, ports, target)

@@ -59,13 +59,11 @@ def mdp3_settings(options: Mdp3, *, packets: int) -> dict[str, Any]:
 def engine_report_of(scenario: Scenario, raw: dict[str, Any], *, exit_code: int, stderr: str) -> EngineReport:
     """EngineReport from engine.json of venue mdp3; there are no orders to report."""
     lines = [raw["wire"][name] for name in "AB"]
-    zero_copy = all(line["zero_copy"] for line in lines)
-    mode = ("zero copy" if zero_copy else "copy") if scenario.engine.wire == "af_xdp" else "sockets"
     return EngineReport(
         alive=True,
         exit_code=exit_code,
         wire=scenario.engine.wire,
-        wire_mode=mode,
+        wire_mode=wire_mode(scenario.engine, raw["wire"]),
         final_feed_state=raw["feed"]["state"],
         feed={
             **raw["feed"],

@@ -20,6 +20,7 @@ from lab.host import Cores, involuntary_switches, steal_ns
 from lab.measure.data import Event, FaultRecord, Transition
 from lab.measure.rows import FEED_LIVE
 from lab.run.child import Child
+from lab.run.dpdk import tap_poses
 from lab.run.faults import Nemesis, Reached
 from lab.run.pages import EnginePage, ExchangePage
 from lab.run.settings import (
@@ -198,6 +199,7 @@ class Pass:
             sessions=[str(name) for name in ready["sessions"]],
             impairing=impairs_wire(self.faults),
             profiling=self.plan.profiling,
+            posing=tap_poses(self.plan.engine),
         )
         self.stack.callback(tap.close)
         return tap, capacity

@@ -37,6 +37,7 @@ from lab.measure.rows import DECISIONS, Rows
 from lab.measure.strategies import beginnings, foreign, triggers_with
 from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
 from lab.oracle.tops import tops_behind
+from lab.run.dpdk import wire_mode
 from lab.run.mdp3 import engine_report_of, two_line_parts
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
@@ -151,15 +152,13 @@ def engine_report(scenario: Scenario, result: PassResult) -> EngineReport:
     if scenario.engine.venue == "mdp3":
         return engine_report_of(scenario, raw, exit_code=result.engine_exit, stderr=result.engine_stderr)
     lines = raw["wire"]
-    zero_copy = all(lines[name]["zero_copy"] for name in "AB")
-    mode = ("zero copy" if zero_copy else "copy") if scenario.engine.wire == "af_xdp" else "sockets"
     bad_checksums = sum(lines[name]["bad_checksums"] for name in "AB")
     lost_in_wire = sum(lines[name]["dropped"] + lines[name]["ring_full"] for name in "AB")
     return EngineReport(
         alive=True,
         exit_code=result.engine_exit,
         wire=scenario.engine.wire,
-        wire_mode=mode,
+        wire_mode=wire_mode(scenario.engine, lines),
         final_feed_state=raw["feed"]["state"],
         feed={**raw["feed"], **raw["decode"], "wire_drops": lost_in_wire, "bad_checksums": bad_checksums},
         book=raw["book"],

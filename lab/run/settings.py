@@ -11,6 +11,7 @@ from lab.faults import DeployOptions, exchange_settings_of, object_path
 from lab.host import Cores
 from lab.quantities import FrozenModel
 from lab.results.files import sha256_of
+from lab.run.dpdk import line_wire
 from lab.run.mdp3 import mdp3_settings, two_lines_source
 from lab.run.pages import ENGINE_KILL_OFFSET
 from lab.scenario import Engine, Scenario
@@ -153,7 +154,7 @@ def order_wire(engine: Engine) -> Literal["kernel", "af_xdp"]:
     """What carries the order session once ``auto`` is decided."""
     if engine.orders.wire != "auto":
         return engine.orders.wire
-    return "af_xdp" if engine.wire == "af_xdp" and bypass_built() else "kernel"
+    return "af_xdp" if engine.wire in ("af_xdp", "dpdk") and bypass_built() else "kernel"
 
 
 def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: Cores) -> dict[str, Any]:
@@ -265,9 +266,8 @@ def engine_settings(
         "control": str(control_page(plan, scratch)),
         "lines": [
             {
-                "wire": engine.wire,
+                **line_wire(engine, name, WIRES[name].interface, socket_map),
                 "interface": WIRES[name].interface,
-                "socket_map": socket_map if engine.wire == "af_xdp" else None,
                 "group": group,
                 "port": LINE_PORT,
             }

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from engine.risk_table import RiskTable
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
+from lab.scenario.dpdk import Dpdk, dpdk_filled
 from lab.scenario.ports import Ports
 from lab.scenario.recovery import Feed, Recovery, Service
 from lab.scenario.venue import TWO_LINES, Mdp3, TwoLines, Venue, venue_conflicts
@@ -247,7 +248,7 @@ class Orders(FrozenModel):
         Literal["auto", "kernel", "af_xdp"],
         Field(
             description="The kernel's TCP, or the engine's own TCP on the bypass wire. "
-            "auto: the engine's own where the lines are read by af_xdp and it was built with one."
+            "auto: the engine's own where the lines are read by af_xdp or dpdk and it was built with one."
         ),
     ] = "auto"
 
@@ -275,9 +276,11 @@ class Engine(FrozenModel):
         Field(description="itch50: MoldUDP64, ITCH 5.0 and orders; mdp3: CME MDP 3.0, market data only."),
     ] = "itch50"
     mdp3: Annotated[Mdp3, Field(description="Line arbitration and books of venue mdp3.")] = Mdp3()
-    wire: Annotated[Literal["af_xdp", "kernel"], Field(description="Kernel bypass, or plain sockets.")] = (
-        "af_xdp"
-    )
+    wire: Annotated[
+        Literal["af_xdp", "kernel", "dpdk"],
+        Field(description="What reads the lines: kernel bypass by AF_XDP or DPDK, or plain sockets."),
+    ] = "af_xdp"
+    dpdk: Annotated[Dpdk | None, Field(description="The devices of wire dpdk.")] = None
     orders: Annotated[Orders, Field(description="What carries the order session.")] = Orders()
     watchdog: Annotated[Watchdog, Field(description="When it leaves the bypass by itself.")] = Watchdog()
     strategy: Annotated[
@@ -310,6 +313,11 @@ class Engine(FrozenModel):
     journal: Annotated[
         bool, Field(description="Record every input and output, so that tailgate replay can run them again.")
     ] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def dpdk_has_devices(cls, value: Any) -> Any:
+        return dpdk_filled(value)
 
 
 class Measure(FrozenModel):

@@ -19,7 +19,10 @@
 
 enum { DRAIN_BATCH_BYTES = 1 << 20, LINKS_MAX = TAP_LINE_COUNT + 3 };
 
+#define POSING "xsk_def_prog"
+
 struct tap {
+    const char *market_program; /* of lines A and B */
     struct bpf_object *object;
     struct bpf_object *cards[TAP_CARD_COUNT]; /* programs of their own for cards that stamp; NULL = none */
     const char *path;
@@ -192,9 +195,9 @@ static int attach_all(struct tap *tap, const struct tap_options *options)
 {
     const uint32_t *lines = options->line_ifindex;
     int engine = options->engine_netns, exchange = options->exchange_netns;
-    int result = attach_end(tap, options, TAP_CARD_A, "market", "market_card_a", engine, lines[0]);
+    int result = attach_end(tap, options, TAP_CARD_A, tap->market_program, "market_card_a", engine, lines[0]);
     if (!result)
-        result = attach_end(tap, options, TAP_CARD_B, "market", "market_card_b", engine, lines[1]);
+        result = attach_end(tap, options, TAP_CARD_B, tap->market_program, "market_card_b", engine, lines[1]);
     if (!result)
         result = attach_end(tap, options, TAP_CARD_ORDER, "order", "order_card", exchange, options->order_ifindex);
     if (!result)
@@ -213,6 +216,14 @@ static void leave_out_card_programs(struct bpf_object *object)
             bpf_program__set_autoload(each, false);
 }
 
+/* libxdp looks for its map among those that the program uses; ours does not look at it. */
+static int pose(struct tap *tap)
+{
+    int map = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "xsks_map"));
+    int program = bpf_program__fd(bpf_object__find_program_by_name(tap->object, POSING));
+    return bpf_prog_bind_map(program, map, NULL) ? -errno : 0;
+}
+
 static int load(struct tap *tap, const struct tap_options *options)
 {
     uint64_t market = power_of_two(options->market_capacity), frames = power_of_two(options->frame_capacity);
@@ -224,11 +235,16 @@ static int load(struct tap *tap, const struct tap_options *options)
         return -errno;
     tap->path = options->object_path;
     leave_out_card_programs(tap->object);
+    tap->market_program = options->posing ? POSING : "market";
+    bpf_program__set_autoload(bpf_object__find_program_by_name(tap->object, "market"), !options->posing);
+    bpf_program__set_autoload(bpf_object__find_program_by_name(tap->object, POSING), options->posing);
     int result = configure(tap, options, market, frames);
     if (!result)
         result = bpf_object__load(tap->object);
     if (!result)
         result = map_rings(tap, market, frames);
+    if (!result && options->posing)
+        result = pose(tap);
     if (result)
         return result;
     tap->sockets = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "engine_sockets"));
@@ -360,7 +376,7 @@ void tap_counts(const struct tap *tap, struct tap_counts *counts)
 
 void tap_program_cost(const struct tap *tap, int program, struct tap_program_cost *cost)
 {
-    static const char *const names[] = {"market", "order", "reply", "request"};
+    const char *const names[] = {tap->market_program, "order", "reply", "request"};
     const char *name = program >= 0 && program <= TAP_PROGRAM_REQUEST ? names[program] : "";
     struct bpf_program *found = bpf_object__find_program_by_name(tap->object, name);
     struct bpf_prog_info info = {0};

@@ -30,6 +30,7 @@ struct tap_options {
     uint8_t stamping;            /* 0: hand over only */
     uint8_t impairing;           /* 1: rules are looked at */
     uint8_t framing;             /* enum tap_framing of the lines */
+    uint8_t posing;              /* 1: the lines' program passes for libxdp's own (wire.bpf.c), for net_af_xdp */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
     uint8_t cards;               /* bit TAP_CARD_*: ask the card for its stamps at that end */
 };

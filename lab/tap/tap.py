@@ -112,7 +112,8 @@ class Tap:
     is lost and counted. ``stamping=False`` leaves the hand-over alone, to measure what the tap costs.
     ``request_port`` 0 leaves the recovery wire alone. ``sessions`` of the run in their order: with more than one,
     recorded numbers are positions. ``framing`` is that of lines A and B. ``impairing=True`` lets rules take packets
-    off the wires or spoil them.
+    off the wires or spoil them. ``posing``: the lines' program passes for libxdp's own, so that DPDK's net_af_xdp
+    leaves it where it is.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Tap:
         impairing: bool = False,
         framing: Literal["moldudp64", "mdp3"] = "moldudp64",
         profiling: bool = False,
+        posing: bool = False,
     ) -> None:
         self.market_path = directory / "market_taps.bin"
         self.frame_path = directory / "order_frames.bin"
@@ -156,6 +158,7 @@ class Tap:
         options.impairing = impairing
         options.framing = FRAMINGS[framing]
         options.profiling = profiling
+        options.posing = posing
         with (
             object_file() as path,
             netns_descriptor(topology.engine) as engine,

@@ -2,6 +2,9 @@
  *
  * market:   on the engine's end of lines A and B. Stamps every packet of the feed (MoldUDP64, or MDP 3.0 when the
  *           settings say so), asks the rules of the line, and hands the frame to the engine's AF_XDP socket; without one the kernel's stack gets it.
+ * xsk_def_prog: the same in its place, for an engine that reads the lines with DPDK's net_af_xdp. That driver has libxdp
+ *           redirect packets by a program of its own, or enter the socket into the map of one that is on the interface
+ *           and looks like it. This one does; libxdp's map is not looked at, the engine enters the socket in ours too.
  * order:    on the exchange's end of the order wire. Stamps and copies frames with TCP payload; passes all.
  * reply:    on the engine's end of the recovery wire. Stamps replies to re-requests as line 2; asks the rules of
  *           replies and of snapshot frames.
@@ -204,6 +207,21 @@ static __always_inline int take_market(struct xdp_md *ctx, int card)
         return XDP_DROP;
     return bpf_redirect_map(&engine_sockets, line, XDP_PASS);
 }
+
+SEC("?xdp")
+int xsk_def_prog(struct xdp_md *ctx)
+{
+    return take_market(ctx, NO_CARD);
+}
+
+struct {
+    __uint(type, BPF_MAP_TYPE_XSKMAP);
+    __uint(max_entries, 64);
+    __type(key, __u32);
+    __type(value, __u32);
+} xsks_map SEC(".maps");
+
+__uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 /* Frames of the snapshot's TCP connection have no numbers: their rules go by time and by count. */
 static __always_inline int snapshot_frame(void)

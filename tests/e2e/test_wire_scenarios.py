@@ -1,4 +1,4 @@
-"""Fallback from the bypass to kernel sockets and back, on real wires: every scenario of scenarios/wires."""
+"""What reads the lines, fallback to kernel sockets and back, on real wires: every scenario of scenarios/wires."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import json
 import pytest
 from lab_cli import REPOSITORY, Run, play, replays, tailgate
 
-from engine.wires import bypass_built
+from engine.wires import bypass_built, dpdk_built
 
 pytestmark = [
     pytest.mark.privileged,
     pytest.mark.skipif(not bypass_built(), reason="built without lwIP: apt-get install liblwip-dev"),
 ]
 
-SCENARIOS = sorted(path.stem for path in (REPOSITORY / "scenarios" / "wires").glob("*.yaml"))
+ALL = sorted(path.stem for path in (REPOSITORY / "scenarios" / "wires").glob("*.yaml"))
+SCENARIOS = [name for name in ALL if dpdk_built() or not name.startswith("dpdk")]
+FALLBACKS = [name for name in SCENARIOS if "fallback" in name]
+DPDK = [name for name in SCENARIOS if name.startswith("dpdk")]
 TIMED = {"pacing"}  # the host has a say in it
 PREFIX = "tgwires"
 
@@ -22,7 +25,8 @@ PREFIX = "tgwires"
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """All of them, one after the other on one set of wires."""
-    return play(tmp_path_factory.mktemp("results"), PREFIX, "scenarios/wires", "--no-report")
+    paths = [f"scenarios/wires/{name}.yaml" for name in SCENARIOS]
+    return play(tmp_path_factory.mktemp("results"), PREFIX, *paths, "--no-report")
 
 
 @pytest.fixture
@@ -35,7 +39,17 @@ def test_every_check_but_the_timed_ones_passes(run: Run) -> None:
     assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
 
 
-@pytest.mark.parametrize("run", SCENARIOS, indirect=True)
+@pytest.mark.skipif(not DPDK, reason="built without DPDK: apt-get install libdpdk-dev")
+@pytest.mark.parametrize("run", DPDK, indirect=True)
+def test_the_result_has_the_devices_own_counters(run: Run) -> None:
+    assert run.summary["run"]["wire"] == "dpdk"
+    for counters in run.summary["wires"]["dpdk"].values():
+        assert counters["driver"] in run.summary["run"]["wire_mode"]
+        assert counters["received"] > 0
+        assert (counters["missed"], counters["no_buffer"], counters["grade"]) == (0, 0, "none")
+
+
+@pytest.mark.parametrize("run", FALLBACKS, indirect=True)
 def test_the_result_says_what_changed_and_how_long_it_took(run: Run) -> None:
     wires = run.summary["wires"]
     assert wires["lines"]["done"] == wires["lines"]["changes"]

@@ -1,0 +1,54 @@
+"""The section ``engine.dpdk``: which DPDK device reads the lines, and whether from huge pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from engine.config import DEVARGS
+from lab.quantities import FrozenModel
+
+__all__ = ["DRIVERS", "Dpdk", "dpdk_filled"]
+
+DRIVERS = ("net_af_packet", "net_af_xdp")  # the lab completes these for each line
+
+
+class Dpdk(FrozenModel):
+    """The DPDK device of each line."""
+
+    device: Annotated[
+        Literal["net_af_packet", "net_af_xdp"] | dict[Literal["A", "B"], str],
+        Field(
+            description="A virtual device's driver, which the lab completes for each line's interface; or the whole "
+            "devargs of both lines: {A: 'net_pcap0,iface=line_a', B: '0000:3b:00.1'}."
+        ),
+    ] = "net_af_packet"
+    hugepages: Annotated[
+        Literal["auto", "no", "yes"], Field(description="DPDK's memory from huge pages; auto: when enough are free.")
+    ] = "auto"
+
+    @field_validator("device")
+    @classmethod
+    def whole_devargs(cls, device: str | dict[str, str]) -> str | dict[str, str]:
+        if isinstance(device, str):
+            return device
+        if set(device) != {"A", "B"}:
+            raise ValueError("devargs are needed for both lines: {A: ..., B: ...}")
+        for line, devargs in device.items():
+            if not re.fullmatch(DEVARGS, devargs):
+                raise ValueError(f"{line}: {devargs!r} is neither net_DRIVER[,key=value...] nor a PCI address")
+        return device
+
+
+def dpdk_filled(engine: Any) -> Any:
+    """The section of a mapping with ``wire: dpdk`` is there; ValueError when another wire has one."""
+    if not isinstance(engine, Mapping):
+        return engine
+    if engine.get("wire") == "dpdk":
+        return {**engine, "dpdk": engine.get("dpdk") or {}}
+    if engine.get("dpdk") is not None:
+        raise ValueError("dpdk: belongs to wire: dpdk only")
+    return engine
