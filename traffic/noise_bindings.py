@@ -65,7 +65,12 @@ class Noise:
             )
         self.records: Records = touched(np.zeros(frames, NOISE_DTYPE))
         lib.noise_plan(
-            timings, self._count, horizon_ns, pointer("struct noise_record *", self.records), frames, FRAMES_MAX
+            timings,
+            self._count,
+            horizon_ns,
+            pointer("struct noise_record *", self.records),
+            frames,
+            FRAMES_MAX,
         )
 
     def _array(self, kind: str, items: int) -> Any:
@@ -100,7 +105,9 @@ class Noise:
         program.cache, program.random_initial = stream.cache, stream.seed
         given.line, given.line_mac = profile.line, stream.line_mac
         if not lib.field_good(ffi.addressof(program)):
-            raise InputError(f"profile {profile.profile}, stream {stream.name}: it reaches outside of its frame")
+            raise InputError(
+                f"profile {profile.profile}, stream {stream.name}: it reaches outside of its frame"
+            )
 
     def give(self, options: Any) -> None:
         """Fills a ``struct noise_options``."""
@@ -123,9 +130,7 @@ class Noise:
                 "forced": int(stream.forced),
                 "late_max_ns": int(stream.late_max_ns),
             }
-            for place, ((profile, name), stream) in enumerate(
-                zip(self.names, self.streams, strict=False)
-            )
+            for place, ((profile, name), stream) in enumerate(zip(self.names, self.streams, strict=False))
         ]
 
 

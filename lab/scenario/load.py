@@ -20,6 +20,7 @@ from lab.scenario.across import problems_across
 from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
+from lab.scenario.noise import noise_problems, with_paths
 from lab.scenario.problems import keys_of, problems_of
 from lab.units import UnitError, parse_threshold
 
@@ -156,6 +157,9 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     names = list(expected) if isinstance(expected, dict) else []
     for where, message in problems_across(parts.traffic, parts.values.get("engine"), parts.faults, names):
         load.add(where, message)
+    if check_files and not load.problems and not load.unset and parts.traffic is not None:
+        for where, message in noise_problems(parts.traffic.noise, seed=int(data.get("seed") or 1)):
+            load.add(where, message)
     if not load.problems:
         _assemble(load, data, parts)
     load.problems.sort(key=lambda problem: problem.line)
@@ -291,6 +295,8 @@ def _traffic(
             if check_files and not path.is_file() and not _REFERENCE.search(name):
                 load.add(where, f"no file at {name}", f"looked in {file.parent} and {base}")
         value[key] = resolved if several else resolved[0]
+    if "noise" in value:
+        value["noise"] = with_paths(value["noise"], lambda name: _resolve(name, file.parent, base))
     return value
 
 

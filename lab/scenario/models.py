@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from engine.risk_table import RiskTable
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
+from lab.scenario.noise import Noise
 from lab.scenario.recovery import Feed, Recovery, Service
 from lab.scenario.venue import TWO_LINES, Mdp3, TwoLines, Venue, venue_conflicts
 
@@ -152,6 +153,13 @@ class Traffic(FrozenModel):
     recovery: Annotated[
         Recovery, Field(description="Limits and failings of the exchange's recovery services.")
     ] = Recovery()
+    noise: Annotated[
+        tuple[Noise, ...],
+        as_tuple,
+        Field(
+            max_length=16, description="STL profiles played on the lines beside the market; none by default."
+        ),
+    ] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -331,6 +339,15 @@ class Measure(FrozenModel):
             description="The run is UNKNOWN when the p99 of pacing_error is above this.",
         ),
     ] = 50_000
+    gap_bound_ns: Annotated[
+        Duration | None,
+        Field(
+            alias="gap_bound",
+            ge=1,
+            description="The run is UNKNOWN when more than 1% of the bursts, of any driver, have a gap on the wire "
+            "that is off by more than this; not judged by default.",
+        ),
+    ] = None
     line_bound_ns: Annotated[
         Duration,
         Field(

@@ -30,6 +30,8 @@ struct tap_options {
     uint8_t stamping;            /* 0: hand over only */
     uint8_t impairing;           /* 1: rules are looked at */
     uint8_t framing;             /* enum tap_framing of the lines */
+    uint8_t noise;               /* 1: multicast of other channels is stamped and goes to the engine too */
+    uint32_t line_group[2];      /* network order; with noise */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
 };
 

@@ -46,16 +46,16 @@ class ImixNoise:
         return STLScVmRaw([*group, checksum])
 
     def stream(self, size, share, options):
-        third = [int(part) for part in options.network.split(".")]
+        _, second, third = (int(part) for part in options.network.split("."))
         packet = (
-            Ether(dst="01:00:5e:%02x:%02x:00" % (third[1] & 0x7F, third[2]))
+            Ether(dst=f"01:00:5e:{second & 0x7F:02x}:{third:02x}:00")
             / IP(src="10.200.0.3", dst=options.network + ".0", ttl=16)
             / UDP(sport=options.port, dport=options.port)
             / Raw(b"M" * (size - HEADERS))
         )
         rate = options.pps * share / sum(each for _, each in SHARES)
         return STLStream(
-            name="imix%d" % size,
+            name=f"imix{size}",
             packet=STLPktBuilder(pkt=packet, vm=self.fields(size, options)),
             mode=STLTXCont(pps=rate),
             isg=options.start + size / 100.0,  # not all at the same instant

@@ -27,15 +27,15 @@ SESSION = b"NOISE00001"  # what stands before the number of a packet
 
 def multicast_mac(group):
     """RFC 1112: the group's lower 23 bits."""
-    parts = [int(part) for part in group.split(".")]
-    return "01:00:5e:%02x:%02x:%02x" % (parts[1] & 0x7F, parts[2], parts[3])
+    _, second, third, fourth = (int(part) for part in group.split("."))
+    return f"01:00:5e:{second & 0x7F:02x}:{third:02x}:{fourth:02x}"
 
 
 class Incast:
     """A stream a channel, multi_burst; the packet's number counts up in the payload."""
 
     def stream(self, channel, options):
-        group = "%s.%d" % (options.network, channel + 1)
+        group = f"{options.network}.{channel + 1}"
         packet = (
             Ether(dst=multicast_mac(group))
             / IP(src="10.200.0.2", dst=group, ttl=16)
@@ -56,7 +56,7 @@ class Incast:
             count=options.events,
         )
         return STLStream(
-            name="channel%d" % (channel + 1),
+            name=f"channel{channel + 1}",
             packet=STLPktBuilder(pkt=packet, vm=number),
             mode=mode,
             isg=options.start + channel * options.skew,

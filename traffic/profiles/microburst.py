@@ -13,8 +13,8 @@ HEADERS = 14 + 20 + 8
 
 def multicast_mac(group):
     """RFC 1112: the group's lower 23 bits."""
-    parts = [int(part) for part in group.split(".")]
-    return "01:00:5e:%02x:%02x:%02x" % (parts[1] & 0x7F, parts[2], parts[3])
+    _, second, third, fourth = (int(part) for part in group.split("."))
+    return f"01:00:5e:{second & 0x7F:02x}:{third:02x}:{fourth:02x}"
 
 
 class Microburst:

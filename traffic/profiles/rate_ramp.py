@@ -13,8 +13,8 @@ HEADERS = 14 + 20 + 8
 
 def multicast_mac(group):
     """RFC 1112: the group's lower 23 bits."""
-    parts = [int(part) for part in group.split(".")]
-    return "01:00:5e:%02x:%02x:%02x" % (parts[1] & 0x7F, parts[2], parts[3])
+    _, second, third, fourth = (int(part) for part in group.split("."))
+    return f"01:00:5e:{second & 0x7F:02x}:{third:02x}:{fourth:02x}"
 
 
 class RateRamp:
@@ -45,12 +45,12 @@ class RateRamp:
             ends = again and options.times == 1
             streams.append(
                 STLStream(
-                    name="step%d" % (step + 1),
+                    name=f"step{step + 1}",
                     packet=STLPktBuilder(pkt=packet),
                     mode=STLTXSingleBurst(pps=rate, total_pkts=max(int(rate * options.step / 1e3), 1)),
                     isg=options.start if step == 0 else 1e6 / rate,
                     self_start=step == 0,
-                    next=None if ends else "step%d" % (1 if again else step + 2),
+                    next=None if ends else f"step{1 if again else step + 2}",
                     action_count=options.times if again else 0,
                 )
             )
