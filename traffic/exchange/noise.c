@@ -54,6 +54,7 @@ void noise_send(struct noise *noise, int64_t now_ns) {
         if (late_ns > stream->late_max_ns)
             stream->late_max_ns = late_ns;
     }
+    noise->gone_ns = now_ns;
     noise->next++;
     prepare_next(noise);
 }

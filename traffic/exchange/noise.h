@@ -2,8 +2,9 @@
  *
  * All times are known before the start (noise_plan.h), and each next frame is made as soon as the one before is gone
  * (field_engine.h); when it is due, only the send call is left. Market data comes first: a frame waits while a packet
- * of the market is due within NOISE_SLACK_NS, but not longer than NOISE_PATIENCE_NS, so that a schedule at its limit
- * cannot silence it; those that waited that long are counted as forced. Impairments of a line are not asked: they are
+ * of the market is due within NOISE_SLACK_NS. One that waited for NOISE_PATIENCE_NS goes first, but not sooner than
+ * NOISE_TURN_NS behind the one before, so that a schedule at its limit neither silences noise nor waits for a backlog of
+ * it; those that waited that long are counted as forced. Impairments of a line are not asked: they are
  * rules about published packets.
  *
  * Owner: the exchange loop; records and counters are read once it is joined. Memory is the caller's. A failed send is
@@ -22,6 +23,7 @@
 enum {
     NOISE_SLACK_NS = 4000,       /* what a send call takes, and some */
     NOISE_PATIENCE_NS = 100000,
+    NOISE_TURN_NS = 25000,
 };
 
 struct noise_stream {
@@ -47,6 +49,7 @@ struct noise {
     struct line *lines;
     uint64_t next;               /* record; its frame is made */
     int64_t due_ns;              /* of that record, to be sent; INT64_MAX: none */
+    int64_t gone_ns;             /* when the last frame was sent */
     int64_t start_ns;
     int64_t lead_ns;
 };
@@ -57,15 +60,16 @@ int noise_open(struct noise *noise, const struct noise_options *options, struct 
 /* The time of the market's first packet is known; frames leave `lead_ns` before their intended times. */
 void noise_start(struct noise *noise, int64_t start_ns, int64_t lead_ns);
 
-/* Whether the frame that is next may leave now, the next packet of the market being due at `market_ns`. */
-static inline bool noise_may_go(const struct noise *noise, int64_t now_ns, int64_t market_ns) {
-    return now_ns >= noise->due_ns &&
-           (market_ns - now_ns >= NOISE_SLACK_NS || now_ns - noise->due_ns >= NOISE_PATIENCE_NS);
+/* Whether the frame that is next has waited so long that the market waits for it. */
+static inline bool noise_must_go(const struct noise *noise, int64_t now_ns) {
+    return now_ns >= noise->due_ns && now_ns - noise->due_ns >= NOISE_PATIENCE_NS &&
+           now_ns - noise->gone_ns >= NOISE_TURN_NS;
 }
 
-/* Whether it has waited so long that the market waits for it. */
-static inline bool noise_must_go(const struct noise *noise, int64_t now_ns) {
-    return now_ns >= noise->due_ns && now_ns - noise->due_ns >= NOISE_PATIENCE_NS;
+/* Whether it may leave now, the next packet of the market being due at `market_ns`. */
+static inline bool noise_may_go(const struct noise *noise, int64_t now_ns, int64_t market_ns) {
+    return now_ns >= noise->due_ns &&
+           (market_ns - now_ns >= NOISE_SLACK_NS || noise_must_go(noise, now_ns));
 }
 
 /* Send it and make the next one. */

@@ -4,8 +4,8 @@
  * `packets` frames `gap_ps` apart, each burst `pause_ps` (ibg) behind the last frame of the one before; behind the last
  * frame of the last burst its `next` stream is started, unless that one is running. `turns` (action_count) is counted
  * down by each such start and forbids the one that would make it 0; 0 never forbids. Endless bursts are continuous
- * streams. Picoseconds, so that rates that are no whole number of nanoseconds do not drift; a record's time is cut to
- * nanoseconds. Frames of the same instant leave in the order of the streams.
+ * streams. Picoseconds, so that a rate that is no whole number of nanoseconds drifts by no more than a millionth (at 500,000
+ * frames a second and below); a record's time is cut to nanoseconds. Frames of the same instant leave in the order of the streams.
  *
  * Owner: the thread that prepares. Cost: streams x records. Bounds: NOISE_STREAMS_MAX; the records' room.
  */
