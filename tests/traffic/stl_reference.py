@@ -33,7 +33,11 @@ def ones_complement(data: bytes) -> int:
 
 def with_ipv4_sum(frame: bytes, at: int, size: int) -> bytes:
     bare = frame[: at + 10] + b"\0\0" + frame[at + 12 :]
-    return bare[: at + 10] + (ones_complement(bare[at : at + size]) ^ 0xFFFF).to_bytes(2, "big") + bare[at + 12 :]
+    return (
+        bare[: at + 10]
+        + (ones_complement(bare[at : at + size]) ^ 0xFFFF).to_bytes(2, "big")
+        + bare[at + 12 :]
+    )
 
 
 def with_l4_sum(frame: bytes, instruction: dict[str, Any]) -> bytes:
@@ -43,9 +47,7 @@ def with_l4_sum(frame: bytes, instruction: dict[str, Any]) -> bytes:
     if instruction["l4_type"] == 17:
         return frame
     protocol, header, place = (17, 8, 6) if instruction["l4_type"] == 11 else (6, 20, 16)
-    size = min(
-        max(int.from_bytes(frame[ip + 2 : ip + 4], "big") - l3, header), len(frame) - ip - l3
-    )
+    size = min(max(int.from_bytes(frame[ip + 2 : ip + 4], "big") - l3, header), len(frame) - ip - l3)
     at = ip + l3 + place
     bare = frame[:at] + b"\0\0" + frame[at + 2 :]
     pseudo = bare[ip + 12 : ip + 20] + bytes([0, protocol]) + size.to_bytes(2, "big")
@@ -94,7 +96,9 @@ class Frames:
         for one in self.row["vm"]["instructions"]:
             if one["type"] == "flow_var" and one["op"] != "random":
                 step = one["step"] if one["op"] == "inc" else -one["step"]
-                self.variables[one["name"]] = ring(one["min_value"], one["max_value"], one["init_value"], step)
+                self.variables[one["name"]] = ring(
+                    one["min_value"], one["max_value"], one["init_value"], step
+                )
             elif one["type"] == "tuple_flow_var":
                 self.variables[one["name"]] = flows(one)
 

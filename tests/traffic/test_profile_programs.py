@@ -239,7 +239,10 @@ def test_a_profile_plays_from_its_start_for_its_duration(
     [
         ({"op": "inc", "min_value": 0, "max_value": 3, "init_value": 0}, [0, 1, 2, 3, 0, 1, 2, 3]),
         ({"op": "dec", "min_value": 0, "max_value": 3, "init_value": 0}, [0, 3, 2, 1, 0, 3, 2, 1]),
-        ({"op": "inc", "min_value": 0, "max_value": 10, "init_value": 0, "step": 3}, [0, 3, 6, 9, 1, 4, 7, 10]),
+        (
+            {"op": "inc", "min_value": 0, "max_value": 10, "init_value": 0, "step": 3},
+            [0, 3, 6, 9, 1, 4, 7, 10],
+        ),
         ({"op": "inc", "min_value": 7, "max_value": 7, "init_value": 7}, [7] * 8),
     ],
 )
@@ -257,7 +260,14 @@ def test_a_write_has_the_size_and_the_order_asked_for(size: int, order: str) -> 
 
 
 def test_flows_walk_through_the_addresses_first() -> None:
-    flow = {"type": "tuple_flow_var", "name": "t", "ip_min": 1, "ip_max": 3, "port_min": 1025, "port_max": 1028}
+    flow = {
+        "type": "tuple_flow_var",
+        "name": "t",
+        "ip_min": 1,
+        "ip_max": 3,
+        "port_min": 1025,
+        "port_max": 1028,
+    }
     made = frames({**flow, "limit_flows": 5, "flags": 0}, write("t.ip", 50), write("t.port", 60))
     shown = [(int.from_bytes(frame[50:54], "big"), int.from_bytes(frame[60:62], "big")) for frame in made]
     assert shown[:6] == [(1, 1025), (2, 1025), (3, 1025), (1, 1026), (2, 1026), (1, 1025)]
@@ -272,7 +282,9 @@ def test_a_cached_program_repeats_its_first_frames() -> None:
 
 
 def test_random_values_fill_the_whole_range() -> None:
-    rows = [stream(vm={"instructions": [flow_var(op="random", min_value=0, max_value=3, init_value=0), write()]})]
+    rows = [
+        stream(vm={"instructions": [flow_var(op="random", min_value=0, max_value=3, init_value=0), write()]})
+    ]
     sent = played(rows, horizon_ns=100_000_000)
     assert {int.from_bytes(frame[50:52], "big") for *_, frame in sent} == {0, 1, 2, 3}
 
@@ -347,9 +359,19 @@ def total(data: bytes) -> int:
 
 # What cannot be executed is named.
 
-MASK = {"type": "write_mask_flow_var", "name": "v", "pkt_offset": 1, "pkt_cast_size": 1, "mask": 1, "shift": 0}
+MASK = {
+    "type": "write_mask_flow_var",
+    "name": "v",
+    "pkt_offset": 1,
+    "pkt_cast_size": 1,
+    "mask": 1,
+    "shift": 0,
+}
 REFUSED = [
-    ({"vm": {"instructions": [flow_var(), MASK]}}, r"stream a: instruction 2 \(write_mask_flow_var\): the pacer"),
+    (
+        {"vm": {"instructions": [flow_var(), MASK]}},
+        r"stream a: instruction 2 \(write_mask_flow_var\): the pacer",
+    ),
     ({"vm": {"instructions": [{"type": "flow_var_rand_limit"}]}}, r"instruction 1 \(flow_var_rand_limit\)"),
     ({"vm": {"instructions": [flow_var(next_var="w")]}}, r"instruction 1 \(flow_var\): next_var"),
     ({"vm": {"instructions": [flow_var(value_list=[1])]}}, r"instruction 1 \(flow_var\): value_list"),
@@ -359,7 +381,10 @@ REFUSED = [
     ({"vm": {"instructions": [write("x")]}}, r"instruction 1 \(write_flow_var\): no instruction before it"),
     ({"vm": {"instructions": [flow_var(), flow_var()]}}, r"instruction 2 \(flow_var\): there is a variable"),
     ({"vm": {"instructions": [flow_var(), write(at=99)]}}, r"reaches to byte 101 of a frame of 100"),
-    ({"vm": {"instructions": [flow_var(), {"type": "trim_pkt_size", "name": "v"}]}}, r"it trims to 1 to 5 bytes"),
+    (
+        {"vm": {"instructions": [flow_var(), {"type": "trim_pkt_size", "name": "v"}]}},
+        r"it trims to 1 to 5 bytes",
+    ),
     ({"vm": {"instructions": [{"type": "fix_checksum_ipv4", "pkt_offset": 90}]}}, r"reaches to byte 110"),
     (
         {"vm": {"instructions": [{"type": "fix_checksum_hw", "l2_len": 0, "l3_len": 20, "l4_type": 11}]}},
