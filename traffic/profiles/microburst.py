@@ -1,7 +1,7 @@
 """Microbursts of one channel: bursts of packets a fixed spacing apart, with silence between the bursts.
 
 As when a neighbouring channel prints an auction while ours is quiet. TRex: start -f traffic/profiles/microburst.py
--t --packets 64,--spacing 2
+-t --packets 64 --spacing 2
 """
 
 import argparse
