@@ -2,6 +2,7 @@
 
 #include "engine/journal/record.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -143,11 +144,15 @@ static int pin(int cpu)
 
 static struct af_xdp_options af_xdp_options(const struct runner_line *line, uint32_t key)
 {
+    struct in_addr group = {0};
+    if (inet_pton(AF_INET, line->group, &group) != 1)
+        group.s_addr = 0;
     return (struct af_xdp_options){.interface = line->interface,
                                    .queue = line->queue,
                                    .socket_map = line->socket_map,
                                    .socket_key = key,
-                                   .port = line->port};
+                                   .port = line->port,
+                                   .group = group.s_addr};
 }
 
 static struct dpdk_options dpdk_options(const struct runner *runner, uint32_t line)

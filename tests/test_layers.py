@@ -26,6 +26,7 @@ BINDINGS = {
         "traffic/bindings.py",
         "traffic/exchange_bindings.py",
         "traffic/impairment_bindings.py",
+        "traffic/noise_bindings.py",
     },
     "lab._lab": {"lab/oracle/__init__.py", "lab/tap/tap.py"},
 }

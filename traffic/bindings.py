@@ -1,7 +1,7 @@
 """The C core as typed Python, but for the exchange itself: arrays and plain values enter and leave.
 
-Only this module, exchange_bindings.py and impairment_bindings.py touch ffi and lib. Arrays are numpy, memory is
-always Python's: every object keeps what it gave to C.
+Only this module, exchange_bindings.py, impairment_bindings.py and noise_bindings.py touch ffi and lib. Arrays are numpy
+and memory is always Python's: every object keeps what it gave to C.
 """
 
 from collections.abc import Mapping

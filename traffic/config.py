@@ -22,6 +22,7 @@ __all__ = [
     "ItchFileSource",
     "LineConfig",
     "ModelSource",
+    "NoiseConfig",
     "PackingConfig",
     "RecoveryBehaviour",
     "RecoveryConfig",
@@ -213,6 +214,17 @@ class SessionConfig(_Model):
     end_previous: bool = True  # end-of-session packets of the old session come first
 
 
+class NoiseConfig(_Model):
+    """An STL profile (traffic/profiles) played on a line beside the market; times count from the first packet."""
+
+    profile: Annotated[str, StringConstraints(min_length=1)]
+    line: Annotated[str, StringConstraints(min_length=1)]
+    tunables: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")], str] = {}
+    direction: Annotated[int, Field(ge=0, le=1)] = 0
+    at_ns: Annotated[int, Field(ge=0, le=86_400_000_000_000)] = 0
+    duration_ns: Annotated[int, Field(ge=1, le=86_400_000_000_000)] | None = None
+
+
 class EndConfig(_Model):
     """End-of-session packets."""
 
@@ -301,6 +313,7 @@ class Config(_Model):
     recovery: RecoveryConfig | None = None
     sessions: Annotated[tuple[SessionConfig, ...], Field(max_length=3)] = ()
     impairments: Annotated[tuple[ImpairmentConfig, ...], Field(max_length=8)] = ()
+    noise: Annotated[tuple[NoiseConfig, ...], Field(max_length=16)] = ()
     end: EndConfig = EndConfig()
     switches: SwitchesConfig | None = None
 
@@ -322,6 +335,14 @@ class Config(_Model):
                 raise ValueError(
                     f"impairments.{index}.lines: {', '.join(unknown)}: not one of {', '.join(sorted(known))}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _noise_names_lines(self) -> Self:
+        known = {line.name for line in self.lines}
+        for index, noise in enumerate(self.noise):
+            if noise.line not in known:
+                raise ValueError(f"noise.{index}.line: {noise.line}: not one of {', '.join(sorted(known))}")
         return self
 
     @model_validator(mode="after")

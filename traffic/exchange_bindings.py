@@ -36,6 +36,7 @@ from traffic.config import (
 from traffic.errors import TrafficError
 from traffic.impairment_bindings import Impairer, impairment_rule, of_2_32
 from traffic.market.sessions import Session
+from traffic.noise_bindings import Noise
 
 __all__ = [
     "PROGRESS_BYTES",
@@ -114,6 +115,7 @@ class ExchangeOptions:
     recovery: RecoveryOptions | None = None
     impairments: Sequence[ImpairmentConfig] = ()
     switches: SwitchesConfig | None = None
+    noise: Noise | None = None
     lead_ns: int = 0
     cpu: int | None = None
     notify_fd: int = -1
@@ -173,6 +175,8 @@ class Exchange:
         self._commands: Any = ffi.NULL
         if options.switches is not None:
             self._give_switches(options.switches)
+        if options.noise is not None:
+            options.noise.give(given.noise)
 
     def _array(self, kind: str, array: Any) -> Any:
         self._kept.append(array)
@@ -380,6 +384,11 @@ class Exchange:
         """The packet records that were sent, times absolute."""
         return self._options.packets[: self._exchange.next_packet]
 
+    def noise_records(self) -> Records | None:
+        """The noise records that came up for sending (NOISE_DTYPE), times absolute; None when there was no noise."""
+        noise = self._options.noise
+        return None if noise is None else noise.records[: self._exchange.noise.next]
+
     def drop_copy(self) -> Records:
         """Every event of the gateway in order (DROP_COPY_DTYPE)."""
         return self._rows[: self._exchange.gateway.rows_used]
@@ -417,6 +426,9 @@ class Exchange:
                 {"value": int(command.value), "at_ns": int(command.at_ns), "done_ns": int(command.done_ns)}
                 for command in self._commands
             ]
+        if self._options.noise is not None:
+            lines = [line.name for line in self._options.lines]
+            counted["noise"] = self._options.noise.counters(lines=lines)
         return counted
 
     def _line_counters(self, index: int) -> dict[str, object]:

@@ -46,6 +46,9 @@ from traffic.market.itch_file import itch_file_stream
 from traffic.market.order_flow import order_flow_stream
 from traffic.market.sessions import Session, roll_sessions
 from traffic.market.stream import Stream
+from traffic.noise_bindings import Noise, NoiseProfile
+from traffic.profiles.load import load_profile
+from traffic.profiles.program import FOREVER_NS
 from traffic.results import write_results
 
 __all__ = ["load_stream", "run"]
@@ -86,7 +89,27 @@ def _load(config: Config) -> tuple[Stream, tuple[Session, ...]]:
     return replace(stream, packets=packets), sessions
 
 
-def _ready(stream: Stream, sessions: tuple[Session, ...]) -> dict[str, object]:
+def _load_noise(config: Config, stream: Stream) -> Noise | None:
+    """The noise that the configuration asks for, planned until the market's last packet."""
+    if not config.noise:
+        return None
+    names = [line.name for line in config.lines]
+    profiles = [
+        NoiseProfile(
+            profile=Path(each.profile).stem,
+            line=names.index(each.line),
+            streams=load_profile(
+                each.profile, tunables=each.tunables, direction=each.direction, seed=config.seed + index
+            ),
+            from_ns=each.at_ns,
+            until_ns=FOREVER_NS if each.duration_ns is None else each.at_ns + each.duration_ns,
+        )
+        for index, each in enumerate(config.noise)
+    ]
+    return Noise(profiles, horizon_ns=stream.duration_ns)
+
+
+def _ready(stream: Stream, sessions: tuple[Session, ...], noise: Noise | None) -> dict[str, object]:
     return {
         "event": "ready",
         "session": stream.session.decode("latin-1").rstrip(),
@@ -98,6 +121,7 @@ def _ready(stream: Stream, sessions: tuple[Session, ...]) -> dict[str, object]:
         "types": dict(stream.scan.types),
         "length_errors": stream.scan.length_errors,
         "unknown_types": stream.scan.unknown_types,
+        "noise_frames": 0 if noise is None else int(noise.records.size),
         **stream.notes,
     }
 
@@ -147,6 +171,7 @@ def _make_exchange(
     book: PublishedBook,
     progress: NDArray[np.uint8],
     notify_fd: int,
+    noise: Noise | None,
 ) -> Exchange:
     exchange = Exchange(
         ExchangeOptions(
@@ -178,6 +203,7 @@ def _make_exchange(
             recovery=_recovery_options(config),
             impairments=config.impairments,
             switches=config.switches,
+            noise=noise,
             cpu=config.cpu,
             notify_fd=notify_fd,
             orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),
@@ -253,11 +279,12 @@ def _run(config: Config) -> None:
     notify_fd, stop_fd = os.eventfd(0, os.EFD_CLOEXEC), os.eventfd(0, os.EFD_CLOEXEC)
     with _progress_page(config.progress) as progress, _signals_to(stop_fd):
         stream, sessions = _load(config)
+        noise = _load_noise(config, stream)
         adds = stream.scan.types.get("A", 0) + stream.scan.types.get("F", 0)
         messages = stream.arena if stream.packet_lines is None else stream.arena[:0]
         book = PublishedBook.for_stream(messages, adds=adds)
-        exchange = _make_exchange(config, stream, sessions, book, progress, notify_fd)
-        ready = _ready(stream, sessions)
+        exchange = _make_exchange(config, stream, sessions, book, progress, notify_fd, noise)
+        ready = _ready(stream, sessions, noise)
         exchange.start_thread()
         try:
             _say(ready)

@@ -1,6 +1,7 @@
 """What a run leaves behind: the stopped exchange enters, files in the output folder leave.
 
-messages.itch, packets.npy, drop_copy.npy, book.npy, then exchange.json; each is whole or not there.
+messages.itch, packets.npy, drop_copy.npy, book.npy, then exchange.json; each is whole or not there. With noise also
+noise.npy, a row for each frame that came up for sending (exchange/noise_plan.h).
 Raw payloads (source two_lines) are payloads.bin instead of messages.itch: row i of packets.npy is the packet that left
 at sent_ns on line packet_lines.npy[i], with `bytes` bytes at message_offset of that file; its count is 1.
 """
@@ -74,6 +75,9 @@ def write_results(
     if stream.packet_lines is not None:
         _write_array(folder, "packet_lines.npy", stream.packet_lines[: packets.size])
     _write_array(folder, "packets.npy", packets)
+    noise = exchange.noise_records()
+    if noise is not None:
+        _write_array(folder, "noise.npy", noise)
     _write_array(folder, "drop_copy.npy", exchange.drop_copy())
     _write_array(folder, "book.npy", book.rows())
     summary = {

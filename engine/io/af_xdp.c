@@ -128,6 +128,7 @@ static int open_once(struct af_xdp *port, const struct af_xdp_options *options, 
     memset(port, 0, sizeof(*port));
     port->program = port->map = port->link = port->entered_map = -1;
     port->port = options->port;
+    port->group = options->group;
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
 
     uint32_t ifindex = if_nametoindex(options->interface);

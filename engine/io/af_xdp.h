@@ -32,6 +32,7 @@ struct af_xdp_options {
     int socket_map;      /* XSKMAP of the program on the interface, or -1: attach our own */
     uint32_t socket_key; /* our place in socket_map */
     uint16_t port;       /* UDP destination port of the feed */
+    uint32_t group;      /* its multicast group, network order; 0: any address */
 };
 
 struct af_xdp_statistics {
@@ -49,6 +50,7 @@ struct af_xdp {
     uint8_t *memory;
     uint32_t taken;    /* descriptors between receive and release */
     uint32_t position; /* of the first taken descriptor */
+    uint32_t group;
     uint16_t port;
     bool zero_copy;
     uint64_t other_frames;
@@ -79,6 +81,14 @@ uint32_t af_xdp_waiting(const struct af_xdp *port);
 
 void af_xdp_statistics(const struct af_xdp *port, struct af_xdp_statistics *statistics);
 
+/* Whether a datagram for our port is for our group: other channels may share the port. */
+static inline bool af_xdp_ours(const struct af_xdp *port, const struct packet *packet)
+{
+    uint32_t destination;
+    memcpy(&destination, packet->ip + 16, sizeof(destination));
+    return port->group == 0 || destination == port->group;
+}
+
 /* Takes what has arrived, at most PACKET_BATCH_MAX; returns the number of feed datagrams. */
 static inline uint32_t af_xdp_receive(struct af_xdp *port, struct packet packets[PACKET_BATCH_MAX])
 {
@@ -87,7 +97,8 @@ static inline uint32_t af_xdp_receive(struct af_xdp *port, struct packet packets
     for (uint32_t i = 0; i < port->taken; i++) {
         const struct xdp_desc *descriptor = xsk_ring_cons__rx_desc(&port->receive, port->position + i);
         const uint8_t *frame = port->memory + descriptor->addr;
-        if (!frame_datagram(frame, descriptor->len, port->port, &packets[count]))
+        if (!frame_datagram(frame, descriptor->len, port->port, &packets[count]) ||
+            !af_xdp_ours(port, &packets[count]))
             port->other_frames++;
         else if (!frame_checksum_good(&packets[count]))
             port->bad_checksums++;

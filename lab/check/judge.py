@@ -24,7 +24,7 @@ from lab.units import Kind
 
 __all__ = ["Checked", "judge", "verdict_of"]
 
-GROUND = ("samples", "tap_complete", "clock", "pacing")
+GROUND = ("samples", "tap_complete", "clock", "pacing", "burst_shape")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.measure.noise import NoiseData
 from lab.measure.rows import (
     DECISIONS,
     DROP_COPY,
@@ -265,7 +266,7 @@ class RunData:
     ``engine_book`` and ``exchange_book`` are BOOK rows, or None when that side wrote none.
     ``started_ns`` is the intended time of the first packet. ``two_lines`` is there with venue mdp3 only, whose
     sequences are MsgSeqNum. ``tops`` are TOPS rows, of an independent book, of messages that orders name as their
-    cause; None when no limit asks for them.
+    cause; None when no limit asks for them. ``noise`` is what was sent beside the market, None when nothing was.
     """
 
     packets: Rows
@@ -291,3 +292,4 @@ class RunData:
     events: Sequence[Event] = ()
     two_lines: TwoLineData | None = None
     tops: Rows | None = None
+    noise: NoiseData | None = None

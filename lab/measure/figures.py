@@ -18,6 +18,7 @@ from lab.measure.histogram import PERCENTILES, supports
 from lab.measure.kill import mass_cancel_block
 from lab.measure.match import STAGE_COLUMNS
 from lab.measure.measurement import Measurement
+from lab.measure.noise import noise_block
 from lab.measure.risk_gate import per_second_max, risk_gate_block
 from lab.measure.rows import LINE_NAMES, Rows
 from lab.measure.strategies import strategy_block
@@ -98,6 +99,8 @@ def figure_blocks(data: RunData, measurement: Measurement) -> dict[str, Any]:
         "mass_cancel": mass_cancel_block(data),
         "strategy": strategy_block(data.engine.strategies, data.faults),
         "wires": wires_block(data.engine.wires),
+        "gaps": {name: gaps.to_json() for name, gaps in measurement.gaps.items()},
+        **({} if data.noise is None else {"noise": noise_block(data.noise)}),
         "faults": [dict(vars(fault)) for fault in data.faults],
     }
 

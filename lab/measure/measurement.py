@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lab.measure.arbitration import Arbitration, arbitrate
 from lab.measure.data import FloorData, RunData, empty_rows
 from lab.measure.feed_quality import FeedQuality, measure_feed
+from lab.measure.gaps import LineGaps, measure_gaps
 from lab.measure.histogram import Histogram
 from lab.measure.kill import kill_samples, new_orders
 from lab.measure.match import STAGE_COLUMNS, Matching, Status, match_triggers
@@ -105,6 +106,7 @@ class Measurement:
     triggers_from: str
     started_ns: int
     arbitration: Arbitration | None = None
+    gaps: Mapping[str, LineGaps] = field(default_factory=dict)
 
     @property
     def samples(self) -> Rows:
@@ -146,6 +148,7 @@ def measure_run(data: RunData, *, late_after_ns: int, line_bound_ns: int = 20_00
         arbitration=arbitrate(packets, wire, data.two_lines, bound_ns=line_bound_ns)
         if data.two_lines
         else None,
+        gaps=measure_gaps(data, packets, wire),
     )
 
 

@@ -73,7 +73,10 @@ def write_report(run_dir: Path) -> Path:
 
 def render_report(run: RunFiles) -> str:
     """The page as text."""
-    from lab.report import plots  # matplotlib takes long to load, and a terminal's table needs none of it
+    from lab.report import (  # matplotlib takes long to load, and a terminal's table needs none of it
+        generator,
+        plots,
+    )
 
     summary = run.summary
     latency = summary.get("latency_ns", {})
@@ -108,6 +111,9 @@ def render_report(run: RunFiles) -> str:
         percentiles=plots.percentile_plot(run),
         over_time=[plot for plot in over_time if plot is not None],
         pacing=plots.pacing_plots(run),
+        noise_plots=generator.noise_plots(run),
+        drivers=generator.driver_rows(summary),
+        streams=generator.stream_rows(summary),
         stages=plots.stage_plot(stages),
         stage_rows=[(name, stages[name]) for name in STAGES if stages.get(name, {}).get("count")],
         checks=sorted(summary.get("checks", []), key=lambda check: _URGENCY.get(check["verdict"], 0)),

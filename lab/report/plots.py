@@ -25,7 +25,16 @@ from lab.report.svg import COLOURS, Cloud, new_figure, placeholder, styled, to_s
 from lab.scenario.figures import canonical
 from lab.units import Kind, UnitError, format_count, parse_threshold
 
-__all__ = ["Plot", "latency_over_time", "pacing_plots", "percentile_plot", "stage_plot"]
+__all__ = [
+    "Plot",
+    "distribution",
+    "latency_over_time",
+    "log_bins",
+    "log_x",
+    "pacing_plots",
+    "percentile_plot",
+    "stage_plot",
+]
 
 WIDTH, HALF_WIDTH = 1056.0, 512.0  # CSS pixels: the page's column, and half of it
 BODY_POINTS_MAX = 20_000
@@ -244,7 +253,7 @@ def _ordinal(number: int) -> str:
     return f"{number}{suffix}"
 
 
-def _log_bins(*series: Rows) -> NDArray[np.float64]:
+def log_bins(*series: Rows) -> NDArray[np.float64]:
     """A twentieth of a decade wide, from the 1st permille of what is above 0 to the largest value."""
     joined = [values[values > 0] for values in series]
     low = min((max(float(np.quantile(values, 0.001)), 1.0) for values in joined if len(values)), default=1.0)
@@ -253,16 +262,15 @@ def _log_bins(*series: Rows) -> NDArray[np.float64]:
     return np.logspace(low_log, max(high_log, low_log + 0.1), round(max(high_log - low_log, 0.1) * 20) + 1)
 
 
-def _distribution(
-    axes: Axes, values: Rows, edges_ns: NDArray[np.float64], colour: str, *, fill: bool
-) -> None:
+def distribution(axes: Axes, values: Rows, edges_ns: NDArray[np.float64], colour: str, *, fill: bool) -> None:
     """Share of the packets per bin; values left of the axis are in the first bin."""
     counts, _ = np.histogram(np.maximum(values, edges_ns[0]), edges_ns)
     share = 100 * counts / max(len(values), 1)
     axes.stairs(share, edges_ns / US, color=COLOURS[colour], fill=fill, alpha=0.25 if fill else 1.0, lw=1.8)
 
 
-def _log_x(axes: Axes, edges_ns: NDArray[np.float64]) -> None:
+def log_x(axes: Axes, edges_ns: NDArray[np.float64]) -> None:
+    """A logarithmic axis of microseconds over these bins, shares upwards."""
     axes.set_xscale("log")
     axes.set_xlim(edges_ns[0] / US, edges_ns[-1] / US)
     axes.xaxis.set_major_formatter(FuncFormatter(_plain_us))
@@ -291,11 +299,11 @@ def pacing_plots(files: RunFiles) -> list[Plot]:
 
     figure = new_figure(HALF_WIDTH, 280)
     axes = figure.add_subplot()
-    edges = _log_bins(*gaps.values())
+    edges = log_bins(*gaps.values())
     for name, values in gaps.items():
         if len(values):
-            _distribution(axes, values, edges, LINE_COLOURS.get(name, "muted"), fill=name == "intended")
-    _log_x(axes, edges)
+            distribution(axes, values, edges, LINE_COLOURS.get(name, "muted"), fill=name == "intended")
+    log_x(axes, edges)
     axes.set_xlabel("gap to the packet before, µs")
     legend = [
         ("intended", "muted", "pale"),
@@ -319,16 +327,16 @@ def _error_plot(files: RunFiles, errors: Mapping[str, Rows]) -> Plot:
     figure = new_figure(HALF_WIDTH, 280)
     axes = figure.add_subplot()
     bound_ns = _bound_ns(files)
-    edges = _log_bins(*errors.values(), *([np.array([bound_ns])] if bound_ns else []))
+    edges = log_bins(*errors.values(), *([np.array([bound_ns])] if bound_ns else []))
     for line, values in errors.items():
-        _distribution(axes, values, edges, LINE_COLOURS[line], fill=False)
+        distribution(axes, values, edges, LINE_COLOURS[line], fill=False)
     if bound_ns:
         axes.axvline(bound_ns / US, color=COLOURS["ink"], lw=1.2, linestyle=(0, (4, 3)))
         axes.annotate(
             f"bound on p99: {_plain_us(bound_ns / US)} µs", (bound_ns / US, 1), (-5, -2), ha="right",
             va="top", xycoords=("data", "axes fraction"), textcoords="offset points",
         )  # fmt: skip
-    _log_x(axes, edges)
+    log_x(axes, edges)
     axes.set_xlabel("pacing error, µs")
     return Plot(
         svg=to_svg(figure, name="pacing-error", label="Distribution of the pacing error on each line"),

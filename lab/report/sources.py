@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from lab.measure.match import Status
+from lab.measure.noise import NoiseData
 from lab.measure.rows import Rows
 from lab.results import StoredRun, load_run
 
@@ -41,6 +42,7 @@ class RunFiles:
     times: Mapping[str, Rows] | None = None
     packets: Rows | None = None
     market_taps: Rows | None = None
+    noise: NoiseData | None = None
     floor_curve: tuple[Rows, Rows] | None = None
     events: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
@@ -76,6 +78,9 @@ def read_run(directory: Path) -> RunFiles:
         times=read("samples.parquet", lambda: _times(run), "no percentile curve and no latency over time"),
         packets=read("raw packets", run.packets, "no pacing figures, and no bursts in the others"),
         market_taps=read("raw market taps", run.market_taps, "the actual gaps on the wire are not shown"),
+        noise=read("raw noise", run.noise, "the gaps of the noise are not shown")
+        if "noise" in run.summary
+        else None,
         floor_curve=_floor_curve(run.path / "wire_floor.hgrm") if floor.get("count") else None,
         events=tuple(read("events.jsonl", lambda: _events(run), "no timeline") or ()),
         notes=tuple(notes),

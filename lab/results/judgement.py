@@ -68,6 +68,7 @@ def _run(scenario: Scenario, data: RunData, measurement: Measurement) -> dict[st
         "wire_mode": data.engine.wire_mode,
         "late_after_ns": scenario.measure.late_after_ns,
         "pacing_bound_ns": scenario.measure.pacing_bound_ns,
+        "gap_bound_ns": scenario.measure.gap_bound_ns,
         "sessions": [dict(vars(session)) for session in data.sessions],
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lab.errors import UsageError
+from lab.measure.noise import NOISE, NoiseData
 from lab.measure.rows import DECISIONS, DROP_COPY, MARKET_TAPS, ORDER_ARRIVALS, PACKETS, Rows, require_rows
 from lab.results.directory import LATEST
 from lab.results.files import sha256_of
@@ -76,6 +77,16 @@ class StoredRun:
 
             return market_rows(binary)
         return self._rows(MARKET_TAPS, "market_taps.npy")
+
+    def noise(self) -> NoiseData | None:
+        """What was sent beside the market and where it was seen; None without noise or raw files."""
+        folder = self.path / "raw" / "run"
+        records = self._rows(NOISE, "exchange/noise.npy")
+        if records is None or not (folder / "market_taps.bin").exists():
+            return None
+        from lab.tap import noise_rows
+
+        return NoiseData(records=records, taps=noise_rows(folder / "market_taps.bin"), streams=())
 
     def order_arrivals(self) -> Rows | None:
         binary = self.path / "raw" / "run" / "order_frames.bin"

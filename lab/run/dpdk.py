@@ -31,7 +31,9 @@ def uses_tap_map(engine: Engine) -> bool:
     if engine.wire != "dpdk" or engine.dpdk is None:
         return engine.wire == "af_xdp"
     device = engine.dpdk.device
-    return all(one.startswith("net_af_xdp") for one in ([device] if isinstance(device, str) else device.values()))
+    return all(
+        one.startswith("net_af_xdp") for one in ([device] if isinstance(device, str) else device.values())
+    )
 
 
 def tap_poses(engine: Engine) -> bool:
@@ -46,7 +48,8 @@ def line_wire(engine: Engine, name: str, interface: str, socket_map: int | None)
         return given
     if not dpdk_built():
         raise MissingError(
-            "this engine was built without DPDK", install="apt-get install libdpdk-dev, then ci/setup to build it again"
+            "this engine was built without DPDK",
+            install="apt-get install libdpdk-dev, then ci/setup to build it again",
         )
     return {
         **given,

@@ -25,6 +25,7 @@ from lab.run.faults import Nemesis, Reached
 from lab.run.pages import EnginePage, ExchangePage
 from lab.run.settings import (
     GATEWAY_PORT,
+    GROUPS,
     LINE_PORT,
     REQUEST_PORT,
     SNAPSHOT_PORT,
@@ -184,7 +185,7 @@ class Pass:
         replies = (
             int(ready["packets"]) if self.faults else 0
         )  # what was lost comes again on the recovery wire
-        capacity = min(packets + heartbeats + replies + 4096, RING_RECORDS_MAX)
+        capacity = min(packets + heartbeats + replies + int(ready["noise_frames"]) + 4096, RING_RECORDS_MAX)
         tap = Tap(
             self.topology,
             line_port=LINE_PORT,
@@ -200,6 +201,7 @@ class Pass:
             impairing=impairs_wire(self.faults),
             profiling=self.plan.profiling,
             posing=tap_poses(self.plan.engine),
+            noise=tuple(GROUPS.values()) if self.plan.exchange.get("noise") else (),
         )
         self.stack.callback(tap.close)
         return tap, capacity

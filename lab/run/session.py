@@ -39,6 +39,7 @@ from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker,
 from lab.oracle.tops import tops_behind
 from lab.run.dpdk import wire_mode
 from lab.run.mdp3 import engine_report_of, two_line_parts
+from lab.run.noise import noise_data
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
@@ -292,6 +293,12 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         floor=floor,
         faults=tuple(result.faults),
         events=tuple(result.events),
+        noise=noise_data(
+            scenario,
+            exchange=result.exchange,
+            engine=result.engine,
+            taps=directory / "market_taps.bin",
+        ),
         **parts,
     )
 

@@ -13,6 +13,7 @@ from lab.quantities import FrozenModel
 from lab.results.files import sha256_of
 from lab.run.dpdk import line_wire
 from lab.run.mdp3 import mdp3_settings, two_lines_source
+from lab.run.noise import noise_settings
 from lab.run.pages import ENGINE_KILL_OFFSET
 from lab.scenario import Engine, Scenario
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE
@@ -20,6 +21,7 @@ from lab.topology.wires import WIRES
 
 __all__ = [
     "GATEWAY_PORT",
+    "GROUPS",
     "LINE_PORT",
     "REQUEST_PORT",
     "SNAPSHOT_PORT",
@@ -115,6 +117,7 @@ def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
 def exchange_extras(scenario: Scenario) -> dict[str, Any]:
     """How the recovery services behave, and the faults that the exchange itself plays."""
     told = exchange_settings_of(scenario.faults, scenario.seed)
+    told = {**told, **noise_settings(scenario)}
     if scenario.engine.venue == "mdp3":
         return told
     behaviour = {**plain(scenario.traffic.recovery), **told.pop("recovery", {})}

@@ -58,6 +58,10 @@ def _after_the_end(
         yield ("traffic", "rate"), "rate x duration is less than one message"
     if traffic.bursts is not None and traffic.bursts.every_ns >= duration_ns:
         yield ("traffic", "bursts", "every"), "the first burst comes after the end of the traffic"
+    for index, noise in enumerate(traffic.noise):
+        if noise.at_ns >= duration_ns:
+            end = format_duration_exact(duration_ns)
+            yield ("traffic", "noise", index, "at"), f"after the end of the traffic, which lasts {end}"
     for index, fault in faults:
         here: KeyPath = ("faults", index)
         time_ns = getattr(fault.at, "time_ns", None)

@@ -34,7 +34,7 @@ wires.orders.<changes|resumed|attempts_max>    changes of the order session's tr
 wires.orders.resume_max_ns, wires.lines.change_max_ns                  the longest                duration
 wires.lines.<changes|done>                     changes of a line's wire                           count
 wires.<orders|lines>.causes.<command|connection_lost|program_gone|wire_down|stalled>              count
-feed. host. order_flow. risk. exchange. stages. pacing. tap. strategy. risk_gate. mass_cancel.
+feed. host. order_flow. risk. exchange. stages. pacing. tap. strategy. risk_gate. mass_cancel. gaps. noise.
                         known only after the run; _ns is a duration, percent a percentage
 named checks            orders_while_blind (count), book_matches_oracle, recovered, no_recovery_traffic (truth);
                         with venue mdp3 packets_accepted_once, line_winners, level_books_match (truth)
@@ -111,6 +111,8 @@ FREE = (
     "strategy",
     "risk_gate",
     "mass_cancel",
+    "gaps",
+    "noise",
 )
 WITHIN = ("within_2us", "within_10us", "within_100us")
 FEED_QUALITY = (
@@ -150,6 +152,8 @@ CHECKS: dict[str, Kind] = {
     "packets_accepted_once": Kind.TRUTH,
     "line_winners": Kind.TRUTH,
     "level_books_match": Kind.TRUTH,
+    "burst_shape": Kind.TRUTH,
+    "noise_dropped": Kind.TRUTH,
 }
 
 

@@ -20,6 +20,7 @@ from lab.scenario.across import problems_across, unusable_tables
 from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
+from lab.scenario.noise import noise_problems, with_paths
 from lab.scenario.ports import Ports
 from lab.scenario.problems import keys_of, problems_of
 from lab.units import UnitError, parse_threshold
@@ -164,6 +165,9 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
         load.add(where, message)
     for where, message in unusable_tables(parts.faults) if check_files else ():
         load.add(where, message)
+    if check_files and not load.problems and not load.unset and parts.traffic is not None:
+        for where, message in noise_problems(parts.traffic.noise, seed=int(data.get("seed") or 1)):
+            load.add(where, message)
     if not load.problems:
         _assemble(load, data, parts)
     load.problems.sort(key=lambda problem: problem.line)
@@ -299,6 +303,8 @@ def _traffic(
             if check_files and not path.is_file() and not _REFERENCE.search(name):
                 load.add(where, f"no file at {name}", f"looked in {file.parent} and {base}")
         value[key] = resolved if several else resolved[0]
+    if "noise" in value:
+        value["noise"] = with_paths(value["noise"], lambda name: _resolve(name, file.parent, base))
     return value
 
 

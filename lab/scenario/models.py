@@ -16,6 +16,7 @@ from engine.risk_table import RiskTable
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
 from lab.scenario.dpdk import Dpdk, dpdk_filled
+from lab.scenario.noise import Noise
 from lab.scenario.ports import Ports
 from lab.scenario.recovery import Feed, Recovery, Service
 from lab.scenario.venue import TWO_LINES, Mdp3, TwoLines, Venue, venue_conflicts
@@ -154,6 +155,13 @@ class Traffic(FrozenModel):
     recovery: Annotated[
         Recovery, Field(description="Limits and failings of the exchange's recovery services.")
     ] = Recovery()
+    noise: Annotated[
+        tuple[Noise, ...],
+        as_tuple,
+        Field(
+            max_length=16, description="STL profiles played on the lines beside the market; none by default."
+        ),
+    ] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -340,6 +348,15 @@ class Measure(FrozenModel):
             description="The run is UNKNOWN when the p99 of pacing_error is above this.",
         ),
     ] = 50_000
+    gap_bound_ns: Annotated[
+        Duration | None,
+        Field(
+            alias="gap_bound",
+            ge=1,
+            description="The run is UNKNOWN when more than 1% of the bursts, of any driver, have a gap on the wire "
+            "that is off by more than this; not judged by default.",
+        ),
+    ] = None
     line_bound_ns: Annotated[
         Duration,
         Field(

@@ -11,6 +11,7 @@ from lab.tap.tap import (
     Window,
     detach_link,
     market_rows,
+    noise_rows,
     predict,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "detach_link",
     "market_rows",
     "messages_among",
+    "noise_rows",
     "order_arrivals",
     "order_packets",
     "predict",

@@ -143,6 +143,8 @@ static int configure(struct tap *tap, const struct tap_options *options, uint64_
         .stamping = options->stamping,
         .impairing = options->impairing,
         .framing = options->framing,
+        .noise = options->noise,
+        .line_group = {options->line_group[0], options->line_group[1]},
         .market_mask = market - 1,
         .frame_mask = frames - 1,
     };

@@ -31,6 +31,8 @@ struct tap_options {
     uint8_t impairing;           /* 1: rules are looked at */
     uint8_t framing;             /* enum tap_framing of the lines */
     uint8_t posing;              /* 1: the lines' program passes for libxdp's own (wire.bpf.c), for net_af_xdp */
+    uint8_t noise;               /* 1: multicast of other channels is stamped and goes to the engine too */
+    uint32_t line_group[2];      /* network order; with noise */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
     uint8_t cards;               /* bit TAP_CARD_*: ask the card for its stamps at that end */
 };

@@ -23,6 +23,7 @@
 #define TAP_FRAME_BYTES_MAX 2032 /* more than an Ethernet frame of 1518 bytes */
 #define TAP_LINE_COUNT 2         /* lines that are handed to the engine's AF_XDP sockets: A and B */
 #define TAP_LINE_RECOVERY 2      /* as which replies of the re-request server are recorded */
+#define TAP_LINE_NOISE 3         /* as which noise on A is recorded; on B: one more */
 #define TAP_SESSIONS_MAX 4       /* sessions of a run, the first one included */
 #define TAP_POSITION_SHIFT IMPAIRMENT_SESSION_SHIFT
 #define TAP_FOREIGN_ORDINAL 255  /* of a session that the settings do not name */
@@ -72,16 +73,17 @@ struct tap_settings {
     __u64 market_mask;               /* ring capacity - 1 */
     __u64 frame_mask;
     __u32 framing;                   /* enum tap_framing of lines A and B */
-    __u32 pad;
+    __u32 noise;                     /* 1: multicast of other channels is stamped and goes to the engine too */
+    __be32 line_group[TAP_LINE_COUNT]; /* with noise: what is sent to another group is noise */
 };
 
-/* One market-data packet. */
+/* One market-data packet. Of noise `sequence` is group << 32 | destination port << 16 | source port, `count` is 1. */
 struct tap_market_record {
     __u64 stamp_ns; /* written last: 0 = slot not committed */
     __u64 sequence; /* position of the first message */
     __u32 length;   /* UDP payload bytes */
     __u16 count;    /* MoldUDP64 message count; MDP 3.0: 1 */
-    __u8 line;      /* 0 = A, 1 = B, 2 = replies to re-requests */
+    __u8 line;      /* 0 = A, 1 = B, 2 = replies to re-requests, 3 = noise on A, 4 = noise on B */
     __u8 flags;     /* TAP_FLAG_* */
 };
 
@@ -142,7 +144,7 @@ _Static_assert(sizeof(struct tap_market_record) == 24, "layout shared with the B
 _Static_assert(sizeof(struct tap_frame_record) == 2048, "layout shared with the BPF side");
 _Static_assert(sizeof(struct tap_rule) == sizeof(struct impairment_rule) + 16, "layout shared with the BPF side");
 _Static_assert(sizeof(struct tap_window) == 32, "layout shared with the BPF side");
-_Static_assert(sizeof(struct tap_settings) == 88, "layout shared with the BPF side");
+_Static_assert(sizeof(struct tap_settings) == 96, "layout shared with the BPF side");
 #endif
 
 #endif

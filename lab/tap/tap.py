@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
@@ -29,6 +31,7 @@ __all__ = [
     "Window",
     "detach_link",
     "market_rows",
+    "noise_rows",
     "predict",
 ]
 
@@ -39,6 +42,7 @@ RECORD = np.dtype(
 LINES = {"A": 0, "B": 1}
 PLACES = ("A", "B", "recovery", "requests", "snapshot")  # where rules are looked at; tap.h says which end
 SESSION_BYTES = 10
+NOISE_LINE = 3  # TAP_LINE_NOISE
 FRAMINGS = {"moldudp64": lib.TAP_FRAMING_MOLDUDP64, "mdp3": lib.TAP_FRAMING_MDP3}
 PROGRAMS = {"market": 0, "order": 1, "reply": 2, "request": 3}
 
@@ -113,7 +117,8 @@ class Tap:
     ``request_port`` 0 leaves the recovery wire alone. ``sessions`` of the run in their order: with more than one,
     recorded numbers are positions. ``framing`` is that of lines A and B. ``impairing=True`` lets rules take packets
     off the wires or spoil them. ``posing``: the lines' program passes for libxdp's own, so that DPDK's net_af_xdp
-    leaves it where it is.
+    leaves it where it is. ``noise`` gives the groups of lines A and B: multicast to others is stamped as noise
+    and handed to the engine as well.
     """
 
     def __init__(
@@ -133,6 +138,7 @@ class Tap:
         framing: Literal["moldudp64", "mdp3"] = "moldudp64",
         profiling: bool = False,
         posing: bool = False,
+        noise: Sequence[str] = (),
     ) -> None:
         self.market_path = directory / "market_taps.bin"
         self.frame_path = directory / "order_frames.bin"
@@ -159,6 +165,9 @@ class Tap:
         options.framing = FRAMINGS[framing]
         options.profiling = profiling
         options.posing = posing
+        options.noise = bool(noise)
+        for index, group in enumerate(noise):
+            options.line_group[index] = int.from_bytes(IPv4Address(group).packed, sys.byteorder)
         with (
             object_file() as path,
             netns_descriptor(topology.engine) as engine,
@@ -314,8 +323,20 @@ def predict(
 
 
 def market_rows(path: Path) -> Rows:
-    """MARKET_TAPS rows of a raw file, in order of stamping; heartbeats (count 0) included."""
+    """MARKET_TAPS rows of a raw file, in order of stamping; heartbeats (count 0) included, noise left out."""
     raw = np.fromfile(path, RECORD)
+    return _rows(raw[raw["line"] < NOISE_LINE])
+
+
+def noise_rows(path: Path) -> Rows:
+    """MARKET_TAPS rows of the noise on lines A and B, as lines 0 and 1; `sequence` names the channel (tap.h)."""
+    raw = np.fromfile(path, RECORD)
+    rows = _rows(raw[raw["line"] >= NOISE_LINE])
+    rows["line"] -= NOISE_LINE
+    return rows
+
+
+def _rows(raw: NDArray[np.void]) -> Rows:
     rows = np.empty(len(raw), MARKET_TAPS)
     for name in MARKET_TAPS.names or ():
         rows[name] = raw[name]

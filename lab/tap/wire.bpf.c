@@ -5,6 +5,7 @@
  * xsk_def_prog: the same in its place, for an engine that reads the lines with DPDK's net_af_xdp. That driver has libxdp
  *           redirect packets by a program of its own, or enter the socket into the map of one that is on the interface
  *           and looks like it. This one does; libxdp's map is not looked at, the engine enters the socket in ours too.
+ *           With noise the same for multicast of other channels, which no rule is asked about: a card hands that over too.
  * order:    on the exchange's end of the order wire. Stamps and copies frames with TCP payload; passes all.
  * reply:    on the engine's end of the recovery wire. Stamps replies to re-requests as line 2; asks the rules of
  *           replies and of snapshot frames.
@@ -181,6 +182,19 @@ static __always_inline int is_udp(const struct ethhdr *ethernet, const struct ip
            !(ip->frag_off & bpf_htons(IP_FRAGMENT));
 }
 
+static __always_inline int is_noise(const struct ethhdr *ethernet, const struct iphdr *ip)
+{
+    return settings.noise && is_udp(ethernet, ip) && (ip->daddr & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+}
+
+static __always_inline int pass_noise(const struct iphdr *ip, const struct udphdr *udp, __u32 line)
+{
+    __u64 channel = (__u64)bpf_ntohl(ip->daddr) << 32 | (__u64)bpf_ntohs(udp->dest) << 16 | bpf_ntohs(udp->source);
+    if (settings.stamping)
+        stamp_market(bpf_ktime_get_ns(), channel, 1, bpf_ntohs(udp->len) - sizeof(*udp), TAP_LINE_NOISE + line, 0);
+    return bpf_redirect_map(&engine_sockets, line, XDP_PASS);
+}
+
 static __always_inline int take_market(struct xdp_md *ctx, int card)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -193,6 +207,9 @@ static __always_inline int take_market(struct xdp_md *ctx, int card)
     void *payload = settings.framing == TAP_FRAMING_MDP3 ? (void *)(mdp3 + 1) : (void *)(mold + 1);
     struct numbered packet;
 
+    if ((void *)(udp + 1) <= end && is_noise(ethernet, ip) &&
+        (udp->dest != bpf_htons(settings.line_port[line]) || ip->daddr != settings.line_group[line]))
+        return pass_noise(ip, udp, line);
     if (payload > end || !is_udp(ethernet, ip) || udp->dest != bpf_htons(settings.line_port[line])) {
         __sync_fetch_and_add(&state.not_market_data[line], 1);
         return XDP_PASS;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -218,6 +219,7 @@ static int64_t next_due_ns(struct exchange *exchange) {
         exchange->start_ns = start_ns;
         exchange->progress->state = EXCHANGE_PUBLISHING;
         switches_schedule(&exchange->switches, start_ns);
+        noise_start(&exchange->noise, start_ns, exchange->options.lead_ns);
     }
     if (exchange->progress->state != EXCHANGE_PUBLISHING)
         return INT64_MAX;
@@ -239,11 +241,14 @@ static void run(struct exchange *exchange) {
             due_ns = next_due_ns(exchange);
         int64_t now_ns = look(exchange, DOING_WAIT);
         bool starved = now_ns - exchange->polled_ns > EXCHANGE_STARVED_NS;
-        if (now_ns >= due_ns && !starved) {
+        if (now_ns >= due_ns && !starved && !noise_must_go(&exchange->noise, now_ns)) {
             exchange->options.packets[exchange->next_packet].intended_ns = due_ns + exchange->options.lead_ns;
             publish_next(exchange);
             due_ns = next_due_ns(exchange);
             serve(exchange, due_ns);
+        } else if (noise_may_go(&exchange->noise, now_ns, due_ns) && !starved) {
+            noise_send(&exchange->noise, now_ns);
+            look(exchange, DOING_SEND);
         } else if (now_ns - exchange->polled_ns >= EXCHANGE_POLL_EVERY_NS &&
                    (due_ns - now_ns >= EXCHANGE_SLACK_NS || starved)) {
             exchange->counters.polls_forced += due_ns - now_ns < EXCHANGE_SLACK_NS;
@@ -299,6 +304,8 @@ static int open_all(struct exchange *exchange, char *error, uint32_t error_size)
         options->lines[i].raw = options->packet_lines != NULL;
         outcome = line_open(&exchange->lines[i], &options->lines[i], error, error_size);
     }
+    if (outcome == 0 && (outcome = noise_open(&exchange->noise, &options->noise, exchange->lines)) != 0)
+        snprintf(error, error_size, "noise: a stream's program reaches outside of its frame");
     if (outcome == 0)
         outcome = gateway_open(&exchange->gateway, &options->gateway, error, error_size);
     options->services.recovery.history = options->services.snapshot.history = &exchange->history;
@@ -312,7 +319,7 @@ int exchange_open(struct exchange *exchange, const struct exchange_options *opti
     memset(exchange, 0, sizeof *exchange);
     exchange->options = *options;
     exchange->progress = options->progress;
-    exchange->held_due_ns = INT64_MAX;
+    exchange->held_due_ns = exchange->noise.due_ns = INT64_MAX;
     exchange->switches = (struct switches){
         .commands = options->switch_commands, .count = options->switch_count, .due_ns = INT64_MAX};
     memset(exchange->progress, 0, sizeof *exchange->progress);

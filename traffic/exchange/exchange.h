@@ -17,6 +17,7 @@
  * while waiting are the machine taking the core away.
  * Raw payloads (packet_lines): what a capture had is sent as it was, each packet on its own line. The exchange knows
  * nothing of their protocol: the book stays empty, and heartbeats and ends of session are those of the capture.
+ * Noise: frames of other channels leave in between (noise.h); market data comes first.
  * Specification: MoldUDP64 1.00 for heartbeats and end of session.
  */
 #ifndef TRAFFIC_EXCHANGE_EXCHANGE_H
@@ -29,6 +30,7 @@
 #include "traffic/exchange/gateway.h"
 #include "traffic/exchange/history.h"
 #include "traffic/exchange/line.h"
+#include "traffic/exchange/noise.h"
 #include "traffic/exchange/published_book.h"
 #include "traffic/exchange/services.h"
 #include "traffic/exchange/switches.h"
@@ -92,6 +94,7 @@ struct exchange_options {
     struct gateway_options gateway;
     struct services_options services;  /* `history` is set here */
     struct published_book *book;
+    struct noise_options noise;        /* of other channels; no records: none */
     struct switch_command *switch_commands; /* thrown at their times once exchange_switch_word() has said where */
     uint32_t switch_count;
     struct exchange_progress *progress;
@@ -122,6 +125,7 @@ struct exchange {
     struct line lines[LINES_MAX];
     struct history history;
     struct switches switches;
+    struct noise noise;
     pthread_t thread;
     int32_t pin_error;                 /* errno, 0: pinned as asked */
     /* Commands, written by another thread. */

@@ -1,0 +1,1 @@
+"""The TRex side of traffic: the client library, in processes of its own."""
