@@ -265,7 +265,7 @@ class RunData:
     ``engine_book`` and ``exchange_book`` are BOOK rows, or None when that side wrote none.
     ``started_ns`` is the intended time of the first packet. ``two_lines`` is there with venue mdp3 only, whose
     sequences are MsgSeqNum. ``tops`` are TOPS rows, of an independent book, of messages that orders name as their
-    cause; None when no limit asks for them.
+    cause; None when no limit asks for them. ``generator`` is what TRex told of itself, when it was TRex.
     """
 
     packets: Rows
@@ -291,3 +291,4 @@ class RunData:
     events: Sequence[Event] = ()
     two_lines: TwoLineData | None = None
     tops: Rows | None = None
+    generator: Mapping[str, Any] | None = None

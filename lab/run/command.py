@@ -86,13 +86,14 @@ def run_scenarios(
     report: bool,
     console: Console | None,
     emit: Callable[[Any], None] | None,
+    trex_home: Path | None = None,
 ) -> int:
     """Plays every scenario on one set of wires. FAIL outranks UNKNOWN outranks PASS."""
     scenarios = load_scenarios(names, settings=settings)
     for scenario in scenarios:
-        main_plan(scenario)  # a strategy that is nowhere is said before anything is started
+        main_plan(scenario, trex_home=trex_home)  # a strategy or a TRex that is nowhere is said before anything is started
     played = []
-    with open_session(prefix) as session:
+    with open_session(prefix, trex_home=trex_home) as session:
         for scenario in scenarios:
             one = play_and_judge(session, scenario, results=results, console=console, report=report)
             played.append(one)

@@ -16,6 +16,7 @@ from engine.risk_table import RiskTable
 from lab.faults import FaultOptions, registered
 from lab.quantities import Count, Duration, FrozenModel, Rate, ThresholdField, as_tuple
 from lab.scenario.recovery import Feed, Recovery, Service
+from lab.scenario.trex import Driver, Port, Trex
 from lab.scenario.venue import TWO_LINES, Mdp3, TwoLines, Venue, venue_conflicts
 
 __all__ = [
@@ -149,6 +150,18 @@ class Traffic(FrozenModel):
         Duration,
         Field(alias="heartbeat", ge=1_000_000, description="Silence after which a line sends a heartbeat."),
     ] = 1_000_000_000
+    driver: Annotated[Driver, Field(description="Who sends the market: the exchange itself, or TRex.")] = (
+        "exchange"
+    )
+    server: Annotated[
+        str, Field(min_length=1, description="The TRex server: local (the lab runs it), or a host.")
+    ] = "local"
+    ports: Annotated[
+        tuple[Port, ...],
+        as_tuple,
+        Field(max_length=2, description="TRex's ports of A and B; none: the lab's wires."),
+    ] = ()
+    trex: Annotated[Trex, Field(description="How TRex plays it.")] = Trex()
     recovery: Annotated[
         Recovery, Field(description="Limits and failings of the exchange's recovery services.")
     ] = Recovery()

@@ -30,6 +30,7 @@ struct tap_options {
     uint8_t stamping;            /* 0: hand over only */
     uint8_t impairing;           /* 1: rules are looked at */
     uint8_t framing;             /* enum tap_framing of the lines */
+    uint8_t following;           /* 1: tell what the lines brought in the map of tap_followed_map() */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
 };
 
@@ -62,6 +63,9 @@ const char *tap_error(void);
 
 /* Descriptor of the XSKMAP in which the engine puts its sockets (key = line); valid until tap_close(). */
 int tap_engine_sockets(const struct tap *tap);
+
+/* The number of the map that has a struct followed_page; valid until tap_close(). -errno. */
+int64_t tap_followed_map(const struct tap *tap);
 
 /* Takes the engine's socket off a line: its packets pass to the kernel, and are stamped as before. 0 or -errno. */
 int tap_withdraw_engine(const struct tap *tap, uint32_t line);

@@ -16,6 +16,7 @@
 
 #include <linux/types.h>
 
+#include "traffic/exchange/followed.h"
 #include "traffic/exchange/impairment.h"
 
 #define TAP_FRAME_BYTES_MAX 2032 /* more than an Ethernet frame of 1518 bytes */
@@ -64,7 +65,7 @@ struct tap_settings {
     __u64 market_mask;               /* ring capacity - 1 */
     __u64 frame_mask;
     __u32 framing;                   /* enum tap_framing of lines A and B */
-    __u32 pad;
+    __u32 following;                 /* 1: keep the page of traffic/exchange/followed.h */
 };
 
 /* One market-data packet. */

@@ -112,7 +112,7 @@ class Tap:
     is lost and counted. ``stamping=False`` leaves the hand-over alone, to measure what the tap costs.
     ``request_port`` 0 leaves the recovery wire alone. ``sessions`` of the run in their order: with more than one,
     recorded numbers are positions. ``framing`` is that of lines A and B. ``impairing=True`` lets rules take packets
-    off the wires or spoil them.
+    off the wires or spoil them. ``following=True`` keeps the page by which an exchange learns what another publishes.
     """
 
     def __init__(
@@ -131,6 +131,7 @@ class Tap:
         impairing: bool = False,
         framing: Literal["moldudp64", "mdp3"] = "moldudp64",
         profiling: bool = False,
+        following: bool = False,
     ) -> None:
         self.market_path = directory / "market_taps.bin"
         self.frame_path = directory / "order_frames.bin"
@@ -155,6 +156,7 @@ class Tap:
         options.stamping = stamping
         options.impairing = impairing
         options.framing = FRAMINGS[framing]
+        options.following = following
         options.profiling = profiling
         with (
             object_file() as path,
@@ -200,6 +202,14 @@ class Tap:
     def engine_sockets(self) -> int:
         """Descriptor of the XSKMAP that the engine inherits."""
         return int(lib.tap_engine_sockets(self._tap))
+
+    @property
+    def followed_map(self) -> int:
+        """Number of the BPF map with the page of traffic/exchange/followed.h."""
+        number = int(lib.tap_followed_map(self._tap))
+        if number < 0:
+            raise OSError(-number, "reading the number of a BPF map")
+        return number
 
     def impair(self, place: str, rule: Mapping[str, int]) -> int:
         """Arms a rule, given by the fields of ``struct impairment_rule``; returns its number in that place."""
