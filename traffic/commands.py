@@ -86,9 +86,13 @@ class Commands:
                 not rest and type(at_ns) is int and 0 < at_ns < 2**62
             ):
                 return self._start(at_ns)
-            case {"do": "follow", "map": map_id, **rest} if not rest and type(map_id) is int and 0 < map_id < 2**32:
+            case {"do": "follow", "map": map_id, **rest} if (
+                not rest and type(map_id) is int and 0 < map_id < 2**32
+            ):
                 if not self._follows or self._started:
-                    raise InputError("command follow: for a configuration with a publisher, and before the start")
+                    raise InputError(
+                        "command follow: for a configuration with a publisher, and before the start"
+                    )
                 return Follow(map_id=map_id)
             case {"do": "recovery", "set": dict(changes), **rest} if not rest:
                 return self._behave(changes)

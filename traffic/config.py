@@ -328,7 +328,9 @@ class Config(_Model):
         if isinstance(self.source, TwoLinesSource) or self.sessions:
             raise ValueError("publisher: plays one session of MoldUDP64: no source two_lines, no sessions")
         if any(set(rule.lines) - {RECOVERY_LINE} for rule in self.impairments):
-            raise ValueError("publisher: the lines are another's, and impairments of theirs are not possible here")
+            raise ValueError(
+                "publisher: the lines are another's, and impairments of theirs are not possible here"
+            )
         return self
 
     @model_validator(mode="after")

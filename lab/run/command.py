@@ -91,7 +91,9 @@ def run_scenarios(
     """Plays every scenario on one set of wires. FAIL outranks UNKNOWN outranks PASS."""
     scenarios = load_scenarios(names, settings=settings)
     for scenario in scenarios:
-        main_plan(scenario, trex_home=trex_home)  # a strategy or a TRex that is nowhere is said before anything is started
+        main_plan(
+            scenario, trex_home=trex_home
+        )  # a strategy or a TRex that is nowhere is said before anything is started
     played = []
     with open_session(prefix, trex_home=trex_home) as session:
         for scenario in scenarios:

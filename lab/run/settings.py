@@ -95,7 +95,10 @@ def source_settings(scenario: Scenario) -> dict[str, Any]:
 
 
 def main_plan(scenario: Scenario, *, lead_ns: int = 0, trex_home: Path | None = None) -> PassPlan:
-    """The scenario itself. MissingError: no TRex where one is wanted. ``lead_ns``: how long a packet takes from the send call to the wire, as measured."""
+    """The scenario itself. MissingError: no TRex where one is wanted.
+
+    ``lead_ns``: how long a packet takes from the send call to the wire, as measured.
+    """
     bursts = scenario.traffic.bursts
     return PassPlan(
         name="run",

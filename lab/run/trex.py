@@ -1,8 +1,8 @@
 """TRex publishes a pass: its server and worker go up, files are played, and what it tells of itself comes out.
 
 TRex cannot be told when to begin: it does when its core gets round to it. So the files begin with heartbeats at known
-distances; the earliest of their arrivals, each minus its distance, is when the file began (``began_ns``), and the market
-begins so much later. Everything is judged by the wire's stamps, as with the exchange.
+distances; the earliest of their arrivals, each minus its distance, is when the file began (``began_ns``), and the
+market begins so much later. Everything is judged by the wire's stamps, as with the exchange.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.errors import MissingError, TailgateError, UndecidedError
+from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
 from lab.run.child import Child
@@ -47,8 +47,8 @@ END_SECONDS = 5.0
 STOP_SECONDS = 15.0
 PLACEHOLDERS = ("02:00:00:00:00:01", "01:00:5e:00:00:01")
 LIMITS = (
-    "latency in whole microseconds (histogram and minimum to maximum), stamped by TRex's software on both sides: the time "
-    "that its core takes to send and to look at its receive queue is in it",
+    "latency in whole microseconds, stamped by TRex's software on both sides: the time that its core takes to send "
+    "and to look at its receive queue is in it",
     "per-flow drops are sent minus received on TRex's own ports; what the engine got is in the lab's stamps",
     "the file's beginning is the earliest of its lead-in heartbeats: a constant delay of all packets is not seen",
 )
@@ -208,7 +208,8 @@ class TrexDriver:
         started_ns = min(began.values()) + int(published["market_ns"])
         if started_ns - time.monotonic_ns() < AHEAD_NS:
             raise UndecidedError(
-                "TRex's lead-in was over before the lab knew when it had begun", todo="give traffic.trex a longer lead_in"
+                "TRex's lead-in was over before the lab knew when it had begun",
+                todo="give traffic.trex a longer lead_in",
             )
         self.told["start"] = {
             "asked_ns": asked_ns,

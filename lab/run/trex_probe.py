@@ -1,8 +1,9 @@
 """Streams of TRex beside the market, and the way back that its latency stream takes at the engine's end of line A.
 
-The probes go from TRex's second port on line A's wire to the engine's end, where the kernel forwards them to an address
-that is, by a neighbour entry, TRex's end of the same wire. So what TRex measures is its own sending, the wire both ways,
-the tap's program, the kernel's forwarding and its own receiving: a measure of the instrument, not of the engine.
+The probes go from TRex's second port on line A's wire to the engine's end, where the kernel forwards them to an
+address that is, by a neighbour entry, TRex's end of the same wire. So what TRex measures is its own sending, the wire
+both ways, the tap's program, the kernel's forwarding and its own receiving: a measure of the instrument, not of the
+engine.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class ProbePath:
     def _set(self, key: str, value: str) -> None:
         path = Path("/proc/sys/net/ipv4/conf") / self._wire.interface / key
         command = ("sh", "-c", f"echo {value} > {path}")
-        subprocess.run(self._topology.command(self._topology.engine, *command), check=True, capture_output=True)
+        subprocess.run(
+            self._topology.command(self._topology.engine, *command), check=True, capture_output=True
+        )
 
     def open(self) -> None:
         for key, value in SETTINGS.items():

@@ -1,4 +1,4 @@
-"""Who sends the market: the keys ``driver``, ``server``, ``ports`` and ``trex`` of ``traffic``, and what goes with them.
+"""Who sends the market: the keys ``driver``, ``server``, ``ports`` and ``trex`` of ``traffic``.
 
 The exchange's own lines are the default. With ``driver: trex`` the same market is rendered to files that a TRex server
 plays; recovery, orders and the published book stay the exchange's. In a file that is to run under both, the other keys
@@ -47,7 +47,9 @@ class Background(FrozenModel):
 class Latency(FrozenModel):
     """TRex's own latency stream over line A's wire, to the engine's end and back."""
 
-    rate_per_s: Annotated[Rate, Field(alias="rate", ge=1, le=100_000, description="Probes per second.")] = 1000
+    rate_per_s: Annotated[Rate, Field(alias="rate", ge=1, le=100_000, description="Probes per second.")] = (
+        1000
+    )
     size: Annotated[Count, Field(ge=64, le=1518, description="Bytes of a frame, its FCS included.")] = 128
 
 
@@ -73,7 +75,10 @@ class Trex(FrozenModel):
     ] = 2_000_000_000
     folder: Annotated[
         str | None,
-        Field(pattern=r"^/", description="A remote server finds the files here, at the path where the lab writes."),
+        Field(
+            pattern=r"^/",
+            description="A remote server finds the files here, at the path where the lab writes.",
+        ),
     ] = None
     rpc_port: Annotated[Count, Field(ge=1, le=65535, description="The server's RPC port.")] = 4501
     publish_port: Annotated[Count, Field(ge=1, le=65535, description="The server's publisher port.")] = 4500
@@ -109,4 +114,7 @@ def trex_problems(
     for index, fault in faults:
         lines = {"A", "B"} & set(getattr(fault, "lines", ()))
         if isinstance(fault, SessionRollOptions) or (isinstance(fault_for(fault), SenderFault) and lines):
-            yield ("faults", index), f"{fault.do} is played by the exchange's own lines, which driver: trex leaves out"
+            yield (
+                ("faults", index),
+                f"{fault.do} is played by the exchange's own lines, which driver: trex leaves out",
+            )

@@ -45,7 +45,9 @@ def load_library() -> Library:
         name for name in BUNDLED if name in sys.modules and "lbr_trex_client" not in _place(sys.modules[name])
     ]
     if foreign:
-        raise RuntimeError(f"{', '.join(foreign)} of this process would be replaced: load it in another process")
+        raise RuntimeError(
+            f"{', '.join(foreign)} of this process would be replaced: load it in another process"
+        )
     try:
         found = version(DISTRIBUTION)
     except PackageNotFoundError:

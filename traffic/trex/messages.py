@@ -55,7 +55,9 @@ class WorkerConfig(_Model):
     rpc_port: Tcp = 4501
     publish_port: Tcp = 4500
     timeout_s: Annotated[int, Field(ge=1, le=60)] = 3  # of one call
-    patience_s: Annotated[int, Field(ge=0, le=300)] = 0  # for the first answer of a server that is being started
+    patience_s: Annotated[int, Field(ge=0, le=300)] = (
+        0  # for the first answer of a server that is being started
+    )
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "tailgate"
     ports: Annotated[tuple[PortIndex, ...], Field(strict=False, min_length=1)]
     force: bool = False  # take ports that another user owns

@@ -38,7 +38,6 @@ __all__ = ["Plan", "hardware_address", "plan_of", "played_ns", "render"]
 END_OF_SESSION = 0xFFFF
 END_EVERY_NS = 1_000_000
 SIOCGIFHWADDR = 0x8927
-FILE_BYTES_MAX = 2**32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,8 @@ class Plan:
     @property
     def packets_ns(self) -> NDArray[np.int64]:
         """For each packet, from the first packet."""
-        return self.played_ns[self.entries["packet"] != PCAP_CONTROL] - self.market_ns
+        of_packets: NDArray[np.int64] = self.played_ns[self.entries["packet"] != PCAP_CONTROL]
+        return of_packets - self.market_ns
 
 
 def played_ns(at_ns: NDArray[np.int64], *, speed_up: float, gap_min_ns: int) -> NDArray[np.int64]:
@@ -122,18 +122,21 @@ def hardware_address(interface: str) -> bytes:
         try:
             answer = fcntl.ioctl(any_socket, SIOCGIFHWADDR, request)
         except OSError as error:
-            raise MissingError(f"interface {interface}: its address cannot be read: {error.strerror}") from None
+            raise MissingError(
+                f"interface {interface}: its address cannot be read: {error.strerror}"
+            ) from None
     return answer[18:24]
 
 
 def _write(path: Path, file: NDArray[np.uint8]) -> None:
+    """Whole or not there."""
     partial = path.with_suffix(".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as out:
             out.write(file.data)
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
@@ -147,7 +150,6 @@ def render(
     macs: Mapping[str, bytes] | None = None,
 ) -> dict[str, dict[str, str]]:
     """Write NAME.pcap and NAME-end.pcap of each line into `folder`; their paths. `macs` default to the interfaces'."""
-    folder.mkdir(parents=True, exist_ok=True)
     parts = {"market": ("", plan.entries), "end": ("-end", end_entries(stream, repeat=max(ends, 1)))}
     written: dict[str, dict[str, str]] = {}
     for line in lines:

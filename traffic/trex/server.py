@@ -14,7 +14,14 @@ import yaml
 
 from traffic.errors import InputError, MissingError
 
-__all__ = ["Installation", "ServerConfig", "config_text", "find_installation", "interface_text", "why_it_ended"]
+__all__ = [
+    "Installation",
+    "ServerConfig",
+    "config_text",
+    "find_installation",
+    "interface_text",
+    "why_it_ended",
+]
 
 PROGRAM, WRAPPER = "_t-rex-64", "t-rex-64"
 MIN_CPUS_BUSY = 4

@@ -31,7 +31,13 @@ __all__ = ["TrexSession"]
 KEEP_SOURCE_MAC = 0x8000_0000  # bits of push_remote's count, as STLClient.push_remote() sets them
 KEEP_TARGET_MAC = 0x4000_0000
 AT_REST = ("IDLE", "STREAMS")
-GONE = ("no answer", "Failed to get server response", "Failed to send message", "Not connected", "Connection lost")
+GONE = (
+    "no answer",
+    "Failed to get server response",
+    "Failed to send message",
+    "Not connected",
+    "Connection lost",
+)
 PORT_COUNTERS = ("opackets", "obytes", "ipackets", "ibytes", "oerrors", "ierrors")
 
 
@@ -102,7 +108,9 @@ class TrexSession:
                     f"{self._where}: {self._silence(error)}: start it (t-rex-64 -i), or name another server"
                 ) from None
         if not isinstance(answer, dict) or "version" not in answer:
-            raise MissingError(f"{self._where}: answers get_version with {str(answer)[:80]!r}: no TRex server")
+            raise MissingError(
+                f"{self._where}: answers get_version with {str(answer)[:80]!r}: no TRex server"
+            )
         mode = answer.get("mode", "STL")
         if mode != "STL":
             self._client.disconnect()
@@ -213,7 +221,9 @@ class TrexSession:
         states = []
         for port in ports:
             self._port(port)
-            status = self._call("get_port_status", {"port_id": port, "profile_id": "*", "block": False}, "status")
+            status = self._call(
+                "get_port_status", {"port_id": port, "profile_id": "*", "block": False}, "status"
+            )
             states.append(status["state"])
         return all(state in AT_REST for state in states)
 

@@ -47,7 +47,13 @@ class Server:
         return known(params)
 
     def do_get_version(self, _params: dict[str, Any]) -> Any:
-        return {"version": "v3.08", "mode": self.options.mode, "built_by": "a test", "build_date": "", "build_time": ""}
+        return {
+            "version": "v3.08",
+            "mode": self.options.mode,
+            "built_by": "a test",
+            "build_date": "",
+            "build_time": "",
+        }
 
     def do_api_sync_v2(self, params: dict[str, Any]) -> Any:
         major, minor = map(int, self.options.api.split("."))
@@ -56,7 +62,9 @@ class Server:
         if params["major"] < major:
             raise Refused("RPC version mismatch: a newer client version is required" + tail)
         if params["major"] > major or params["minor"] > minor:
-            raise Refused("Version mismatch: your client version is too new to be supported by the server" + tail)
+            raise Refused(
+                "Version mismatch: your client version is too new to be supported by the server" + tail
+            )
         return {"api_h": "handle01"}
 
     def do_get_system_info(self, _params: dict[str, Any]) -> Any:
@@ -75,7 +83,9 @@ class Server:
         }  # fmt: skip
 
     def do_get_supported_cmds(self, _params: dict[str, Any]) -> Any:
-        return [name.removeprefix("do_") for name in dir(self) if name.startswith("do_")] + ["get_profile_list"]
+        return [name.removeprefix("do_") for name in dir(self) if name.startswith("do_")] + [
+            "get_profile_list"
+        ]
 
     def do_get_port_xstats_names(self, _params: dict[str, Any]) -> Any:
         return {"xstats_names": ["rx_good_packets"]}
@@ -165,13 +175,24 @@ class Server:
 
     def do_get_port_stats(self, params: dict[str, Any]) -> Any:
         sent = 1000 + params["port_id"] if self.pushed else 0
-        zero = dict.fromkeys(("m_total_tx_bps", "m_total_tx_pps", "m_total_rx_bps", "m_total_rx_pps", "m_cpu_util"), 0.0)
-        return {"opackets": sent, "obytes": 64 * sent, "ipackets": 7, "ibytes": 448, "oerrors": 0, "ierrors": 0, **zero}
+        zero = dict.fromkeys(
+            ("m_total_tx_bps", "m_total_tx_pps", "m_total_rx_bps", "m_total_rx_pps", "m_cpu_util"), 0.0
+        )
+        return {
+            "opackets": sent,
+            "obytes": 64 * sent,
+            "ipackets": 7,
+            "ibytes": 448,
+            "oerrors": 0,
+            "ierrors": 0,
+            **zero,
+        }
 
     def do_get_global_stats(self, _params: dict[str, Any]) -> Any:
         return {
-            "m_cpu_util": 12.5, "m_cpu_util_raw": 12.5, "m_bw_per_core": 0.0, "m_rx_cpu_util": 0.0, "m_rx_drop_bps": 0.0,
-            "m_tx_bps": 0.0, "m_tx_pps": 0.0, "m_rx_bps": 0.0, "m_rx_pps": 0.0, "m_total_queue_full": 3 if self.pushed else 0,
+            "m_cpu_util": 12.5, "m_cpu_util_raw": 12.5, "m_bw_per_core": 0.0, "m_rx_cpu_util": 0.0,
+            "m_rx_drop_bps": 0.0, "m_tx_bps": 0.0, "m_tx_pps": 0.0, "m_rx_bps": 0.0, "m_rx_pps": 0.0,
+            "m_total_queue_full": 3 if self.pushed else 0,
             "m_tx_expected_bps": 0.0, "m_tx_expected_pps": 0.0, "m_tx_cps": 0.0, "m_total_tx_bytes": 0,
         }  # fmt: skip
 
@@ -205,7 +226,11 @@ def answer(server: Server, request: dict[str, Any]) -> dict[str, Any]:
     if method in server.options.mute:
         time.sleep(3600)
     try:
-        return {"jsonrpc": "2.0", "id": request["id"], "result": server.call(method, request.get("params") or {})}
+        return {
+            "jsonrpc": "2.0",
+            "id": request["id"],
+            "result": server.call(method, request.get("params") or {}),
+        }
     except Refused as refusal:
         error = {"code": -32000, "message": "server error", "specific_err": str(refusal)}
         return {"jsonrpc": "2.0", "id": request["id"], "error": error}
@@ -227,7 +252,10 @@ def main() -> None:
     parser.add_argument("--owner", default="")
     for name in ("--mute", "--die", "--refuse"):
         parser.add_argument(name, action="append", default=[])
-    server = Server(parser.parse_args())
+    serve(Server(parser.parse_args()))
+
+
+def serve(server: Server) -> None:
     load_library()
     import zmq  # the library's
     from trex.utils.zipmsg import ZippedMsg
@@ -244,7 +272,9 @@ def main() -> None:
         if zipped.is_compressed(data):
             data = zipped.decompress(data)
         request = json.loads(data)
-        said = [answer(server, one) for one in request] if isinstance(request, list) else answer(server, request)
+        said = (
+            [answer(server, one) for one in request] if isinstance(request, list) else answer(server, request)
+        )
         rpc.send(zipped.compress(json.dumps(said).encode()))
 
 

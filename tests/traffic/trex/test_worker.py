@@ -74,12 +74,14 @@ def test_a_stream_is_built_and_serialised_as_asked(standin: Standin, worker: Wor
         "source": "10.0.0.1", "target": "10.0.0.2", "udp_port": 9, "frame_bytes": 100, "rate_per_s": 1000,
         "flow": 5, "latency": True,
     }  # fmt: skip
-    one.tell(do="streams", port=2, streams=[stream, {**stream, "name": "noise", "latency": False, "packets": 10}])
+    one.tell(
+        do="streams", port=2, streams=[stream, {**stream, "name": "noise", "latency": False, "packets": 10}]
+    )
     assert one.hear() == {"event": "streams", "count": 2}
     probe, noise = server.said("stream")
     frame = base64.b64decode(probe["packet"]["binary"])
     assert len(frame) == 96, "a frame's FCS is the port's"
-    assert frame[:14].hex() == "020000000008" "020000000007" "0800"
+    assert frame[:14].hex() == "0200000000080200000000070800"
     assert frame[26:34] == bytes([10, 0, 0, 1, 10, 0, 0, 2])
     assert int.from_bytes(frame[36:38], "big") == 9
     assert probe["mode"] == {"type": "continuous", "rate": {"type": "pps", "value": 1000.0}}
