@@ -76,6 +76,12 @@ def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter of the scenario.")
 @click.option("--no-report", is_flag=True, help="Leave report.html to `tailgate report RUN`.")
+@click.option(
+    "--trex-home",
+    type=click.Path(path_type=Path),
+    envvar="TREX_HOME",
+    help="Folder of a TRex installation, for driver: trex.",
+)
 @results_option
 @prefix_option
 @as_json_option
@@ -83,6 +89,7 @@ def run(
     scenarios: tuple[str, ...],
     settings: tuple[str, ...],
     no_report: bool,
+    trex_home: Path | None,
     results: Path,
     prefix: str,
     as_json: bool,
@@ -98,6 +105,7 @@ def run(
         report=not no_report,
         console=None if as_json else out,
         emit=print_json if as_json else None,
+        trex_home=trex_home,
     )
 
 

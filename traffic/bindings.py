@@ -195,6 +195,38 @@ def packet_sums(
     return sums
 
 
+PCAP_ENTRY_DTYPE = np.dtype([("at_ns", "<i8"), ("packet", "<u8"), ("sequence", "<u8"), ("count", "<u8")])
+PCAP_CONTROL = 2**64 - 1
+
+
+def pcap_line(
+    entries: Records,
+    *,
+    packets: Records,
+    arena: Bytes,
+    session: bytes,
+    source_mac: bytes,
+    source: bytes,
+    group: bytes,
+    port: int,
+) -> Bytes:
+    """A pcap file of one line's frames (trex/pcap_line.h); addresses are packed, `session` has 10 bytes."""
+    options = ffi.new("struct pcap_line_options *")
+    options.source_mac, options.session = source_mac, session
+    options.source, options.group = int.from_bytes(source, "little"), int.from_bytes(group, "little")
+    options.port = port
+    rows = np.ascontiguousarray(entries)
+    records = pointer("const struct packet_record *", packets)
+    given = pointer("const struct pcap_entry *", rows)
+    file = np.empty(int(lib.pcap_line_bytes(given, rows.size, records)), np.uint8)
+    sums = packet_sums(arena, packets)
+    lib.pcap_line_write(
+        options, given, rows.size, records, pointer("const uint16_t *", sums),
+        pointer("const uint8_t *", arena), pointer("uint8_t *", file),
+    )  # fmt: skip
+    return file
+
+
 class PublishedBook:
     """The exchange's own book (exchange/published_book.h)."""
 

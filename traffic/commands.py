@@ -1,6 +1,7 @@
 """Commands: bytes of stdin enter, whole and checked commands leave.
 
 {"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "gateway", "set": {...}}   {"do": "stop"}
+{"do": "follow", "map": N}: with a publisher in the configuration, before the start
 end of file = stop
 """
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from traffic.config import GatewayBehaviour, RecoveryBehaviour
 from traffic.errors import InputError
 
-__all__ = ["Behave", "BehaveGateway", "Commands", "Start", "Stop"]
+__all__ = ["Behave", "BehaveGateway", "Commands", "Follow", "Start", "Stop"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,13 @@ class BehaveGateway:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Follow:
+    """Another publishes; the BPF map with this number tells how far it is."""
+
+    map_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stop:
     """End the session."""
 
@@ -47,13 +55,16 @@ class Stop:
 class Commands:
     """Lines of JSON on a descriptor, whatever pieces they arrive in; `behaviour` is None without recovery."""
 
-    def __init__(self, descriptor: int, *, behaviour: RecoveryBehaviour | None) -> None:
+    def __init__(
+        self, descriptor: int, *, behaviour: RecoveryBehaviour | None, follows: bool = False
+    ) -> None:
         self.descriptor = descriptor
         self._behaviour = behaviour
         self._rest = b""
         self._started = False
+        self._follows = follows
 
-    def read(self) -> Iterator[Start | Behave | BehaveGateway | Stop]:
+    def read(self) -> Iterator[Start | Follow | Behave | BehaveGateway | Stop]:
         """What has arrived; InputError for what is not understood."""
         data = os.read(self.descriptor, 65536)
         if not data:
@@ -63,7 +74,7 @@ class Commands:
         for line in filter(None, (line.strip() for line in lines)):
             yield self._parse(line)
 
-    def _parse(self, line: bytes) -> Start | Behave | BehaveGateway | Stop:
+    def _parse(self, line: bytes) -> Start | Follow | Behave | BehaveGateway | Stop:
         try:
             command = json.loads(line)
         except ValueError:
@@ -75,6 +86,14 @@ class Commands:
                 not rest and type(at_ns) is int and 0 < at_ns < 2**62
             ):
                 return self._start(at_ns)
+            case {"do": "follow", "map": map_id, **rest} if (
+                not rest and type(map_id) is int and 0 < map_id < 2**32
+            ):
+                if not self._follows or self._started:
+                    raise InputError(
+                        "command follow: for a configuration with a publisher, and before the start"
+                    )
+                return Follow(map_id=map_id)
             case {"do": "recovery", "set": dict(changes), **rest} if not rest:
                 return self._behave(changes)
             case {"do": "gateway", "set": dict(changes), **rest} if not rest:

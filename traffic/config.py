@@ -24,6 +24,7 @@ __all__ = [
     "ModelSource",
     "NoiseConfig",
     "PackingConfig",
+    "PublisherConfig",
     "RecoveryBehaviour",
     "RecoveryConfig",
     "SessionConfig",
@@ -290,6 +291,21 @@ class SwitchesConfig(_Model):
         return self
 
 
+class PublisherConfig(_Model):
+    """Somebody else publishes the lines, from files that are made here (trex/render.py); the exchange follows.
+
+    ``speed_up`` and ``gap_min_ns`` are what the generator is told: the intended times are those that it makes of them.
+    """
+
+    kind: Literal["trex"]
+    folder: Annotated[str, Field(pattern=r"^/")]
+    speed_up: Speed = 1.0
+    gap_min_ns: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    lead_in_ns: Annotated[int, Field(ge=1, le=60_000_000_000)] = 2_000_000_000
+    lead_every_ns: Annotated[int, Field(ge=100_000)] = 10_000_000
+    tail_ns: Annotated[int, Field(ge=1, le=600_000_000_000)] = 10_000_000_000
+
+
 class Config(_Model):
     """One run of the exchange."""
 
@@ -316,6 +332,19 @@ class Config(_Model):
     noise: Annotated[tuple[NoiseConfig, ...], Field(max_length=16)] = ()
     end: EndConfig = EndConfig()
     switches: SwitchesConfig | None = None
+    publisher: PublisherConfig | None = None
+
+    @model_validator(mode="after")
+    def _publisher_plays_plainly(self) -> Self:
+        if self.publisher is None:
+            return self
+        if isinstance(self.source, TwoLinesSource) or self.sessions:
+            raise ValueError("publisher: plays one session of MoldUDP64: no source two_lines, no sessions")
+        if any(set(rule.lines) - {RECOVERY_LINE} for rule in self.impairments):
+            raise ValueError(
+                "publisher: the lines are another's, and impairments of theirs are not possible here"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sessions_follow_each_other(self) -> Self:

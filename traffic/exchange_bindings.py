@@ -122,6 +122,7 @@ class ExchangeOptions:
     orders_max: int = 1 << 16
     protocol: str = "ouch42"
     newest_wins: bool = False
+    follows: bool = False  # another publishes; see follow()
 
 
 def _packed_address(address: bytes) -> int:
@@ -162,6 +163,7 @@ class Exchange:
         given.heartbeat_ns = options.heartbeat_ns
         given.lead_ns = options.lead_ns
         given.ends = options.ends
+        given.follows = options.follows
         given.cpu = -1 if options.cpu is None else options.cpu
         given.notify = options.notify_fd
         given.book = book.book
@@ -328,6 +330,12 @@ class Exchange:
         outcome = lib.exchange_start(self._exchange)
         if outcome:
             raise OSError(-outcome, f"cannot start the exchange thread: {os.strerror(-outcome)}")
+
+    def follow(self, map_id: int) -> None:
+        """Learn from the BPF map with this number what another publishes (exchange/followed.h). Before start()."""
+        outcome = lib.exchange_follow(self._exchange, map_id)
+        if outcome:
+            raise TrafficError(f"command follow: BPF map {map_id}: {os.strerror(-outcome)}")
 
     def start(self, at_ns: int) -> None:
         """Publish, the first packet at `at_ns` (CLOCK_MONOTONIC). TrafficError: the page of switches is not there."""

@@ -3,6 +3,7 @@
 stdout  {"event": "ready", ...}   {"event": "published", "at_ns": T}   {"event": "stopped"}
         {"event": "done", "do": "recovery"}: the command is in effect
 stdin   {"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "stop"}   end of file = stop
+With a publisher, "ready" names the files that it is to play, and {"do": "follow", "map": N} comes before the start.
 
 The main thread sleeps until a command or the loop's eventfd wakes it; the C loop works in its own thread.
 """
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traffic.bindings import PublishedBook
-from traffic.commands import Behave, BehaveGateway, Commands, Start, Stop
+from traffic.commands import Behave, BehaveGateway, Commands, Follow, Start, Stop
 from traffic.config import (
     CaptureSource,
     Config,
@@ -50,6 +51,7 @@ from traffic.noise_bindings import Noise, NoiseProfile
 from traffic.profiles.load import load_profile
 from traffic.profiles.program import FOREVER_NS
 from traffic.results import write_results
+from traffic.trex.render import plan_of, render
 
 __all__ = ["load_stream", "run"]
 
@@ -107,6 +109,24 @@ def _load_noise(config: Config, stream: Stream) -> Noise | None:
         for index, each in enumerate(config.noise)
     ]
     return Noise(profiles, horizon_ns=stream.duration_ns)
+
+
+def _rendered(config: Config, stream: Stream) -> tuple[Stream, dict[str, object]]:
+    """The files for who publishes instead; the stream then has the times that it makes of them."""
+    publisher = config.publisher
+    if publisher is None:
+        return stream, {}
+    plan = plan_of(stream, publisher, heartbeat_ns=config.heartbeat_ns)
+    files = render(stream, plan, lines=config.lines, folder=Path(publisher.folder), ends=config.end.repeat)
+    stream.packets["intended_ns"] = plan.packets_ns
+    published = {
+        "files": files,
+        "lead_in": plan.lead_in,
+        "lead_every_ns": int(plan.played_ns[1]) if plan.lead_in > 1 else 0,
+        "market_ns": plan.market_ns,
+        "records": int(plan.entries.size),
+    }
+    return stream, {"published_by": published}
 
 
 def _ready(stream: Stream, sessions: tuple[Session, ...], noise: Noise | None) -> dict[str, object]:
@@ -204,6 +224,7 @@ def _make_exchange(
             impairments=config.impairments,
             switches=config.switches,
             noise=noise,
+            follows=config.publisher is not None,
             cpu=config.cpu,
             notify_fd=notify_fd,
             orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),
@@ -230,9 +251,16 @@ def _advice(cause: int) -> str:
     return "see the cause named"
 
 
-def _serve(exchange: Exchange, *, behaviour: RecoveryBehaviour | None, notify_fd: int, stop_fd: int) -> None:
+def _serve(
+    exchange: Exchange,
+    *,
+    behaviour: RecoveryBehaviour | None,
+    follows: bool,
+    notify_fd: int,
+    stop_fd: int,
+) -> None:
     """Obey commands and report until told to stop (or stdin ends, or a signal comes)."""
-    commands = Commands(0, behaviour=behaviour)
+    commands = Commands(0, behaviour=behaviour, follows=follows)
     while True:
         readable, _, _ = select.select([commands.descriptor, notify_fd, stop_fd], [], [])
         if notify_fd in readable:
@@ -245,6 +273,8 @@ def _serve(exchange: Exchange, *, behaviour: RecoveryBehaviour | None, notify_fd
                 match command:
                     case Stop():
                         return
+                    case Follow():
+                        exchange.follow(command.map_id)
                     case Start():
                         exchange.start(command.at_ns)
                     case Behave():
@@ -279,17 +309,19 @@ def _run(config: Config) -> None:
     notify_fd, stop_fd = os.eventfd(0, os.EFD_CLOEXEC), os.eventfd(0, os.EFD_CLOEXEC)
     with _progress_page(config.progress) as progress, _signals_to(stop_fd):
         stream, sessions = _load(config)
+        stream, published = _rendered(config, stream)
         noise = _load_noise(config, stream)
         adds = stream.scan.types.get("A", 0) + stream.scan.types.get("F", 0)
         messages = stream.arena if stream.packet_lines is None else stream.arena[:0]
         book = PublishedBook.for_stream(messages, adds=adds)
         exchange = _make_exchange(config, stream, sessions, book, progress, notify_fd, noise)
-        ready = _ready(stream, sessions, noise)
+        ready = {**_ready(stream, sessions, noise), **published}
         exchange.start_thread()
         try:
             _say(ready)
             behaviour = config.recovery.behaviour() if config.recovery else None
-            _serve(exchange, behaviour=behaviour, notify_fd=notify_fd, stop_fd=stop_fd)
+            follows = config.publisher is not None
+            _serve(exchange, behaviour=behaviour, follows=follows, notify_fd=notify_fd, stop_fd=stop_fd)
         finally:
             exchange.stop()
             write_results(folder, exchange=exchange, book=book, stream=stream, sessions=sessions, ready=ready)

@@ -267,6 +267,7 @@ class RunData:
     ``started_ns`` is the intended time of the first packet. ``two_lines`` is there with venue mdp3 only, whose
     sequences are MsgSeqNum. ``tops`` are TOPS rows, of an independent book, of messages that orders name as their
     cause; None when no limit asks for them. ``noise`` is what was sent beside the market, None when nothing was.
+    cause; None when no limit asks for them. ``generator`` is what TRex told of itself, when it was TRex.
     """
 
     packets: Rows
@@ -293,3 +294,4 @@ class RunData:
     two_lines: TwoLineData | None = None
     tops: Rows | None = None
     noise: NoiseData | None = None
+    generator: Mapping[str, Any] | None = None

@@ -50,6 +50,8 @@ def judge_run(scenario: Scenario, data: RunData) -> Judgement:
         "checks": [check.to_json() for check in checked.checks],
         "faults": faults,
     }
+    if data.generator is not None:
+        summary["generator"] = dict(data.generator)
     return Judgement(measurement=measurement, summary=summary, checks=checked.checks, verdict=checked.verdict)
 
 

@@ -24,7 +24,7 @@ PRIORITY = ("nice", "-n", "-20")
 
 
 class Child:
-    """``python -m MODULE CONFIG`` inside a namespace, at the highest ordinary priority.
+    """``python -m MODULE CONFIG`` inside a namespace (None: in this one), at the highest ordinary priority.
 
     stderr goes to a file, of which errors quote the last line.
     """
@@ -35,16 +35,17 @@ class Child:
         config: Path,
         *,
         topology: Topology,
-        namespace: str,
+        namespace: str | None,
         ledger: Ledger,
         pass_descriptors: Sequence[int] = (),
     ) -> None:
         self.module = module
         self._errors = config.with_suffix(".stderr")
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
+        program = [*PRIORITY, sys.executable, "-m", module, str(config)]
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                topology.command(namespace, *PRIORITY, sys.executable, "-m", module, str(config)),
+                program if namespace is None else topology.command(namespace, *program),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

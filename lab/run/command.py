@@ -88,6 +88,7 @@ def run_scenarios(
     report: bool,
     console: Console | None,
     emit: Callable[[Any], None] | None,
+    trex_home: Path | None = None,
 ) -> int:
     """Plays scenarios that follow each other on one set of wires while they name the same ports.
 
@@ -95,11 +96,11 @@ def run_scenarios(
     """
     scenarios = load_scenarios(names, settings=settings)
     for scenario in scenarios:
-        main_plan(scenario)  # a strategy that is nowhere is said before anything is started
+        main_plan(scenario, trex_home=trex_home)  # what is nowhere is said before anything is started
     check_ports([scenario.ports for scenario in scenarios])
     played = []
     for ports, group in groupby(scenarios, key=attrgetter("ports")):
-        with open_session(prefix, ports) as session:
+        with open_session(prefix, ports, trex_home=trex_home) as session:
             for scenario in group:
                 one = play_and_judge(session, scenario, results=results, console=console, report=report)
                 played.append(one)

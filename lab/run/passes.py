@@ -34,6 +34,7 @@ from lab.run.settings import (
     engine_settings,
     exchange_settings,
 )
+from lab.run.trex import TrexDriver
 from lab.tap import ProgramCost, Tap, TapCounts
 from lab.topology import Ledger, Topology
 
@@ -70,6 +71,7 @@ class PassResult:
     involuntary_switches: int
     market_tap: ProgramCost
     order_tap: ProgramCost
+    generator: dict[str, Any] | None = None
 
     @property
     def exchange(self) -> Path:
@@ -111,6 +113,7 @@ class Pass:
         with self.stack:
             exchange, ready = self._start_exchange()
             tap, capacity = self._open_tap(ready)
+            trex = self._start_trex(exchange, tap)
             engine = self._start_engine(tap, ready)
             nemesis = Nemesis(
                 self.faults,
@@ -126,13 +129,14 @@ class Pass:
             nemesis.arm()
             cpus = {self.cores.engine, self.cores.exchange}
             stolen_ns = steal_ns(cpus)
-            started_ns = time.monotonic_ns() + LEAD_NS
+            started_ns = trex.begin(tap, ready) if trex else time.monotonic_ns() + LEAD_NS
             nemesis.start(started_ns)
             exchange.send({"do": "start", "at_ns": started_ns})
             self.note("started", at_ns=started_ns, **{"pass": self.plan.name})
-            self._watch(exchange, engine, tap, nemesis, started_ns=started_ns, ready=ready)
+            self._watch(exchange, engine, tap, nemesis, started_ns=started_ns, ready=ready, trex=trex)
             stolen_ns = steal_ns(cpus) - stolen_ns
             nemesis.heal()
+            generator = trex.finish() if trex else None
             switches = involuntary_switches(engine.pid) + involuntary_switches(exchange.pid)
             exchange.stop()
             exit_code = engine.stop() if engine.alive else engine.process.wait()
@@ -155,6 +159,7 @@ class Pass:
                 involuntary_switches=switches,
                 market_tap=tap.program_cost("market"),
                 order_tap=tap.program_cost("order"),
+                generator=generator,
             )
 
     def _write(self, name: str, settings: dict[str, Any]) -> Path:
@@ -182,6 +187,8 @@ class Pass:
         copies = sum(fault.copies for fault in self.faults if isinstance(fault, DuplicateOptions))
         packets = (2 + 2 * copies) * int(ready["packets"])
         heartbeats = 64 + 4 * int(ready["duration_ns"]) // self.plan.heartbeat_ns
+        if "published_by" in ready:
+            heartbeats += 2 * (int(ready["published_by"]["records"]) - int(ready["packets"]))
         replies = (
             int(ready["packets"]) if self.faults else 0
         )  # what was lost comes again on the recovery wire
@@ -202,9 +209,26 @@ class Pass:
             profiling=self.plan.profiling,
             posing=tap_poses(self.plan.engine),
             noise=tuple(GROUPS.values()) if self.plan.exchange.get("noise") else (),
+            following=self.plan.trex is not None,
         )
         self.stack.callback(tap.close)
         return tap, capacity
+
+    def _start_trex(self, exchange: Child, tap: Tap) -> TrexDriver | None:
+        if self.plan.trex is None:
+            return None
+        self.progress(f"{self.plan.name}: starting TRex", 0, 0)
+        trex = TrexDriver(
+            self.plan.trex,
+            topology=self.topology,
+            ledger=self.ledger,
+            cores=self.cores,
+            directory=self.directory,
+            scratch=self.scratch,
+            stack=self.stack,
+        )
+        exchange.send({"do": "follow", "map": tap.followed_map})
+        return trex
 
     def _start_engine(self, tap: Tap, ready: dict[str, Any]) -> Child:
         sockets = tap.engine_sockets
@@ -242,6 +266,7 @@ class Pass:
         *,
         started_ns: int,
         ready: dict[str, Any],
+        trex: TrexDriver | None,
     ) -> None:
         """Sleeps through the traffic: shows progress, fires faults, empties rings that fill up."""
         page = ExchangePage(self.scratch / f"{self.plan.name}-exchange.page")
@@ -263,6 +288,8 @@ class Pass:
                 self.progress(self.plan.name, state.messages, total)
                 self._keep_rings_open(tap)
                 self._still_alive(exchange, engine)
+                if trex:
+                    trex.check()
             if published_ns and not nemesis.waiting:
                 if state.orders != last_orders:
                     last_orders, orders_since_ns = state.orders, now_ns

@@ -56,8 +56,11 @@ TAP_UNCERTAINTY_NS = 100  # two reads of the same kernel clock on two CPUs, and 
 class Session:
     """Wires that are up, and the cores the two busy threads have."""
 
-    def __init__(self, topology: Topology, ledger: Ledger, cores: Cores, scratch: Path) -> None:
+    def __init__(
+        self, topology: Topology, ledger: Ledger, cores: Cores, scratch: Path, trex_home: Path | None = None
+    ) -> None:
         self.topology, self.ledger, self.cores, self.scratch = topology, ledger, cores, scratch
+        self.trex_home = trex_home
 
     def play(self, scenario: Scenario, raw: Path, *, progress: Progress) -> RunData:
         """Floor, then the scenario; raw files of both stay in ``raw``."""
@@ -72,14 +75,16 @@ class Session:
         if scenario.measure.wire_floor and scenario.engine.venue != "mdp3":
             floor = floor_data(run_pass(floor_plan(scenario), faults=(), directory=raw / "floor", **parts))
             lead_ns = send_time_ns(floor)
-        plan = main_plan(scenario, lead_ns=lead_ns)
+        plan = main_plan(scenario, lead_ns=lead_ns, trex_home=self.trex_home)
         main = run_pass(plan, faults=scenario.faults, directory=raw / "run", **parts)
         progress("asking the oracle", 0, 0)
         return run_data(scenario, main, floor)
 
 
 @contextmanager
-def open_session(prefix: str, ports: Ports | None = None) -> Iterator[Session]:
+def open_session(
+    prefix: str, ports: Ports | None = None, *, trex_home: Path | None = None
+) -> Iterator[Session]:
     """Wires up, this process on the lab's core; all undone at the end. MissingError, UsageError as they come."""
     cores = choose_cores()
     before = os.sched_getaffinity(0)
@@ -92,7 +97,7 @@ def open_session(prefix: str, ports: Ports | None = None) -> Iterator[Session]:
         topology = stack.enter_context(Topology(ledger, port_plan(ports or Ports())))
         os.sched_setaffinity(0, {cores.lab})
         stack.callback(os.sched_setaffinity, 0, before)
-        yield Session(topology, ledger, cores, scratch)
+        yield Session(topology, ledger, cores, scratch, trex_home)
 
 
 def check_ports(every: Collection[Ports]) -> None:
@@ -299,6 +304,7 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
             engine=result.engine,
             taps=directory / "market_taps.bin",
         ),
+        generator=result.generator,
         **parts,
     )
 

@@ -15,6 +15,7 @@ from lab.run.dpdk import line_wire
 from lab.run.mdp3 import mdp3_settings, two_lines_source
 from lab.run.noise import noise_settings
 from lab.run.pages import ENGINE_KILL_OFFSET
+from lab.run.trex_plan import TrexPlan, publisher_settings, trex_plan
 from lab.scenario import Engine, Scenario
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE
 from lab.topology.wires import WIRES
@@ -65,6 +66,7 @@ class PassPlan:
     heartbeat_ns: int = 1_000_000_000
     exchange: dict[str, Any] = field(default_factory=dict)  # what else the exchange is told
     strategies: tuple[Path, ...] = ()  # shared objects that may be deployed
+    trex: TrexPlan | None = None  # who publishes instead of the exchange
 
 
 def plain(model: FrozenModel) -> dict[str, Any]:
@@ -95,8 +97,11 @@ def source_settings(scenario: Scenario) -> dict[str, Any]:
     return {"kind": "pcap", "paths": [str(path) for path in traffic.pcap or ()], **common}
 
 
-def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
-    """The scenario itself. ``lead_ns``: how long a packet takes from the send call to the wire, as measured."""
+def main_plan(scenario: Scenario, *, lead_ns: int = 0, trex_home: Path | None = None) -> PassPlan:
+    """The scenario itself. MissingError: no TRex where one is wanted.
+
+    ``lead_ns``: how long a packet takes from the send call to the wire, as measured.
+    """
     bursts = scenario.traffic.bursts
     return PassPlan(
         name="run",
@@ -105,8 +110,9 @@ def main_plan(scenario: Scenario, *, lead_ns: int = 0) -> PassPlan:
         bursts=plain(bursts) if bursts else None,
         seed=scenario.seed,
         engine=scenario.engine,
-        lead_ns=lead_ns,
+        lead_ns=lead_ns if scenario.traffic.driver == "exchange" else 0,
         heartbeat_ns=scenario.traffic.heartbeat_ns,
+        trex=trex_plan(scenario.traffic, trex_home),
         exchange=exchange_extras(scenario),
         strategies=tuple(
             object_path(fault.strategy) for fault in scenario.faults if isinstance(fault, DeployOptions)
@@ -192,6 +198,7 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
         **plan.exchange,
         "recovery": None if plan.engine.venue == "mdp3" else exchange_services(plan),
         "switches": switches(plan, scratch),
+        "publisher": publisher_settings(plan.trex, scratch),
     }
 
 

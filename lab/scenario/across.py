@@ -23,6 +23,7 @@ from lab.faults import (
 )
 from lab.scenario.document import KeyPath
 from lab.scenario.models import Engine, Traffic
+from lab.scenario.trex import trex_problems
 from lab.scenario.venue import venue_problems
 from lab.units import format_duration_exact
 
@@ -42,6 +43,7 @@ def problems_across(
 ) -> Iterator[Found]:
     """``faults`` with their index in the file; a section that could not be read is None."""
     yield from venue_problems(traffic, engine, faults, expected)
+    yield from trex_problems(traffic, faults)
     yield from _rolls(faults)
     yield from _rules(faults)
     if engine is not None and engine.venue != "mdp3":

@@ -19,6 +19,7 @@ from lab.scenario.dpdk import Dpdk, dpdk_filled
 from lab.scenario.noise import Noise
 from lab.scenario.ports import Ports
 from lab.scenario.recovery import Feed, Recovery, Service
+from lab.scenario.trex import Driver, Port, Trex
 from lab.scenario.venue import TWO_LINES, Mdp3, TwoLines, Venue, venue_conflicts
 
 __all__ = [
@@ -152,6 +153,18 @@ class Traffic(FrozenModel):
         Duration,
         Field(alias="heartbeat", ge=1_000_000, description="Silence after which a line sends a heartbeat."),
     ] = 1_000_000_000
+    driver: Annotated[Driver, Field(description="Who sends the market: the exchange itself, or TRex.")] = (
+        "exchange"
+    )
+    server: Annotated[
+        str, Field(min_length=1, description="The TRex server: local (the lab runs it), or a host.")
+    ] = "local"
+    ports: Annotated[
+        tuple[Port, ...],
+        as_tuple,
+        Field(max_length=2, description="TRex's ports of A and B; none: the lab's wires."),
+    ] = ()
+    trex: Annotated[Trex, Field(description="How TRex plays it.")] = Trex()
     recovery: Annotated[
         Recovery, Field(description="Limits and failings of the exchange's recovery services.")
     ] = Recovery()

@@ -145,6 +145,7 @@ static int configure(struct tap *tap, const struct tap_options *options, uint64_
         .framing = options->framing,
         .noise = options->noise,
         .line_group = {options->line_group[0], options->line_group[1]},
+        .following = options->following,
         .market_mask = market - 1,
         .frame_mask = frames - 1,
     };
@@ -273,6 +274,15 @@ struct tap *tap_open(const struct tap_options *options)
         return NULL;
     }
     return tap;
+}
+
+int64_t tap_followed_map(const struct tap *tap)
+{
+    struct bpf_map_info info = {0};
+    __u32 size = sizeof(info);
+    int map = bpf_map__fd(bpf_object__find_map_by_name(tap->object, "followed"));
+    int result = bpf_obj_get_info_by_fd(map, &info, &size);
+    return result ? result : (int64_t)info.id;
 }
 
 int tap_engine_sockets(const struct tap *tap)

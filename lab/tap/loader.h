@@ -33,6 +33,7 @@ struct tap_options {
     uint8_t posing;              /* 1: the lines' program passes for libxdp's own (wire.bpf.c), for net_af_xdp */
     uint8_t noise;               /* 1: multicast of other channels is stamped and goes to the engine too */
     uint32_t line_group[2];      /* network order; with noise */
+    uint8_t following;           /* 1: tell what the lines brought in the map of tap_followed_map() */
     uint8_t profiling;           /* 1: the kernel counts the programs' run time, at about 20 ns a run */
     uint8_t cards;               /* bit TAP_CARD_*: ask the card for its stamps at that end */
 };
@@ -68,6 +69,9 @@ const char *tap_error(void);
 
 /* Descriptor of the XSKMAP in which the engine puts its sockets (key = line); valid until tap_close(). */
 int tap_engine_sockets(const struct tap *tap);
+
+/* The number of the map that has a struct followed_page; valid until tap_close(). -errno. */
+int64_t tap_followed_map(const struct tap *tap);
 
 /* Takes the engine's socket off a line: its packets pass to the kernel, and are stamped as before. 0 or -errno. */
 int tap_withdraw_engine(const struct tap *tap, uint32_t line);

@@ -18,6 +18,7 @@
 
 #include <linux/types.h>
 
+#include "traffic/exchange/followed.h"
 #include "traffic/exchange/impairment.h"
 
 #define TAP_FRAME_BYTES_MAX 2032 /* more than an Ethernet frame of 1518 bytes */
@@ -75,6 +76,7 @@ struct tap_settings {
     __u32 framing;                   /* enum tap_framing of lines A and B */
     __u32 noise;                     /* 1: multicast of other channels is stamped and goes to the engine too */
     __be32 line_group[TAP_LINE_COUNT]; /* with noise: what is sent to another group is noise */
+    __u32 following;                 /* 1: keep the page of traffic/exchange/followed.h */
 };
 
 /* One market-data packet. Of noise `sequence` is group << 32 | destination port << 16 | source port, `count` is 1. */

@@ -119,6 +119,7 @@ class Tap:
     off the wires or spoil them. ``posing``: the lines' program passes for libxdp's own, so that DPDK's net_af_xdp
     leaves it where it is. ``noise`` gives the groups of lines A and B: multicast to others is stamped as noise
     and handed to the engine as well.
+    off the wires or spoil them. ``following=True`` keeps the page by which an exchange learns what another publishes.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Tap:
         profiling: bool = False,
         posing: bool = False,
         noise: Sequence[str] = (),
+        following: bool = False,
     ) -> None:
         self.market_path = directory / "market_taps.bin"
         self.frame_path = directory / "order_frames.bin"
@@ -163,6 +165,7 @@ class Tap:
         options.stamping = stamping
         options.impairing = impairing
         options.framing = FRAMINGS[framing]
+        options.following = following
         options.profiling = profiling
         options.posing = posing
         options.noise = bool(noise)
@@ -212,6 +215,14 @@ class Tap:
     def engine_sockets(self) -> int:
         """Descriptor of the XSKMAP that the engine inherits."""
         return int(lib.tap_engine_sockets(self._tap))
+
+    @property
+    def followed_map(self) -> int:
+        """Number of the BPF map with the page of traffic/exchange/followed.h."""
+        number = int(lib.tap_followed_map(self._tap))
+        if number < 0:
+            raise OSError(-number, "reading the number of a BPF map")
+        return number
 
     def impair(self, place: str, rule: Mapping[str, int]) -> int:
         """Arms a rule, given by the fields of ``struct impairment_rule``; returns its number in that place."""

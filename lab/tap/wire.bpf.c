@@ -56,6 +56,15 @@ struct {
     __type(value, __u32);
 } engine_sockets SEC(".maps");
 
+/* What the lines have brought, for an exchange that does not publish itself. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct followed_page);
+} followed SEC(".maps");
+
 struct mold_header {
     __u8 session[10];
     __be64 sequence;
@@ -176,6 +185,16 @@ static __always_inline int stamp_and_impair(struct xdp_md *ctx, const struct udp
     return verdict == VERDICT_DROP;
 }
 
+/* The number behind the last message of a line; a packet that a rule drops was on the wire all the same. */
+static __always_inline void note_followed(struct numbered packet, __u32 line)
+{
+    __u32 key = 0;
+    struct followed_page *page = settings.following ? bpf_map_lookup_elem(&followed, &key) : 0;
+    __u64 next = packet.position + packet.messages;
+    if (page && line < FOLLOWED_LINES && next > page->next[line])
+        *(volatile __u64 *)&page->next[line] = next;
+}
+
 static __always_inline int is_udp(const struct ethhdr *ethernet, const struct iphdr *ip)
 {
     return ethernet->h_proto == bpf_htons(ETH_P_IP) && ip->ihl == 5 && ip->protocol == IPPROTO_UDP &&
@@ -220,6 +239,7 @@ static __always_inline int take_market(struct xdp_md *ctx, int card)
         packet = mdp3_numbered(mdp3);
     else
         packet = mold_numbered(mold);
+    note_followed(packet, line);
     if (stamp_and_impair(ctx, udp, packet, line, card))
         return XDP_DROP;
     return bpf_redirect_map(&engine_sockets, line, XDP_PASS);

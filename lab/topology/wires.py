@@ -169,6 +169,11 @@ class Topology:
         """Kernel index of an interface inside its namespace."""
         return self._index(self._spaces[namespace], interface)
 
+    def hardware_address(self, namespace: str, interface: str) -> str:
+        """Of one end of a wire, as 02:00:00:00:00:01."""
+        space = self._spaces[namespace]
+        return str(space.get_links(self._index(space, interface))[0].get_attr("IFLA_ADDRESS"))
+
     def set_link(self, namespace: str, interface: str, *, up: bool) -> None:
         """Brings one end of a wire up or down; the other end loses or gains its carrier."""
         space = self._spaces[namespace]

@@ -36,7 +36,8 @@ def complaint(folder: Path, **device: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "device", ["", "eth0", "net_memif0,", "0000:3b:00", "net_ring0 --vdev=x", "-a 0000:00:00.0", "/dev/vfio/1"]
+    "device",
+    ["", "eth0", "net_memif0,", "0000:3b:00", "net_ring0 --vdev=x", "-a 0000:00:00.0", "/dev/vfio/1"],
 )
 def test_what_is_no_device_is_64(tmp_path: Path, device: str) -> None:
     code, line = complaint(tmp_path, device=device)

@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -139,7 +137,7 @@ static void send_control(struct exchange *exchange, uint32_t index, uint16_t cou
 }
 
 static void send_end(struct exchange *exchange, int64_t now_ns) {
-    if (exchange->options.packet_lines)
+    if (exchange->options.packet_lines || exchange->options.follows)
         return;
     for (uint32_t i = 0; i < exchange->options.line_count; i++)
         send_control(exchange, i, MOLDUDP64_END_OF_SESSION, now_ns);
@@ -163,6 +161,14 @@ static void roll_session(struct exchange *exchange) {
     begin_session(exchange, exchange->ordinal + 1);
 }
 
+static void note_all_out(struct exchange *exchange, int64_t now_ns) {
+    if (exchange->next_packet == exchange->options.history.packet_count) {
+        exchange->counters.published_ns = now_ns;
+        exchange->progress->state = EXCHANGE_IDLE;
+        notify(exchange);
+    }
+}
+
 static void publish_next(struct exchange *exchange) {
     struct packet_record *packet = &exchange->options.packets[exchange->next_packet];
     send_packet(exchange, packet);
@@ -172,12 +178,25 @@ static void publish_next(struct exchange *exchange) {
     if (exchange->history.published == exchange->roll_at)
         roll_session(exchange);
     prepare_next(exchange);
-    int64_t now_ns = look(exchange, DOING_BOOK);
-    if (exchange->next_packet == exchange->options.history.packet_count) {
-        exchange->counters.published_ns = now_ns;
-        exchange->progress->state = EXCHANGE_IDLE;
-        notify(exchange);
+    note_all_out(exchange, look(exchange, DOING_BOOK));
+}
+
+/* What is on the wires by now is published; false: nothing new. */
+static bool learn(struct exchange *exchange) {
+    if (exchange->progress->state != EXCHANGE_PUBLISHING)
+        return false;
+    uint64_t next = followed_next(exchange->followed), before = exchange->next_packet;
+    while (exchange->progress->state == EXCHANGE_PUBLISHING && exchange->next_packet - before < FOLLOWED_PACKETS_MAX) {
+        struct packet_record *packet = &exchange->options.packets[exchange->next_packet];
+        if (packet->first_sequence + packet->count > next)
+            break;
+        packet->intended_ns += exchange->start_ns;
+        packet->sent_ns[0] = packet->sent_ns[1] = exchange->looked_ns;
+        follow(exchange, packet);
+        exchange->next_packet++;
+        note_all_out(exchange, look(exchange, DOING_BOOK));
     }
+    return exchange->next_packet > before;
 }
 
 static void keep_lines_alive(struct exchange *exchange, int64_t now_ns) {
@@ -266,6 +285,23 @@ static void run(struct exchange *exchange) {
     }
 }
 
+static void run_following(struct exchange *exchange) {
+    while (!atomic_load_explicit(&exchange->command_stop, memory_order_relaxed)) {
+        next_due_ns(exchange);  /* takes the start command */
+        bool learnt = learn(exchange);
+        serve_orders(exchange, look(exchange, DOING_WAIT));
+        serve(exchange, INT64_MAX);
+        if (exchange->looked_ns >= exchange->held_due_ns)
+            release_held(exchange, exchange->looked_ns);
+        if (exchange->looked_ns >= exchange->switches.due_ns)
+            switches_throw(&exchange->switches, exchange->start_ns);
+        if (learnt)
+            continue;
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = FOLLOWED_REST_NS}, NULL);
+        exchange->looked_ns = clock_ns();
+    }
+}
+
 static void end_run(struct exchange *exchange) {
     for (uint32_t i = 0; i < exchange->options.line_count; i++)
         if (exchange->lines[i].impairer)
@@ -288,7 +324,10 @@ static void *thread_main(void *argument) {
         exchange->pin_error = pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
     }
     exchange->looked_ns = exchange->polled_ns = clock_ns();
-    run(exchange);
+    if (exchange->options.follows)
+        run_following(exchange);
+    else
+        run(exchange);
     end_run(exchange);
     exchange->progress->state = EXCHANGE_STOPPED;
     notify(exchange);
@@ -298,7 +337,7 @@ static void *thread_main(void *argument) {
 static int open_all(struct exchange *exchange, char *error, uint32_t error_size) {
     struct exchange_options *options = &exchange->options;
     int outcome = 0;
-    for (uint32_t i = 0; i < options->line_count && outcome == 0; i++) {
+    for (uint32_t i = 0; i < options->line_count && outcome == 0 && !options->follows; i++) {
         options->lines[i].packets = options->packets;
         options->lines[i].index = i;
         options->lines[i].raw = options->packet_lines != NULL;
@@ -346,18 +385,6 @@ int exchange_start(struct exchange *exchange) {
     return -pthread_create(&exchange->thread, NULL, thread_main, exchange);
 }
 
-void exchange_switch_word(struct exchange *exchange, void *word) {
-    exchange->switches.word = word;
-}
-
-void exchange_command_start(struct exchange *exchange, int64_t at_ns) {
-    atomic_store_explicit(&exchange->command_start_ns, at_ns, memory_order_release);
-}
-
-void exchange_command_stop(struct exchange *exchange) {
-    atomic_store_explicit(&exchange->command_stop, 1, memory_order_release);
-}
-
 void exchange_join(struct exchange *exchange) {
     pthread_join(exchange->thread, NULL);
 }
@@ -368,14 +395,4 @@ void exchange_close(struct exchange *exchange) {
     if (exchange->gateway.port.listener >= 0)
         soup_port_close(&exchange->gateway.port);
     services_close(&exchange->services);
-}
-
-int exchange_die_with_parent(int32_t parent) {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-        return -errno;
-    return getppid() == parent ? 0 : -ESRCH;  /* it may have died before the request */
-}
-
-uint64_t exchange_bytes(void) {
-    return sizeof(struct exchange);
 }

@@ -18,6 +18,9 @@
  * Raw payloads (packet_lines): what a capture had is sent as it was, each packet on its own line. The exchange knows
  * nothing of their protocol: the book stays empty, and heartbeats and ends of session are those of the capture.
  * Noise: frames of other channels leave in between (noise.h); market data comes first.
+ * Following (`follows`): another publishes both lines. The loop learns from followed.h what is out, and does with it what
+ * it does behind a send of its own; it sends nothing, and sleeps a little while nothing new comes, because the core may
+ * be that other's. sent_ns of a packet is then when it was learnt, on both lines alike.
  * Specification: MoldUDP64 1.00 for heartbeats and end of session.
  */
 #ifndef TRAFFIC_EXCHANGE_EXCHANGE_H
@@ -27,6 +30,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "traffic/exchange/followed.h"
 #include "traffic/exchange/gateway.h"
 #include "traffic/exchange/history.h"
 #include "traffic/exchange/line.h"
@@ -98,6 +102,7 @@ struct exchange_options {
     struct switch_command *switch_commands; /* thrown at their times once exchange_switch_word() has said where */
     uint32_t switch_count;
     struct exchange_progress *progress;
+    bool follows;                      /* another publishes; exchange_follow() says where it can be seen */
 };
 
 struct exchange_counters {
@@ -126,6 +131,7 @@ struct exchange {
     struct history history;
     struct switches switches;
     struct noise noise;
+    const volatile struct followed_page *followed;
     pthread_t thread;
     int32_t pin_error;                 /* errno, 0: pinned as asked */
     /* Commands, written by another thread. */
@@ -141,6 +147,9 @@ int exchange_open(struct exchange *exchange, const struct exchange_options *opti
 
 /* Start the thread. 0 or -errno. */
 int exchange_start(struct exchange *exchange);
+
+/* Before the start command, when `follows`: where to learn what is out. 0 or -errno. */
+int exchange_follow(struct exchange *exchange, uint32_t map_id);
 
 void exchange_switch_word(struct exchange *exchange, void *word); /* before the start; stays mapped */
 void exchange_command_start(struct exchange *exchange, int64_t at_ns); /* time intended for the first packet */

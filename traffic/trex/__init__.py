@@ -1,1 +1,1 @@
-"""The TRex side of traffic: the client library, in processes of its own."""
+"""TRex as the second driver of the market: its client library, the process around it, files it plays, its server."""

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine import process
 from engine._engine import ffi, lib
+
+from engine import process
 from engine.venue import runner_for
 
 FRAME = struct.Struct("<BH")

@@ -1,0 +1,70 @@
+"""A scenario's ``driver: trex`` goes in; what the lab and the exchange have to know of it comes out, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import MissingError, UsageError
+from lab.scenario import Traffic
+from lab.scenario.trex import LOCAL, Trex
+from traffic.errors import InputError
+from traffic.errors import MissingError as TrafficMissing
+from traffic.trex.server import Installation, find_installation, interface_text
+
+__all__ = ["TrexPlan", "publisher_settings", "trex_plan"]
+
+TAIL_NS = 10_000_000_000  # heartbeats behind the market, longer than the lab waits for the last answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrexPlan:
+    """``installation`` is None for a remote server; ``ports`` are of A and B, empty for the lab's wires."""
+
+    server: str
+    ports: tuple[int | str, ...]
+    options: Trex
+    installation: Installation | None
+
+    @property
+    def probes(self) -> bool:
+        """Whether a second pair of ports sends beside the market."""
+        return bool(self.options.background) or self.options.latency is not None
+
+
+def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
+    """None when the exchange sends. MissingError: no TRex at ``home``. UsageError: a port that is none."""
+    if traffic.driver != "trex":
+        return None
+    try:
+        installation = find_installation(home) if traffic.server == LOCAL else None
+        for index, port in enumerate(traffic.ports):
+            if isinstance(port, str):
+                interface_text(index, port)
+    except TrafficMissing as error:
+        raise MissingError(str(error), install="tailgate run SCENARIO --trex-home FOLDER") from None
+    except InputError as error:
+        raise UsageError(str(error), where="traffic.ports") from None
+    return TrexPlan(
+        server=traffic.server, ports=traffic.ports, options=traffic.trex, installation=installation
+    )
+
+
+def files_folder(plan: TrexPlan, scratch: Path) -> Path:
+    """Where the files to be played are: in the lab's memory, or where a remote server finds them."""
+    return Path(plan.options.folder) if plan.options.folder else scratch / "trex"
+
+
+def publisher_settings(plan: TrexPlan | None, scratch: Path) -> dict[str, Any] | None:
+    """The exchange's ``publisher``."""
+    if plan is None:
+        return None
+    return {
+        "kind": "trex",
+        "folder": str(files_folder(plan, scratch)),
+        "speed_up": plan.options.speed_up,
+        "gap_min_ns": plan.options.gap_min_ns,
+        "lead_in_ns": plan.options.lead_in_ns,
+        "tail_ns": TAIL_NS,
+    }
