@@ -77,6 +77,7 @@ struct tap_settings {
     __u32 noise;                     /* 1: multicast of other channels is stamped and goes to the engine too */
     __be32 line_group[TAP_LINE_COUNT]; /* with noise: what is sent to another group is noise */
     __u32 following;                 /* 1: keep the page of traffic/exchange/followed.h */
+    __u32 unused;                    /* to a multiple of 8 */
 };
 
 /* One market-data packet. Of noise `sequence` is group << 32 | destination port << 16 | source port, `count` is 1. */
@@ -146,7 +147,7 @@ _Static_assert(sizeof(struct tap_market_record) == 24, "layout shared with the B
 _Static_assert(sizeof(struct tap_frame_record) == 2048, "layout shared with the BPF side");
 _Static_assert(sizeof(struct tap_rule) == sizeof(struct impairment_rule) + 16, "layout shared with the BPF side");
 _Static_assert(sizeof(struct tap_window) == 32, "layout shared with the BPF side");
-_Static_assert(sizeof(struct tap_settings) == 96, "layout shared with the BPF side");
+_Static_assert(sizeof(struct tap_settings) == 104, "layout shared with the BPF side");
 #endif
 
 #endif
