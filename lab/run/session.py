@@ -43,6 +43,7 @@ from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
 from lab.scenario.ports import Ports
 from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets
+from lab.tap.card_clock import stored_clocks
 from lab.topology import Ledger, PortPlan, Topology, heal, survey_ports
 
 __all__ = ["Session", "check_ports", "open_session"]
@@ -102,7 +103,7 @@ def check_ports(every: Collection[Ports]) -> None:
 
 
 def port_plan(ports: Ports) -> PortPlan:
-    return PortPlan(wires=ports.wires, allow_default_route=ports.allow_default_route)
+    return PortPlan(wires=ports.wires, allow_default_route=ports.allow_default_route, stamps=ports.stamps)
 
 
 def load_rows(path: Path) -> Rows:
@@ -283,17 +284,27 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         engine=engine,
         exchange=exchange,
         tap=tap_report(result),
-        clock=ClockInfo(
-            grade="sw-driver",
-            uncertainty_ns=TAP_UNCERTAINTY_NS,
-            stamps_by_grade={"sw-driver": len(taps) + len(arrivals)},
-        ),
+        clock=clock_info(result, stamps=len(taps) + len(arrivals)),
         host=host_report(result, engine, exchange),
         started_ns=result.started_ns,
         floor=floor,
         faults=tuple(result.faults),
         events=tuple(result.events),
         **parts,
+    )
+
+
+def clock_info(result: PassResult, *, stamps: int) -> ClockInfo:
+    """The grade that every packet got: hw only when no card was asked in vain and no end had none to ask."""
+    by_card = sum(result.tap.card_stamped)
+    if not by_card:
+        return ClockInfo(uncertainty_ns=TAP_UNCERTAINTY_NS, stamps_by_grade={"sw-driver": stamps})
+    others = result.tap.market_records + result.tap.frame_records - by_card
+    clocks = stored_clocks(result.directory).values()
+    return ClockInfo(
+        grade="sw-driver" if others else "hw",
+        uncertainty_ns=TAP_UNCERTAINTY_NS + 2 * max((clock.uncertainty_ns for clock in clocks), default=0),
+        stamps_by_grade={"hw": by_card, **({"sw-driver": others} if others else {})},
     )
 
 

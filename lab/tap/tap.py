@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from lab._lab import ffi, lib
 from lab.errors import MissingError, UsageError
 from lab.measure.rows import MARKET_TAPS, Rows
+from lab.tap.card_clock import CARD_ENDS, CardClocks, converted, stored_clocks
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE, Topology
 from lab.topology.wires import WIRES, netns_descriptor
 
@@ -48,7 +49,8 @@ class TapCounts:
     """Records claimed and lost so far, and those a drain would move; frames on A and B that were no market data.
 
     ``requests`` reached the exchange's end of the recovery wire, ``snapshot_frames`` the engine's end; those that a
-    rule dropped are counted too. ``windows`` of rules took a packet; the tap remembers the first 1024.
+    rule dropped are counted too. ``windows`` of rules took a packet; the tap remembers the first 1024. ``card_stamped``
+    packets came with the card's stamp, ``card_unstamped`` did not although it was asked.
     """
 
     market_records: int
@@ -61,6 +63,8 @@ class TapCounts:
     requests: int = 0
     snapshot_frames: int = 0
     windows: int = 0
+    card_stamped: tuple[int, ...] = (0, 0, 0, 0)  # by CARD_ENDS
+    card_unstamped: tuple[int, ...] = (0, 0, 0, 0)
 
     @property
     def lost(self) -> int:
@@ -156,6 +160,7 @@ class Tap:
         options.impairing = impairing
         options.framing = FRAMINGS[framing]
         options.profiling = profiling
+        options.cards = sum(1 << CARD_ENDS.index(end) for end in topology.cards)
         with (
             object_file() as path,
             netns_descriptor(topology.engine) as engine,
@@ -172,11 +177,13 @@ class Tap:
                 why=ffi.string(lib.tap_error()).decode(),
             )
         self._state = lib.tap_state(self._tap)
+        self._clocks: CardClocks | None = None
         self.peak = 0  # market records that waited at once, at most
         try:
+            self._clocks = CardClocks(directory, topology.cards)
             self._market: IO[bytes] = self.market_path.open("wb", buffering=0)
             self._frames: IO[bytes] = self.frame_path.open("wb", buffering=0)
-        except OSError:
+        except (OSError, MissingError):
             lib.tap_close(self._tap)
             raise
 
@@ -245,8 +252,14 @@ class Tap:
         """Every rule sleeps from now on; what they did can still be read."""
         lib.rules_clear(self._state)
 
+    def read_clocks(self) -> None:
+        """Pairs the cards' clocks with this host's; a few microseconds a card."""
+        if self._clocks:
+            self._clocks.read()
+
     def drain(self) -> None:
         """Moves what the rings hold into the raw files."""
+        self.read_clocks()
         self.peak = max(self.peak, self.counts().market_waiting)
         result = lib.tap_drain(self._tap, self._market.fileno(), self._frames.fileno())
         if result:
@@ -266,6 +279,8 @@ class Tap:
             requests=counts.requests,
             snapshot_frames=counts.snapshot_frames,
             windows=counts.windows,
+            card_stamped=tuple(counts.card_stamped),
+            card_unstamped=tuple(counts.card_unstamped),
         )
 
     def program_cost(self, program: Literal["market", "order", "reply", "request"]) -> ProgramCost:
@@ -279,6 +294,8 @@ class Tap:
         if self._tap != ffi.NULL:
             lib.tap_close(self._tap)
             self._tap = ffi.NULL
+            if self._clocks:
+                self._clocks.close()
             self._market.close()
             self._frames.close()
 
@@ -311,11 +328,23 @@ def predict(
 
 
 def market_rows(path: Path) -> Rows:
-    """MARKET_TAPS rows of a raw file, in order of stamping; heartbeats (count 0) included."""
+    """MARKET_TAPS rows of a raw file, in order of stamping; heartbeats (count 0) included.
+
+    Stamps of cards are turned into CLOCK_MONOTONIC. UndecidedError when they cannot be.
+    """
     raw = np.fromfile(path, RECORD)
     rows = np.empty(len(raw), MARKET_TAPS)
     for name in MARKET_TAPS.names or ():
         rows[name] = raw[name]
+    by_card = raw["flags"] & lib.TAP_FLAG_CARD != 0
+    clocks = stored_clocks(path.parent) if by_card.any() else {}
+    for number, end in enumerate(CARD_ENDS[:3]):
+        of_end = by_card & (raw["line"] == number)
+        if of_end.any():
+            rows["stamp_ns"][of_end] = converted(end, raw["stamp_ns"][of_end], clocks)
+    if by_card.any():  # cards and the hook do not agree to the nanosecond on what came first
+        rows["flags"] &= ~np.uint8(lib.TAP_FLAG_CARD)
+        rows = rows[np.argsort(rows["stamp_ns"], kind="stable")]
     return rows
 
 

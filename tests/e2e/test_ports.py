@@ -24,7 +24,7 @@ CARDS = {
 }
 SCRATCH = "tghost"  # a host of the test's own, for what this host must not lose
 WAIT_SECONDS = 60.0
-PORTS = "ports:\n" + "".join(
+PORTS = "ports:\n  stamps: hardware\n" + "".join(
     f"  {wire}: {{exchange: {exchange}, engine: {engine}}}\n" for wire, (exchange, engine) in CARDS.items()
 )
 SHORT = (
