@@ -121,7 +121,14 @@ def test_a_run_over_cards_passes_its_checks_and_gives_them_back(
     run = play(tmp_path / "results", PREFIX, "--no-report", str(scenario))["over_cards"]
     assert set(run.not_passed()) <= {"pacing"}
     assert run.summary["counts"]["matched"] > 100
-    assert run.summary["clock"]["grade"] == "sw-driver"
+    stamps = run.summary["clock"]
+    assert (stamps["grade"], list(stamps["stamps_by_grade"])) == ("sw-driver", ["sw-driver"])
+    asked = [event["detail"] for event in run.events("card_stamps")]
+    assert {one["end"] for one in asked} == {"A", "recovery", "order"}, (
+        "each card was asked, and had no stamp"
+    )
+    assert all(one["stamped"] == 0 for one in asked)
+    assert all(one["missing"] > 0 for one in asked if one["end"] != "recovery")
     assert_given_back(cards)
 
 
@@ -175,24 +182,15 @@ def in_host(host: str, scenario: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_default_route_is_only_taken_when_the_word_is_said_and_is_put_back(
-    host: str, tmp_path: Path
-) -> None:
-    ports = "ports:\n  B: {exchange: card0, engine: card1}\n"
-    refused, allowed = tmp_path / "refused.yaml", tmp_path / "allowed.yaml"
-    refused.write_text(LONG + ports)
-    allowed.write_text(SHORT + ports + "  allow_default_route: true\n")
+def test_a_default_route_is_refused_before_anything_is_touched(host: str, tmp_path: Path) -> None:
+    scenario = tmp_path / "refused.yaml"
+    scenario.write_text(LONG + "ports: {B: {exchange: card0, engine: card1}}\n")
     before = do("ip", "-n", host, "-d", "address").replace(" tentative", "")
-    answer = in_host(host, refused)
+    answer = in_host(host, scenario)
     assert answer.returncode == 64
     assert answer.stderr.startswith("tailgate: port card0: it carries a default route (IPv4, table 42)")
     assert len(answer.stderr.strip().splitlines()) == 1
     assert do("ip", "-n", host, "-d", "address").replace(" tentative", "") == before
-    assert left_behind(PREFIX) == []
-
-    answer = in_host(host, allowed)
-    assert (answer.returncode in (0, 2), answer.stderr) == (True, "")
-    assert "default via 192.0.2.254 dev card0" in do("ip", "-n", host, "route", "show", "table", "42")
     assert left_behind(PREFIX) == []
 
 

@@ -105,6 +105,30 @@ def test_the_word_allows_routes_and_nothing_else(host: Path) -> None:
 
 
 @pytest.mark.privileged
+def test_routes_of_the_host_are_put_back_with_the_port_they_lead_over(host: Path, prefix: str) -> None:
+    def routes() -> list[str]:
+        shown = [
+            subprocess.check_output(["ip", family, "route", "show", "table", "all"], text=True)
+            for family in ("-4", "-6")
+        ]
+        wanted = ("card0", "card1", "card4")
+        return sorted(
+            line.strip() for line in "".join(shown).splitlines() if any(card in line for card in wanted)
+        )
+
+    def static() -> list[str]:
+        return [line for line in routes() if "via" in line or "default" in line]
+
+    before = static()
+    assert len(before) == 3
+    ledger = Ledger.open(prefix)
+    with Topology(ledger, plan("card0", "card1", allow=True)):
+        assert len(static()) == 1
+    ledger.close()
+    assert static() == before
+
+
+@pytest.mark.privileged
 def test_a_port_in_another_namespace_is_said_to_be_there(host: Path, prefix: str) -> None:
     other = f"{prefix}-other"
     netns.create(other)
