@@ -42,8 +42,8 @@ from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
 from lab.scenario.ports import Ports
-from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets
-from lab.tap.card_clock import stored_clocks
+from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets, stamps_by_card
+from lab.tap.card_clock import CARD_ENDS, stored_clocks
 from lab.topology import Ledger, PortPlan, Topology, heal, survey_ports
 
 __all__ = ["Session", "check_ports", "open_session"]
@@ -295,16 +295,17 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
 
 
 def clock_info(result: PassResult, *, stamps: int) -> ClockInfo:
-    """The grade that every packet got: hw only when no card was asked in vain and no end had none to ask."""
-    by_card = sum(result.tap.card_stamped)
-    if not by_card:
+    """The grade that every packet got: hw only when each of them has its card's stamp."""
+    if not any(result.tap.card_stamped):
         return ClockInfo(uncertainty_ns=TAP_UNCERTAINTY_NS, stamps_by_grade={"sw-driver": stamps})
-    others = result.tap.market_records + result.tap.frame_records - by_card
+    orders = result.tap.card_stamped[CARD_ENDS.index("order")]
+    lines, others = stamps_by_card(result.directory / "market_taps.bin")
+    others += result.tap.frame_records - orders
     clocks = stored_clocks(result.directory).values()
     return ClockInfo(
         grade="sw-driver" if others else "hw",
         uncertainty_ns=TAP_UNCERTAINTY_NS + 2 * max((clock.uncertainty_ns for clock in clocks), default=0),
-        stamps_by_grade={"hw": by_card, **({"sw-driver": others} if others else {})},
+        stamps_by_grade={"hw": lines + orders, **({"sw-driver": others} if others else {})},
     )
 
 

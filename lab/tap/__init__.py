@@ -12,6 +12,7 @@ from lab.tap.tap import (
     detach_link,
     market_rows,
     predict,
+    stamps_by_card,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "order_arrivals",
     "order_packets",
     "predict",
+    "stamps_by_card",
 ]
