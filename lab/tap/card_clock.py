@@ -113,8 +113,14 @@ class CardClocks:
         self.read()
 
     def read(self) -> None:
+        """One more pair of each. UndecidedError when a clock does not answer: its card may be gone."""
         for number, descriptor in self._open.items():
-            self._pairs[number].append(read_pair(descriptor))
+            try:
+                self._pairs[number].append(read_pair(descriptor))
+            except OSError as error:
+                raise UndecidedError(
+                    f"the card's clock /dev/ptp{number} does not answer", why=str(error)
+                ) from error
 
     def close(self) -> None:
         """Reads them once more and writes the file, when there is any clock."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lab._lab import ffi, lib
-from lab.errors import MissingError, UsageError
+from lab.errors import MissingError, TailgateError, UsageError
 from lab.measure.rows import MARKET_TAPS, Rows
 from lab.tap.card_clock import CARD_ENDS, CardClocks, converted, stored_clocks
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE, Topology
@@ -184,7 +184,7 @@ class Tap:
             self._clocks = CardClocks(directory, topology.cards)
             self._market: IO[bytes] = self.market_path.open("wb", buffering=0)
             self._frames: IO[bytes] = self.frame_path.open("wb", buffering=0)
-        except (OSError, MissingError):
+        except (OSError, TailgateError):
             lib.tap_close(self._tap)
             raise
 

@@ -84,6 +84,12 @@ def test_a_file_that_is_no_clock_is_an_error_of_the_kernel() -> None:
         read_pair(file.fileno())
 
 
+def test_a_clock_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.tap.card_clock.open_clock", lambda _number: os.open("/dev/null", os.O_RDONLY))
+    with pytest.raises(UndecidedError, match="clock /dev/ptp3 does not answer"):
+        CardClocks(tmp_path, {"A": 3})
+
+
 def test_a_clock_that_is_not_there_is_missing() -> None:
     with pytest.raises(MissingError, match="/dev/ptp7777 cannot be read"):
         open_clock(7777)
