@@ -51,8 +51,9 @@ class CardClock:
         first = pairs[0]
         card = np.array([pair.card_ns - first.card_ns for pair in pairs], np.float64)
         monotonic = np.array([pair.monotonic_ns - first.monotonic_ns for pair in pairs], np.float64)
-        steps = np.diff(monotonic) / np.diff(card)
-        if np.any(np.abs(steps - 1) > RATE_MAX):
+        brackets = np.array([pair.bracket_ns for pair in pairs], np.float64)
+        allowed = RATE_MAX * np.diff(card) + (brackets[1:] + brackets[:-1]) / 2
+        if np.any(np.abs(np.diff(monotonic) - np.diff(card)) > allowed):
             raise UndecidedError(
                 f"the clock of {self.name} was set while the run went on",
                 why="its stamps cannot be compared",
@@ -61,8 +62,9 @@ class CardClock:
         at = (card_ns.astype(np.int64) - first.card_ns).astype(np.float64)
         on_line = np.interp(at, card, monotonic)
         before, behind = at < card[0], at > card[-1]
-        on_line[before] = at[before] * steps[0]
-        on_line[behind] = monotonic[-1] + (at[behind] - card[-1]) * steps[-1]
+        rate = monotonic[-1] / card[-1]
+        on_line[before] = at[before] * rate
+        on_line[behind] = monotonic[-1] + (at[behind] - card[-1]) * rate
         return (np.rint(on_line).astype(np.int64) + first.monotonic_ns).astype(np.uint64)
 
     @property

@@ -65,6 +65,13 @@ def test_a_servo_that_steers_the_clock_widens_its_uncertainty() -> None:
     assert CardClock(bent, name="").uncertainty_ns > 2_900
 
 
+def test_pairs_that_are_close_together_are_not_taken_for_a_clock_that_was_set() -> None:
+    """Two readings 100 us apart, each off by up to half of its bracket of 2 us: a slope of 1.02."""
+    pairs = [ClockPair(SECOND, 0, 2_000), ClockPair(SECOND + 102_000, 100_000, 2_000)]
+    turned = CardClock(pairs, name="a card").to_monotonic(np.array([50_000], np.uint64))
+    assert abs(int(turned[0]) - SECOND - 50_000) <= 1_001
+
+
 @pytest.mark.parametrize("step", [SECOND, -SECOND // 4, 37 * SECOND])
 def test_a_clock_that_was_set_makes_its_stamps_useless(step: int) -> None:
     pairs = made(100 * SECOND, SECOND, 0, 4, [100] * 4)
