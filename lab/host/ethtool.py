@@ -25,7 +25,7 @@ SPEED_UNKNOWN = (0, 0xFFFFFFFF)
 RXNFC_BYTES, RULE_COUNT_AT = 192, 184
 RX_HARDWARE, RAW_HARDWARE = 1 << 2, 1 << 6
 FILTER_NONE, FILTER_ALL = 0, 1
-ABSENT = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.ENOSYS)
+ABSENT = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.ERANGE, errno.ENOSYS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ from lab.run.settings import (
 )
 from lab.run.trex import TrexDriver
 from lab.tap import ProgramCost, Tap, TapCounts
+from lab.tap.card_clock import CARD_ENDS
 from lab.topology import Ledger, Topology
 
 __all__ = ["PassResult", "Progress", "run_pass"]
@@ -141,6 +142,7 @@ class Pass:
             exchange.stop()
             exit_code = engine.stop() if engine.alive else engine.process.wait()
             tap.drain()
+            self._note_cards(tap.counts())
             self.events += nemesis.events
             return PassResult(
                 directory=self.directory,
@@ -161,6 +163,13 @@ class Pass:
                 order_tap=tap.program_cost("order"),
                 generator=generator,
             )
+
+    def _note_cards(self, counts: TapCounts) -> None:
+        """How often each card that was asked for a stamp had one."""
+        for end in self.topology.cards:
+            number = CARD_ENDS.index(end)
+            stamped, missing = counts.card_stamped[number], counts.card_unstamped[number]
+            self.note("card_stamps", end=end, stamped=stamped, missing=missing, **{"pass": self.plan.name})
 
     def _write(self, name: str, settings: dict[str, Any]) -> Path:
         path = self.directory / name / "config.json"
@@ -287,6 +296,7 @@ class Pass:
                 shown_ns = now_ns
                 self.progress(self.plan.name, state.messages, total)
                 self._keep_rings_open(tap)
+                tap.read_clocks()
                 self._still_alive(exchange, engine)
                 if trex:
                     trex.check()

@@ -44,7 +44,8 @@ from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
 from lab.scenario.ports import Ports
-from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets
+from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets, stamps_by_card
+from lab.tap.card_clock import CARD_ENDS, stored_clocks
 from lab.topology import Ledger, PortPlan, Topology, heal, survey_ports
 
 __all__ = ["Session", "check_ports", "open_session"]
@@ -109,7 +110,7 @@ def check_ports(every: Collection[Ports]) -> None:
 
 
 def port_plan(ports: Ports) -> PortPlan:
-    return PortPlan(wires=ports.wires, allow_default_route=ports.allow_default_route)
+    return PortPlan(wires=ports.wires, allow_default_route=ports.allow_default_route, stamps=ports.stamps)
 
 
 def load_rows(path: Path) -> Rows:
@@ -288,11 +289,7 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         engine=engine,
         exchange=exchange,
         tap=tap_report(result),
-        clock=ClockInfo(
-            grade="sw-driver",
-            uncertainty_ns=TAP_UNCERTAINTY_NS,
-            stamps_by_grade={"sw-driver": len(taps) + len(arrivals)},
-        ),
+        clock=clock_info(result, stamps=len(taps) + len(arrivals)),
         host=host_report(result, engine, exchange),
         started_ns=result.started_ns,
         floor=floor,
@@ -306,6 +303,21 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         ),
         generator=result.generator,
         **parts,
+    )
+
+
+def clock_info(result: PassResult, *, stamps: int) -> ClockInfo:
+    """The grade that every packet got: hw only when each of them has its card's stamp."""
+    if not any(result.tap.card_stamped):
+        return ClockInfo(uncertainty_ns=TAP_UNCERTAINTY_NS, stamps_by_grade={"sw-driver": stamps})
+    orders = result.tap.card_stamped[CARD_ENDS.index("order")]
+    lines, others = stamps_by_card(result.directory / "market_taps.bin")
+    others += result.tap.frame_records - orders
+    clocks = stored_clocks(result.directory).values()
+    return ClockInfo(
+        grade="sw-driver" if others else "hw",
+        uncertainty_ns=TAP_UNCERTAINTY_NS + 2 * max((clock.uncertainty_ns for clock in clocks), default=0),
+        stamps_by_grade={"hw": lines + orders, **({"sw-driver": others} if others else {})},
     )
 
 

@@ -13,6 +13,7 @@ from lab.tap.tap import (
     market_rows,
     noise_rows,
     predict,
+    stamps_by_card,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "order_arrivals",
     "order_packets",
     "predict",
+    "stamps_by_card",
 ]

@@ -12,6 +12,7 @@ has, and carries the same token as its ClOrdID. A session that was lost may send
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from lab.errors import UndecidedError
 from lab.measure.rows import ORDER_ARRIVALS, Rows
+from lab.tap.card_clock import CardClock, converted, stored_clocks
 
 __all__ = ["Packets", "Segment", "arrivals_among", "order_arrivals", "order_packets", "segments_in"]
 
@@ -33,6 +35,7 @@ TOKEN_BYTES = 14
 OUCH42_ENTER_BYTES, OUCH42_TOKEN = 49, 1
 OUCH50_ENTER_BYTES_MIN, OUCH50_TOKEN, OUCH50_OPTIONS_LENGTH = 47, 31, 45
 WRAP = 1 << 32
+BY_CARD = 1 << 31  # in HEADER's captured: the stamp is the card's
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +68,28 @@ def segment_of(frame: bytes, stamp_ns: int) -> Segment:
     )
 
 
-def segments_in(raw: bytes) -> list[Segment]:
-    """The TCP segments of a raw frame file. UndecidedError when a frame was truncated or does not parse."""
+def segments_in(raw: bytes, clocks: Mapping[str, CardClock] | None = None) -> list[Segment]:
+    """The TCP segments of a raw frame file, stamps in CLOCK_MONOTONIC.
+
+    UndecidedError when a frame was truncated or does not parse, or a card's stamp cannot be turned.
+    """
     segments = []
     offset = 0
     while offset < len(raw):
         if len(raw) - offset < HEADER.itemsize:
             raise UndecidedError("the file of order frames ends inside a record", where=f"byte {offset}")
         header = np.frombuffer(raw, HEADER, 1, offset)[0]
-        length, captured = int(header["length"]), int(header["captured"])
+        length, captured = int(header["length"]), int(header["captured"]) & ~BY_CARD
+        stamp_ns = int(header["stamp_ns"])
+        if int(header["captured"]) & BY_CARD:
+            stamp_ns = int(converted("order", np.array([stamp_ns], np.uint64), clocks or {})[0])
         frame = raw[offset + HEADER.itemsize : offset + HEADER.itemsize + captured]
         if captured < length:
             raise UndecidedError("an order frame was longer than the tap's buffer", why=f"{length} bytes")
         if len(frame) < captured:
             raise UndecidedError("the file of order frames ends inside a record", where=f"byte {offset}")
         try:
-            segments.append(segment_of(frame, int(header["stamp_ns"])))
+            segments.append(segment_of(frame, stamp_ns))
         except ValueError as error:
             raise UndecidedError(
                 "an order frame does not parse", where=f"byte {offset}", why=str(error)
@@ -175,7 +184,7 @@ class Connection:
 def order_packets(path: Path) -> Packets:
     """Every packet that the engine sent in a raw frame file, over all its connections."""
     connections: dict[tuple[bytes, int], Connection] = {}
-    for segment in segments_in(path.read_bytes()):
+    for segment in segments_in(path.read_bytes(), stored_clocks(path.parent)):
         connections.setdefault(segment.connection, Connection(segment.sequence)).add(segment)
     found = [packet for connection in connections.values() for packet in connection.packets()]
     return sorted(found, key=itemgetter(0))

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lab._lab import ffi, lib
-from lab.errors import MissingError, UsageError
+from lab.errors import MissingError, TailgateError, UsageError
 from lab.measure.rows import MARKET_TAPS, Rows
+from lab.tap.card_clock import CARD_ENDS, CardClocks, converted, stored_clocks
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE, Topology
 from lab.topology.wires import WIRES, netns_descriptor
 
@@ -33,6 +34,7 @@ __all__ = [
     "market_rows",
     "noise_rows",
     "predict",
+    "stamps_by_card",
 ]
 
 RECORD = np.dtype(
@@ -52,7 +54,8 @@ class TapCounts:
     """Records claimed and lost so far, and those a drain would move; frames on A and B that were no market data.
 
     ``requests`` reached the exchange's end of the recovery wire, ``snapshot_frames`` the engine's end; those that a
-    rule dropped are counted too. ``windows`` of rules took a packet; the tap remembers the first 1024.
+    rule dropped are counted too. ``windows`` of rules took a packet; the tap remembers the first 1024. ``card_stamped``
+    packets came with the card's stamp, ``card_unstamped`` did not although it was asked.
     """
 
     market_records: int
@@ -65,6 +68,8 @@ class TapCounts:
     requests: int = 0
     snapshot_frames: int = 0
     windows: int = 0
+    card_stamped: tuple[int, ...] = (0, 0, 0, 0)  # by CARD_ENDS
+    card_unstamped: tuple[int, ...] = (0, 0, 0, 0)
 
     @property
     def lost(self) -> int:
@@ -171,6 +176,8 @@ class Tap:
         options.noise = bool(noise)
         for index, group in enumerate(noise):
             options.line_group[index] = int.from_bytes(IPv4Address(group).packed, sys.byteorder)
+        asked = set(topology.cards) - ({"A", "B"} if posing else set())
+        options.cards = sum(1 << CARD_ENDS.index(end) for end in asked)
         with (
             object_file() as path,
             netns_descriptor(topology.engine) as engine,
@@ -187,11 +194,13 @@ class Tap:
                 why=ffi.string(lib.tap_error()).decode(),
             )
         self._state = lib.tap_state(self._tap)
+        self._clocks: CardClocks | None = None
         self.peak = 0  # market records that waited at once, at most
         try:
+            self._clocks = CardClocks(directory, topology.cards)
             self._market: IO[bytes] = self.market_path.open("wb", buffering=0)
             self._frames: IO[bytes] = self.frame_path.open("wb", buffering=0)
-        except OSError:
+        except (OSError, TailgateError):
             lib.tap_close(self._tap)
             raise
 
@@ -268,8 +277,14 @@ class Tap:
         """Every rule sleeps from now on; what they did can still be read."""
         lib.rules_clear(self._state)
 
+    def read_clocks(self) -> None:
+        """Pairs the cards' clocks with this host's; a few microseconds a card."""
+        if self._clocks:
+            self._clocks.read()
+
     def drain(self) -> None:
         """Moves what the rings hold into the raw files."""
+        self.read_clocks()
         self.peak = max(self.peak, self.counts().market_waiting)
         result = lib.tap_drain(self._tap, self._market.fileno(), self._frames.fileno())
         if result:
@@ -289,6 +304,8 @@ class Tap:
             requests=counts.requests,
             snapshot_frames=counts.snapshot_frames,
             windows=counts.windows,
+            card_stamped=tuple(counts.card_stamped),
+            card_unstamped=tuple(counts.card_unstamped),
         )
 
     def program_cost(self, program: Literal["market", "order", "reply", "request"]) -> ProgramCost:
@@ -302,6 +319,8 @@ class Tap:
         if self._tap != ffi.NULL:
             lib.tap_close(self._tap)
             self._tap = ffi.NULL
+            if self._clocks:
+                self._clocks.close()
             self._market.close()
             self._frames.close()
 
@@ -334,24 +353,45 @@ def predict(
 
 
 def market_rows(path: Path) -> Rows:
-    """MARKET_TAPS rows of a raw file, in order of stamping; heartbeats (count 0) included, noise left out."""
+    """MARKET_TAPS rows of a raw file, in order of stamping; heartbeats (count 0) included, noise left out.
+
+    Stamps of cards are turned into CLOCK_MONOTONIC. UndecidedError when they cannot be.
+    """
     raw = np.fromfile(path, RECORD)
-    return _rows(raw[raw["line"] < NOISE_LINE])
+    return _rows(raw[raw["line"] < NOISE_LINE], path.parent)
 
 
 def noise_rows(path: Path) -> Rows:
     """MARKET_TAPS rows of the noise on lines A and B, as lines 0 and 1; `sequence` names the channel (tap.h)."""
     raw = np.fromfile(path, RECORD)
-    rows = _rows(raw[raw["line"] >= NOISE_LINE])
+    rows = _rows(raw[raw["line"] >= NOISE_LINE], path.parent)
     rows["line"] -= NOISE_LINE
     return rows
 
 
-def _rows(raw: NDArray[np.void]) -> Rows:
+def _rows(raw: NDArray[np.void], directory: Path) -> Rows:
     rows = np.empty(len(raw), MARKET_TAPS)
     for name in MARKET_TAPS.names or ():
         rows[name] = raw[name]
+    by_card = raw["flags"] & lib.TAP_FLAG_CARD != 0
+    clocks = stored_clocks(directory) if by_card.any() else {}
+    for number, end in enumerate(CARD_ENDS[:3]):
+        of_end = by_card & (raw["line"] == number)
+        if of_end.any():
+            rows["stamp_ns"][of_end] = converted(end, raw["stamp_ns"][of_end], clocks)
+    if by_card.any():  # cards and the hook do not agree to the nanosecond on what came first
+        rows["flags"] &= ~np.uint8(lib.TAP_FLAG_CARD)
+        rows = rows[np.argsort(rows["stamp_ns"], kind="stable")]
     return rows
+
+
+def stamps_by_card(path: Path) -> tuple[int, int]:
+    """(stamps of cards, stamps of the hook) in a raw file of market records, without packets that a fault took."""
+    raw = np.fromfile(path, RECORD)
+    raw = raw[raw["line"] < NOISE_LINE]
+    flags = raw["flags"][raw["flags"] & lib.TAP_FLAG_DROPPED == 0]
+    by_card = int(np.count_nonzero(flags & lib.TAP_FLAG_CARD))
+    return by_card, len(flags) - by_card
 
 
 def detach_link(link_id: int) -> None:

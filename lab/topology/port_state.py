@@ -168,7 +168,8 @@ def give_back(state: PortState) -> list[str]:
                 move_home(route, state, target)
         except NetlinkError as error:
             why = "its name is taken there" if error.code == errno.EEXIST else str(error)
-            return [f"{state.interface} could not be moved out of {state.namespace}: {why}"]
+            if error.code != errno.ENODEV:  # gone at this moment; it may be at home
+                return [f"{state.interface} could not be moved out of {state.namespace}: {why}"]
         finally:
             os.close(target)
     with inside(home), IPRoute() as route:

@@ -15,18 +15,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from lab.errors import MissingError, UsageError
-from lab.host.ethtool import Ethtool
+from lab.host.ethtool import FILTER_ALL, Ethtool
+from lab.host.netdev import xdp_support
 from lab.host.pci import interface_of, refusal
 from lab.topology.namespaces import NAMED, here, inside
 from lab.topology.port_state import IFF_ALLMULTI, PortState, capture, link_named, routes_over
 
-__all__ = ["ENDS", "PortPlan", "check_cable", "survey", "take"]
+__all__ = ["ENDS", "PortPlan", "card_clock_of", "check_cable", "survey", "take"]
 
 ENDS = ("exchange", "engine")
 IFF_LOOPBACK = 0x8
@@ -42,6 +43,7 @@ class PortPlan:
 
     wires: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     allow_default_route: bool = False
+    stamps: Literal["auto", "hardware", "software"] = "auto"
 
     def __bool__(self) -> bool:
         return bool(self.wires)
@@ -137,10 +139,13 @@ def kind_of(link: Any) -> str:
     return str(information.get_attr("IFLA_INFO_KIND")) if information is not None else "hardware"
 
 
-def take(state: PortState, *, address: str, prefix_length: int, checksums: bool) -> None:
+def take(
+    state: PortState, *, address: str, prefix_length: int, checksums: bool, card_stamps: bool = False
+) -> None:
     """Moves the interface into its namespace and sets it up as a wire's end, still down.
 
     ``checksums``: the kernel is to compute the checksums of what leaves it (a veth would leave them open).
+    ``card_stamps``: the card is told to stamp every packet it receives.
     """
     try:
         with IPRoute() as route, open(NAMED / state.namespace) as target:
@@ -150,6 +155,8 @@ def take(state: PortState, *, address: str, prefix_length: int, checksums: bool)
             index = link["index"]
             route.link("set", index=index, state="down")
             prepare(state, checksums=checksums)
+            if card_stamps:
+                Ethtool(state.interface).set_stamp_filter(0, 0, FILTER_ALL)
             route.link("set", index=index, mtu=MTU, flags=IFF_ALLMULTI, mask=IFF_ALLMULTI)
             route.link("set", index=index, net_ns_fd=target.fileno())
         with inside(NAMED / state.namespace), IPRoute() as route:
@@ -163,6 +170,25 @@ def take(state: PortState, *, address: str, prefix_length: int, checksums: bool)
             install="a driver that lets an interface change its network namespace",
             why=str(error),
         ) from error
+
+
+def card_clock_of(
+    state: PortState, stamps: Literal["auto", "hardware", "software"]
+) -> tuple[bool, int | None]:
+    """(ask the card for stamps, N of its /dev/ptpN), of an interface that still is in this namespace.
+
+    ``auto`` asks a card that can stamp every packet, whose driver hands stamps to XDP and which has a clock to read.
+    """
+    if stamps == "software":
+        return False, None
+    can = Ethtool(state.interface).stamping()
+    clock = can.clock if can else None
+    if stamps == "hardware":
+        return True, clock
+    xdp = xdp_support(socket.if_nametoindex(state.interface))
+    able = can is not None and can.rx_hardware and can.every_packet and clock is not None
+    able = able and xdp is not None and xdp.rx_timestamp
+    return able, clock if able else None
 
 
 def prepare(state: PortState, *, checksums: bool) -> None:

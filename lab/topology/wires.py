@@ -29,7 +29,7 @@ from lab.errors import MissingError, UsageError
 from lab.topology.ledger import Ledger, ledgers
 from lab.topology.namespaces import NAMED, inside
 from lab.topology.port_state import PortState
-from lab.topology.ports import PortPlan, check_cable, survey, take
+from lab.topology.ports import PortPlan, card_clock_of, check_cable, survey, take
 
 __all__ = ["ORDER_WIRE", "RECOVERY_WIRE", "WIRES", "Topology", "Wire", "survey_ports"]
 
@@ -63,6 +63,7 @@ class Topology:
 
     def __init__(self, ledger: Ledger, ports: PortPlan | None = None) -> None:
         self.ledger, self.ports = ledger, ports or PortPlan()
+        self.cards: dict[str, int | None] = {}  # ends whose cards are asked for stamps -> N of /dev/ptpN
         self.exchange = f"{ledger.prefix}-exchange"
         self.engine = f"{ledger.prefix}-engine"
         self._open: list[NetNS] = []
@@ -131,12 +132,17 @@ class Topology:
 
     def _take(self, port: PortState) -> None:
         wire, at_exchange = WIRES[port.wire], port.namespace == self.exchange
+        receives = at_exchange == (wire is ORDER_WIRE)
+        asked, clock = card_clock_of(port, self.ports.stamps) if receives else (False, None)
+        if asked:
+            self.cards[wire.name] = clock
         self.ledger.add_port(port)
         take(
             port,
             address=wire.exchange_address if at_exchange else wire.engine_address,
             prefix_length=PREFIX_BYTES,
             checksums=at_exchange and wire in (RECOVERY_WIRE, ORDER_WIRE),
+            card_stamps=asked,
         )
 
     def _add_wire(self, wire: Wire) -> None:

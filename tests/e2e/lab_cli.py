@@ -77,6 +77,11 @@ class Run:
         self.path = path
         self.summary: dict[str, Any] = json.loads((path / "summary.json").read_text())
 
+    def events(self, what: str) -> list[dict[str, Any]]:
+        """The lab's own events of this name."""
+        found = [json.loads(line) for line in (self.path / "events.jsonl").read_text().splitlines()]
+        return [event for event in found if event["what"] == what]
+
     def verdict(self, check: str) -> str:
         found = [one["verdict"] for one in self.summary["checks"] if one["name"] == check]
         assert found, f"{check} is not among {[one['name'] for one in self.summary['checks']]}"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab_cli import TAILGATE, environment, left_behind, play, start, tailgate
+from lab_cli import TAILGATE, environment, left_behind, play, replays, start, tailgate
 
 pytestmark = pytest.mark.privileged
 
@@ -24,16 +24,8 @@ CARDS = {
 }
 SCRATCH = "tghost"  # a host of the test's own, for what this host must not lose
 WAIT_SECONDS = 60.0
-PORTS = "ports:\n" + "".join(
+PORTS = "ports:\n  stamps: hardware\n" + "".join(
     f"  {wire}: {{exchange: {exchange}, engine: {engine}}}\n" for wire, (exchange, engine) in CARDS.items()
-)
-SHORT = (
-    "title: the cards are the wires\n"
-    "traffic: {rate: 20k/s, duration: 500ms}\n"
-    "measure: {wire_floor: false, pacing_bound: 1s}\n"
-    "faults:\n  - {do: drop, lines: [A, B], packets: 8, at: {sequence: 5000}}\n"
-    "expect: {orders_while_blind: '== 0', recovered: true, position_matches_drop_copy: true,"
-    " book_matches_oracle: true}\n"
 )
 LONG = "title: long enough to be killed\ntraffic: {rate: 1k/s, duration: 60s}\nmeasure: {wire_floor: false}\n"
 
@@ -113,15 +105,45 @@ def assert_given_back(before: dict[str, dict[str, object]]) -> None:
     assert {card: state_of(card) for card in before} == before
 
 
-def test_a_run_over_cards_passes_its_checks_and_gives_them_back(
+def test_the_shipped_scenarios_pass_over_cards_and_give_them_back(
     cards: dict[str, dict[str, object]], tmp_path: Path
 ) -> None:
-    scenario = tmp_path / "over_cards.yaml"
-    scenario.write_text(SHORT + PORTS)
-    run = play(tmp_path / "results", PREFIX, "--no-report", str(scenario))["over_cards"]
+    """Both in one command: the second takes other ports than the first."""
+    ends = {"a_exchange": 0, "a_engine": 1}, {"order_exchange": 0, "order_engine": 1}
+    named = {
+        name: CARDS[wire][end] for wire, some in zip(CARDS, ends, strict=False) for name, end in some.items()
+    }
+    short = {**named, "duration": "500ms", "rate": "20k/s"}
+    settings = [word for name, value in short.items() for word in ("--set", f"{name}={value}")]
+    runs = play(tmp_path / "results", PREFIX, "scenarios/two_servers", *settings, "--no-report")
+    assert set(runs) == {"one_cable", "two_cables"}
+    for run in runs.values():
+        assert set(run.not_passed()) <= {"pacing", "wire_to_wire.p50"}, "what may fail is a matter of time"
+        assert run.summary["counts"]["matched"] > 100
+        assert run.events("card_stamps") == [], "a veth says that it stamps nothing, so it is not asked"
+        replays(run)
+    assert_given_back(cards)
+
+
+def test_cards_that_are_asked_in_vain_are_counted(
+    cards: dict[str, dict[str, object]], tmp_path: Path
+) -> None:
+    scenario = tmp_path / "asked.yaml"
+    scenario.write_text(
+        "title: every card is asked\n"
+        "traffic: {rate: 20k/s, duration: 300ms}\n"
+        "measure: {wire_floor: false, pacing_bound: 1s}\n"
+        "faults:\n  - {do: drop, lines: [A, B], packets: 8, at: {sequence: 3000}}\n"
+        "expect: {orders_while_blind: '== 0', recovered: true, position_matches_drop_copy: true}\n" + PORTS
+    )
+    run = play(tmp_path / "results", PREFIX, "--no-report", str(scenario))["asked"]
     assert set(run.not_passed()) <= {"pacing"}
-    assert run.summary["counts"]["matched"] > 100
-    assert run.summary["clock"]["grade"] == "sw-driver"
+    stamps = run.summary["clock"]
+    assert (stamps["grade"], list(stamps["stamps_by_grade"])) == ("sw-driver", ["sw-driver"])
+    asked = {event["detail"]["end"]: event["detail"] for event in run.events("card_stamps")}
+    assert set(asked) == {"A", "recovery", "order"}
+    assert all(one["stamped"] == 0 for one in asked.values())
+    assert all(one["missing"] > 0 for one in asked.values()), "replies too: eight packets came again"
     assert_given_back(cards)
 
 
@@ -175,24 +197,15 @@ def in_host(host: str, scenario: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_default_route_is_only_taken_when_the_word_is_said_and_is_put_back(
-    host: str, tmp_path: Path
-) -> None:
-    ports = "ports:\n  B: {exchange: card0, engine: card1}\n"
-    refused, allowed = tmp_path / "refused.yaml", tmp_path / "allowed.yaml"
-    refused.write_text(LONG + ports)
-    allowed.write_text(SHORT + ports + "  allow_default_route: true\n")
+def test_a_default_route_is_refused_before_anything_is_touched(host: str, tmp_path: Path) -> None:
+    scenario = tmp_path / "refused.yaml"
+    scenario.write_text(LONG + "ports: {B: {exchange: card0, engine: card1}}\n")
     before = do("ip", "-n", host, "-d", "address").replace(" tentative", "")
-    answer = in_host(host, refused)
+    answer = in_host(host, scenario)
     assert answer.returncode == 64
     assert answer.stderr.startswith("tailgate: port card0: it carries a default route (IPv4, table 42)")
     assert len(answer.stderr.strip().splitlines()) == 1
     assert do("ip", "-n", host, "-d", "address").replace(" tentative", "") == before
-    assert left_behind(PREFIX) == []
-
-    answer = in_host(host, allowed)
-    assert (answer.returncode in (0, 2), answer.stderr) == (True, "")
-    assert "default via 192.0.2.254 dev card0" in do("ip", "-n", host, "route", "show", "table", "42")
     assert left_behind(PREFIX) == []
 
 

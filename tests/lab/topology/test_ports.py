@@ -32,10 +32,10 @@ link set card6 up
 link set card7 up
 address add 192.0.2.1/24 dev card0
 route add default via 192.0.2.254 dev card0 table 42
--6 address add 2001:db8:1::1/64 dev card1 nodad
--6 route add default dev card1
--6 address add 2001:db8:4::1/64 dev card4 nodad
--6 route add 2001:db8:5::/64 via 2001:db8:4::fe dev card4
+address add 2001:db8:1::1/64 dev card1 nodad
+route add ::/0 dev card1
+address add 2001:db8:4::1/64 dev card4 nodad
+route add 2001:db8:5::/64 via 2001:db8:4::fe dev card4
 address add 198.51.100.1/24 dev card5
 address add 198.51.101.1/24 dev card3
 link set card3 up
@@ -50,12 +50,16 @@ def host(prefix: str) -> Iterator[Path]:
     name = f"{prefix}-host"
     netns.create(name)
     try:
-        for line in LINES.strip().splitlines():
-            subprocess.run(["ip", "-n", name, *line.split()], check=True)
+        subprocess.run(["ip", "-n", name, "-batch", "-"], input=LINES.encode(), check=True)
         with inside(NAMED / name):
             yield NAMED / name
     finally:
         netns.remove(name)
+
+
+def addresses() -> bytes:
+    """Of this namespace; whether IPv6 still looks for others of the same is a matter of time."""
+    return subprocess.check_output(["ip", "-d", "address"]).replace(b" tentative", b"")
 
 
 def plan(exchange: str, engine: str, *, allow: bool = False) -> PortPlan:
@@ -86,11 +90,11 @@ REFUSED = {
 @pytest.mark.privileged
 @pytest.mark.parametrize("ends", REFUSED, ids="-".join)
 def test_a_port_that_the_host_would_miss_is_refused_in_one_line(host: Path, ends: tuple[str, str]) -> None:
-    before = subprocess.check_output(["ip", "-d", "address"])
+    before = addresses()
     with pytest.raises(UsageError) as caught:
         survey_ports(plan(*ends))
     assert str(caught.value).startswith(REFUSED[ends])
-    assert subprocess.check_output(["ip", "-d", "address"]) == before
+    assert addresses() == before
 
 
 @pytest.mark.privileged
@@ -102,6 +106,30 @@ def test_the_word_allows_routes_and_nothing_else(host: Path) -> None:
     for ends in (("card6", "card2"), ("card5", "card6"), ("card6", "lo"), ("card6", "card9")):
         with pytest.raises(UsageError):
             survey_ports(plan(*ends, allow=True))
+
+
+@pytest.mark.privileged
+def test_routes_of_the_host_are_put_back_with_the_port_they_lead_over(host: Path, prefix: str) -> None:
+    def routes() -> list[str]:
+        shown = [
+            subprocess.check_output(["ip", family, "route", "show", "table", "all"], text=True)
+            for family in ("-4", "-6")
+        ]
+        wanted = ("card0", "card1", "card4")
+        return sorted(
+            line.strip() for line in "".join(shown).splitlines() if any(card in line for card in wanted)
+        )
+
+    def static() -> list[str]:
+        return [line for line in routes() if "via" in line or "default" in line]
+
+    before = static()
+    assert len(before) == 3
+    ledger = Ledger.open(prefix)
+    with Topology(ledger, plan("card0", "card1", allow=True)):
+        assert len(static()) == 1
+    ledger.close()
+    assert static() == before
 
 
 @pytest.mark.privileged
@@ -148,6 +176,36 @@ def test_a_port_in_a_lab_reads_one_queue_and_sees_frames_as_they_were(host: Path
     assert channels
     assert channels.receiving == 2
     assert Ethtool("card6").features()["tx-checksum-ip-generic"]
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("stage", ["written", "down", "moved", "renamed", "at home, under the lab's name"])
+def test_a_lab_that_died_while_it_took_a_port_is_undone(host: Path, prefix: str, stage: str) -> None:
+    subprocess.run(["ip", "address", "add", "198.51.102.1/24", "dev", "card6"], check=True)
+    before = subprocess.check_output(["ip", "-br", "address", "show", "dev", "card6"])
+    ledger = Ledger.open(prefix)
+    name = f"{prefix}-exchange"
+    ledger.add_namespace(name)
+    netns.create(name)
+    [state, _] = survey_ports(plan("card6", "card7"), exchange=name, engine=f"{prefix}-engine")
+    ledger.add_port(state)
+    reached = ["written", "down", "moved", "renamed", "at home, under the lab's name"].index(stage)
+    steps = (
+        ["ip", "link", "set", "card6", "down"],
+        ["ip", "link", "set", "card6", "netns", name],
+        ["ip", "-n", name, "link", "set", "card6", "name", state.lab_name],
+    )
+    for step in steps[:reached]:
+        subprocess.run(step, check=True)
+    if reached == 4:
+        subprocess.run(["ip", "-n", name, "link", "set", state.lab_name, "netns", host.name], check=True)
+        netns.remove(name)
+    ledger.close()
+    assert not ledger.path.exists()
+    assert (
+        subprocess.check_output(["ip", "-br", "address", "show", "dev", "card6"]).split()[2:3]
+        == before.split()[2:3]
+    )
 
 
 @pytest.mark.privileged
