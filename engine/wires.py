@@ -10,7 +10,19 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 
-__all__ = ["ORDER_WIRES", "RACE_ROW", "RaceError", "bypass_built", "dpdk_built", "dpdk_report", "dpdk_version", "echo", "listen", "race", "wires_report"]
+__all__ = [
+    "ORDER_WIRES",
+    "RACE_ROW",
+    "RaceError",
+    "bypass_built",
+    "dpdk_built",
+    "dpdk_report",
+    "dpdk_version",
+    "echo",
+    "listen",
+    "race",
+    "wires_report",
+]
 
 ORDER_WIRES = {"kernel": lib.STREAM_TCP, "af_xdp": lib.STREAM_BYPASS}
 STREAMS = {number: name for name, number in ORDER_WIRES.items()}

@@ -74,7 +74,9 @@ def dpdk() -> Finding:
     from engine.wires import dpdk_built, dpdk_version
 
     todo = "apt-get install libdpdk-dev, then build again (ci/setup)"
-    observed = f"{dpdk_version()}, {free_huge_mb()} MB of free huge pages" if dpdk_built() else "built without it"
+    observed = (
+        f"{dpdk_version()}, {free_huge_mb()} MB of free huge pages" if dpdk_built() else "built without it"
+    )
     return finding("DPDK", dpdk_built(), observed, todo)
 
 

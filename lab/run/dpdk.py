@@ -10,7 +10,7 @@ from lab.errors import MissingError
 from lab.scenario import Engine
 from lab.scenario.dpdk import Dpdk
 
-__all__ = ["line_wire", "tap_poses", "wire_mode"]
+__all__ = ["VIRTUAL", "handed_over", "line_wire", "tap_poses", "wire_mode"]
 
 # Room for a backlog as long as AF_XDP's; busy_budget=0: a poll that finds nothing makes no system call.
 VIRTUAL = {
@@ -21,32 +21,41 @@ VIRTUAL = {
 
 def devargs(dpdk: Dpdk, name: str, interface: str) -> str:
     """The whole devargs of one line."""
-    if isinstance(dpdk.device, str):
-        return VIRTUAL[dpdk.device].format(index="AB".index(name), interface=interface)
-    return dpdk.device["A" if name == "A" else "B"]
+    device = device_of(dpdk, name)
+    return (
+        VIRTUAL[device].format(index="AB".index(name), interface=interface) if device in VIRTUAL else device
+    )
 
 
-def uses_tap_map(engine: Engine) -> bool:
-    """True when the tap's program hands this engine's packets over."""
+def device_of(dpdk: Dpdk, name: str) -> str:
+    """A driver that the lab completes, or whole devargs."""
+    return dpdk.device if isinstance(dpdk.device, str) else dpdk.device["A" if name == "A" else "B"]
+
+
+def handed_over(engine: Engine, name: str) -> bool:
+    """True when the tap's program hands the line's packets over to a socket in its map."""
     if engine.wire != "dpdk" or engine.dpdk is None:
         return engine.wire == "af_xdp"
-    device = engine.dpdk.device
-    return all(one.startswith("net_af_xdp") for one in ([device] if isinstance(device, str) else device.values()))
+    return device_of(engine.dpdk, name).startswith("net_af_xdp")
 
 
 def tap_poses(engine: Engine) -> bool:
     """True when the tap's program must pass for libxdp's own, since net_af_xdp would bring that one otherwise."""
-    return engine.wire == "dpdk" and uses_tap_map(engine)
+    return engine.wire == "dpdk" and any(handed_over(engine, name) for name in "AB")
 
 
 def line_wire(engine: Engine, name: str, interface: str, socket_map: int | None) -> dict[str, Any]:
     """``wire`` and what belongs to it in a line of the engine's config. MissingError when it was built without."""
-    given: dict[str, Any] = {"wire": engine.wire, "socket_map": socket_map if uses_tap_map(engine) else None}
+    given: dict[str, Any] = {
+        "wire": engine.wire,
+        "socket_map": socket_map if handed_over(engine, name) else None,
+    }
     if engine.wire != "dpdk" or engine.dpdk is None:
         return given
     if not dpdk_built():
         raise MissingError(
-            "this engine was built without DPDK", install="apt-get install libdpdk-dev, then ci/setup to build it again"
+            "this engine was built without DPDK",
+            install="apt-get install libdpdk-dev, then ci/setup to build it again",
         )
     return {
         **given,

@@ -27,7 +27,8 @@ class Dpdk(FrozenModel):
         ),
     ] = "net_af_packet"
     hugepages: Annotated[
-        Literal["auto", "no", "yes"], Field(description="DPDK's memory from huge pages; auto: when enough are free.")
+        Literal["auto", "no", "yes"],
+        Field(description="DPDK's memory from huge pages; auto: when enough are free."),
     ] = "auto"
 
     @field_validator("device")
@@ -39,7 +40,9 @@ class Dpdk(FrozenModel):
             raise ValueError("devargs are needed for both lines: {A: ..., B: ...}")
         for line, devargs in device.items():
             if not re.fullmatch(DEVARGS, devargs):
-                raise ValueError(f"{line}: {devargs!r} is neither net_DRIVER[,key=value...] nor a PCI address")
+                raise ValueError(
+                    f"{line}: {devargs!r} is neither net_DRIVER[,key=value...] nor a PCI address"
+                )
         return device
 
 

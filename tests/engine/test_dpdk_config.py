@@ -36,7 +36,8 @@ def complaint(folder: Path, **device: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "device", ["", "eth0", "net_memif0,", "0000:3b:00", "net_ring0 --vdev=x", "-a 0000:00:00.0", "/dev/vfio/1"]
+    "device",
+    ["", "eth0", "net_memif0,", "0000:3b:00", "net_ring0 --vdev=x", "-a 0000:00:00.0", "/dev/vfio/1"],
 )
 def test_what_is_no_device_is_64(tmp_path: Path, device: str) -> None:
     code, line = complaint(tmp_path, device=device)
@@ -52,7 +53,7 @@ def test_what_is_one_is_taken(device: str) -> None:
 
 @pytest.mark.parametrize("line", [{"wire": "dpdk"}, {"wire": "kernel", "dpdk": {"device": "net_ring0"}}])
 def test_wire_and_device_belong_together(line: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="wire dpdk needs dpdk.device"):
+    with pytest.raises(ValidationError, match=r"wire dpdk needs dpdk\.device"):
         LineConfig.model_validate({**LINE, **line})
 
 

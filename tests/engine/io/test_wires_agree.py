@@ -227,7 +227,9 @@ def played(name: str, folder: Path, lab: Lab, frames: list[tuple[int, bytes]]) -
         stack.callback(venue.close)
         feeder = None
         if name == "net_memif":
-            devices = [wire.format(line=line, folder=folder, role="server") for line, wire in enumerate(wires)]
+            devices = [
+                wire.format(line=line, folder=folder, role="server") for line, wire in enumerate(wires)
+            ]
             feeder = stack.enter_context(start(FEEDER, file, *devices))
             said(feeder, "open")
         ring = (FEEDER, file, "--ring", go) if name == "net_ring" else ("-m", "engine")
@@ -257,9 +259,7 @@ def played(name: str, folder: Path, lab: Lab, frames: list[tuple[int, bytes]]) -
 
 
 @pytest.fixture(scope="module")
-def reference(
-    tmp_path_factory: pytest.TempPathFactory, lab: Lab, frames: list[tuple[int, bytes]]
-) -> Outcome:
+def reference(tmp_path_factory: pytest.TempPathFactory, lab: Lab, frames: list[tuple[int, bytes]]) -> Outcome:
     """Over kernel sockets."""
     return played("kernel", tmp_path_factory.mktemp("kernel"), lab, frames)
 
