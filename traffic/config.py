@@ -144,6 +144,9 @@ class LineConfig(_Model):
     source: Annotated[IPv4Address, Field(strict=False)]
     group: Annotated[IPv4Address, Field(strict=False)]
     port: Port
+    device: Annotated[str, StringConstraints(pattern=r"^net_[a-z_]+[0-9]+(,[!-~]+)?$")] | None = (
+        None  # DPDK, in place of the interface
+    )
 
     @model_validator(mode="after")
     def _group_is_multicast(self) -> Self:

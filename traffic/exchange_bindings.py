@@ -78,6 +78,7 @@ class LineOptions:
     source: bytes
     group: bytes
     port: int
+    device: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +226,8 @@ class Exchange:
             given.source = _packed_address(line.source)
             given.group = _packed_address(line.group)
             given.port = line.port
+            if line.device:
+                given.device = self._text(line.device)
             given.impairer = self._impairer(line.name, index, payload_offset=FRAME_HEADER_BYTES)
 
     def _give_gateway(self, gateway: Any) -> None:
@@ -447,6 +450,8 @@ class Exchange:
             "heartbeats": int(line.heartbeats),
             "last_error": os.strerror(line.last_error) if line.last_error else None,
         }
+        if self._options.lines[index].device:
+            counted["send_ns_log2"] = [int(count) for count in line.send_ns]
         if impairer := self._impairers.get(self._options.lines[index].name):
             counted["impaired"] = impairer.counters()
         return counted

@@ -206,6 +206,7 @@ def _make_exchange(
                     source=line.source.packed,
                     group=line.group.packed,
                     port=line.port,
+                    device=line.device,
                 )
                 for line in config.lines
             ),

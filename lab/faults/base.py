@@ -114,7 +114,7 @@ class FaultContext(Protocol):
         """End the redirection of packets to the engine's AF_XDP socket."""
 
     def switch_wires(
-        self, ports: Sequence[Literal["A", "B", "order"]], target: Literal["kernel", "af_xdp"]
+        self, ports: Sequence[Literal["A", "B", "order"]], target: Literal["kernel", "af_xdp", "dpdk"]
     ) -> None:
         """Command the engine to change wires, and wait until it has."""
 

@@ -21,7 +21,9 @@ from lab.results.manifest import MANIFEST
 from lab.results.samples import read_columns, read_samples
 from lab.scenario import Scenario, load_frozen
 
-__all__ = ["StoredRun", "find_run", "load_run"]
+__all__ = ["MARKET_STAMPS", "StoredRun", "find_run", "load_run"]
+
+MARKET_STAMPS = "market_stamps.npy"  # of a pass where not all of them are the tap's
 
 DEFAULT_ROOT = Path("results")
 SHOWN = 3
@@ -71,6 +73,9 @@ class StoredRun:
 
     def market_taps(self) -> Rows | None:
         """MARKET_TAPS rows in order of stamping; None when the raw files are gone."""
+        together = self._rows(MARKET_TAPS, MARKET_STAMPS)  # where some are not the tap's
+        if together is not None:
+            return together
         binary = self.path / "raw" / "run" / "market_taps.bin"
         if binary.exists():
             from lab.tap import market_rows  # needs the compiled module, which reading a summary does not

@@ -13,6 +13,7 @@ from lab.measure.rows import LEVELS, LINE_ARRIVALS, Rows, require_rows
 from lab.measure.two_lines import TwoLineData, merged
 from lab.measure.wire import NEVER, PUBLISHED_LINES, first_arrivals
 from lab.oracle.mdp3_books import books_after
+from lab.run.dpdk import wire_mode
 from lab.scenario import Scenario, Traffic
 from lab.scenario.venue import Mdp3
 

@@ -20,7 +20,6 @@ from lab.errors import UndecidedError
 from lab.faults import DeployOptions
 from lab.host import Cores, choose_cores, host_knobs
 from lab.measure.data import (
-    ClockInfo,
     EngineReport,
     Episode,
     ExchangeReport,
@@ -37,14 +36,15 @@ from lab.measure.rows import DECISIONS, Rows
 from lab.measure.strategies import beginnings, foreign, triggers_with
 from lab.oracle import OracleResult, Reflector, Reset, SessionRange, TouchTaker, replay
 from lab.oracle.tops import tops_behind
-from lab.run.dpdk import wire_mode
+from lab.run.dpdk import market_stamps, shared_clock, wire_mode
 from lab.run.mdp3 import engine_report_of, two_line_parts
 from lab.run.noise import noise_data
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
 from lab.scenario import Scenario, StrategyParameters
+from lab.scenario.dpdk import is_shared
 from lab.scenario.ports import Ports
-from lab.tap import arrivals_among, market_rows, messages_among, order_arrivals, order_packets, stamps_by_card
+from lab.tap import arrivals_among, messages_among, order_arrivals, order_packets, stamps_by_card
 from lab.tap.card_clock import CARD_ENDS, stored_clocks
 from lab.topology import Ledger, PortPlan, Topology, heal, survey_ports
 
@@ -74,7 +74,9 @@ class Session:
         }
         floor, lead_ns = None, 0
         if scenario.measure.wire_floor and scenario.engine.venue != "mdp3":
-            floor = floor_data(run_pass(floor_plan(scenario), faults=(), directory=raw / "floor", **parts))
+            floor = floor_data(
+                scenario, run_pass(floor_plan(scenario), faults=(), directory=raw / "floor", **parts)
+            )
             lead_ns = send_time_ns(floor)
         plan = main_plan(scenario, lead_ns=lead_ns, trex_home=self.trex_home)
         main = run_pass(plan, faults=scenario.faults, directory=raw / "run", **parts)
@@ -122,11 +124,12 @@ def tap_report(result: PassResult) -> TapReport:
     return TapReport(lost=result.tap.lost, capacity=result.tap_capacity, peak=result.tap_peak)
 
 
-def floor_data(result: PassResult) -> FloorData:
+def floor_data(scenario: Scenario, result: PassResult) -> FloorData:
     """Raw rows of a reflector pass."""
+    packets = load_rows(result.exchange / "packets.npy")
     return FloorData(
-        packets=load_rows(result.exchange / "packets.npy"),
-        market_taps=market_rows(result.directory / "market_taps.bin"),
+        packets=packets,
+        market_taps=market_stamps(scenario.engine, packets, result.directory),
         order_arrivals=order_arrivals(result.directory / "order_frames.bin"),
         every=FLOOR_EVERY,
         tap=tap_report(result),
@@ -273,7 +276,7 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     packets = load_rows(result.exchange / "packets.npy")
     if not len(packets):
         raise UndecidedError("the exchange published nothing", where=str(directory))
-    taps = market_rows(directory / "market_taps.bin")
+    taps = market_stamps(scenario.engine, packets, directory)
     asked = order_packets(directory / "order_frames.bin")
     arrivals = arrivals_among(asked)
     if scenario.engine.venue == "mdp3":
@@ -289,7 +292,7 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
         engine=engine,
         exchange=exchange,
         tap=tap_report(result),
-        clock=clock_info(result, stamps=len(taps) + len(arrivals)),
+        clock=clock_info(scenario, result, taps=taps, orders=len(arrivals)),
         host=host_report(result, engine, exchange),
         started_ns=result.started_ns,
         floor=floor,
@@ -306,10 +309,12 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     )
 
 
-def clock_info(result: PassResult, *, stamps: int) -> ClockInfo:
+def clock_info(scenario: Scenario, result: PassResult, *, taps: Rows, orders: int) -> ClockInfo:
     """The grade that every packet got: hw only when each of them has its card's stamp."""
+    if is_shared(scenario.engine):
+        return shared_clock(result.exchange, taps=taps, orders=orders, uncertainty_ns=TAP_UNCERTAINTY_NS)
     if not any(result.tap.card_stamped):
-        return ClockInfo(uncertainty_ns=TAP_UNCERTAINTY_NS, stamps_by_grade={"sw-driver": stamps})
+        return ClockInfo(uncertainty_ns=TAP_UNCERTAINTY_NS, stamps_by_grade={"sw-driver": len(taps) + orders})
     orders = result.tap.card_stamped[CARD_ENDS.index("order")]
     lines, others = stamps_by_card(result.directory / "market_taps.bin")
     others += result.tap.frame_records - orders

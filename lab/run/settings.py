@@ -11,7 +11,7 @@ from lab.faults import DeployOptions, exchange_settings_of, object_path
 from lab.host import Cores
 from lab.quantities import FrozenModel
 from lab.results.files import sha256_of
-from lab.run.dpdk import line_wire
+from lab.run.dpdk import exchange_end, line_wire
 from lab.run.mdp3 import mdp3_settings, two_lines_source
 from lab.run.noise import noise_settings
 from lab.run.pages import ENGINE_KILL_OFFSET
@@ -184,6 +184,7 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
                 "source": WIRES[name].exchange_address,
                 "group": group,
                 "port": LINE_PORT,
+                **exchange_end(plan.engine, name, memif_socket(plan, scratch)),
             }
             for name, group in GROUPS.items()
         ],
@@ -245,6 +246,11 @@ def control_socket(plan: PassPlan, scratch: Path) -> Path:
     return scratch / f"{plan.name}-engine.sock"
 
 
+def memif_socket(plan: PassPlan, scratch: Path) -> Path:
+    """Where the ends of a pass's shared-memory lines find each other."""
+    return scratch / f"{plan.name}-memif.sock"
+
+
 def journal_ring_bytes(
     messages: int, packets: int, duration_ns: int, *, message_bytes: int = MESSAGE_BYTES
 ) -> int:
@@ -276,7 +282,7 @@ def engine_settings(
         "control": str(control_page(plan, scratch)),
         "lines": [
             {
-                **line_wire(engine, name, WIRES[name].interface, socket_map),
+                **line_wire(engine, name, WIRES[name].interface, socket_map, memif_socket(plan, scratch)),
                 "interface": WIRES[name].interface,
                 "group": group,
                 "port": LINE_PORT,

@@ -22,6 +22,7 @@ from lab.faults import (
     wire_places_of,
 )
 from lab.scenario.document import KeyPath
+from lab.scenario.dpdk import dpdk_problems
 from lab.scenario.models import Engine, Traffic
 from lab.scenario.trex import trex_problems
 from lab.scenario.venue import venue_problems
@@ -44,6 +45,7 @@ def problems_across(
     """``faults`` with their index in the file; a section that could not be read is None."""
     yield from venue_problems(traffic, engine, faults, expected)
     yield from trex_problems(traffic, faults)
+    yield from dpdk_problems(engine, faults)
     yield from _rolls(faults)
     yield from _rules(faults)
     if engine is not None and engine.venue != "mdp3":

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from engine.config import DEVARGS
+from lab.faults import FaultOptions, wire_places_of
 from lab.quantities import FrozenModel
 
-__all__ = ["DRIVERS", "Dpdk", "dpdk_filled"]
+if TYPE_CHECKING:
+    from lab.scenario.models import Engine
 
-DRIVERS = ("net_af_packet", "net_af_xdp")  # the lab completes these for each line
+__all__ = ["DRIVERS", "Dpdk", "dpdk_filled", "dpdk_problems", "is_shared"]
+
+DRIVERS = ("net_af_packet", "net_af_xdp", "net_memif")  # the lab completes these for each line
 
 
 class Dpdk(FrozenModel):
     """The DPDK device of each line."""
 
     device: Annotated[
-        Literal["net_af_packet", "net_af_xdp"] | dict[Literal["A", "B"], str],
+        Literal["net_af_packet", "net_af_xdp", "net_memif"] | dict[Literal["A", "B"], str],
         Field(
-            description="A virtual device's driver, which the lab completes for each line's interface; or the whole "
-            "devargs of both lines: {A: 'net_pcap0,iface=line_a', B: '0000:3b:00.1'}."
+            description="A virtual device's driver, which the lab completes for each line (net_memif: shared memory with "
+            "the exchange); or the devargs of both lines: {A: 'net_pcap0,iface=line_a', B: '0000:3b:00.1'}."
         ),
     ] = "net_af_packet"
     hugepages: Annotated[
@@ -55,3 +59,25 @@ def dpdk_filled(engine: Any) -> Any:
     if engine.get("dpdk") is not None:
         raise ValueError("dpdk: belongs to wire: dpdk only")
     return engine
+
+
+def is_shared(engine: Engine) -> bool:
+    """True when exchange and engine share memory: nothing of the market data is on the wires."""
+    return engine.wire == "dpdk" and engine.dpdk is not None and engine.dpdk.device == "net_memif"
+
+
+def dpdk_problems(
+    engine: Engine | None, faults: Sequence[tuple[int, FaultOptions]]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """(where, what) of what cannot be with lines in shared memory."""
+    if engine is None or not is_shared(engine):
+        return
+    if engine.venue == "mdp3":
+        yield (
+            ("engine", "dpdk", "device"),
+            "net_memif is for venue itch50: a two-line capture is replayed on the wires",
+        )
+    for index, fault in faults:
+        places = {*wire_places_of(fault), getattr(fault, "port", None), *getattr(fault, "ports", ())}
+        if places & {"A", "B"}:
+            yield ("faults", index), f"{fault.do} acts on the wires, and lines on net_memif are not on them"

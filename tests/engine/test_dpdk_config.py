@@ -53,7 +53,7 @@ def test_what_is_one_is_taken(device: str) -> None:
 
 @pytest.mark.parametrize("line", [{"wire": "dpdk"}, {"wire": "kernel", "dpdk": {"device": "net_ring0"}}])
 def test_wire_and_device_belong_together(line: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="wire dpdk needs dpdk.device"):
+    with pytest.raises(ValidationError, match=r"wire dpdk needs dpdk\.device"):
         LineConfig.model_validate({**LINE, **line})
 
 

@@ -24,11 +24,25 @@ static int fail(struct line *line, const char *tried, const char *interface, cha
     return -cause;
 }
 
+static bool send_pieces(struct line *line, struct iovec *pieces, uint32_t count) {
+    if (!line->device) {
+        const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+        return sendmsg(line->socket, &message, MSG_DONTWAIT) >= 0;
+    }
+    int64_t begun_ns = clock_ns();
+    bool sent = dpdk_line_send(line->device, pieces, count);
+    uint32_t bucket = 63 - (uint32_t)__builtin_clzll((uint64_t)(clock_ns() - begun_ns) | 1);
+    line->send_ns[bucket < LINE_SEND_BUCKETS ? bucket : LINE_SEND_BUCKETS - 1]++;
+    errno = sent ? 0 : ENOBUFS;
+    return sent;
+}
+
 /* What the impairer sends, at once or later. */
 static void send_impaired(void *context, uint64_t record, const uint8_t *bytes, uint32_t size) {
     struct line *line = context;
     int64_t now_ns = clock_ns();
-    if (send(line->socket, bytes, size, MSG_DONTWAIT) < 0) {
+    struct iovec piece = {(void *)(uintptr_t)bytes, size};
+    if (!send_pieces(line, &piece, 1)) {
         line->errors++;
         line->last_error = errno;
         return;
@@ -38,9 +52,10 @@ static void send_impaired(void *context, uint64_t record, const uint8_t *bytes, 
         line->packets[record].sent_ns[line->index] = now_ns;  /* of copies, the first */
 }
 
-int line_open(struct line *line, const struct line_options *options, char *error, uint32_t error_size) {
+/* The socket, and the interface's address. */
+static int open_interface(struct line *line, const struct line_options *options, uint8_t mac[6], char *error,
+                          uint32_t error_size) {
     int one = 1, buffer_bytes = 1 << 22;
-    memset(line, 0, sizeof *line);
     line->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);  /* protocol 0: never receives */
     if (line->socket < 0)
         return fail(line, "cannot open a packet socket", options->interface, error, error_size);
@@ -51,14 +66,25 @@ int line_open(struct line *line, const struct line_options *options, char *error
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = request.ifr_ifindex};
     if (ioctl(line->socket, SIOCGIFHWADDR, &request) < 0)
         return fail(line, "cannot read its address", options->interface, error, error_size);
-    uint8_t mac[6];
-    memcpy(mac, request.ifr_hwaddr.sa_data, sizeof mac);
+    memcpy(mac, request.ifr_hwaddr.sa_data, 6);
     if (bind(line->socket, (struct sockaddr *)&address, sizeof address) < 0)
         return fail(line, "cannot bind to it", options->interface, error, error_size);
     if (setsockopt(line->socket, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) < 0)
         return fail(line, "cannot bypass its queueing discipline", options->interface, error, error_size);
     /* A larger buffer only helps: refused is fine. */
     setsockopt(line->socket, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes);
+    return 0;
+}
+
+int line_open(struct line *line, const struct line_options *options, char *error, uint32_t error_size) {
+    uint8_t mac[6] = {2, 0, 0, 0, 0, (uint8_t)options->index}; /* a device's: locally administered */
+    memset(line, 0, sizeof *line);
+    line->socket = -1;
+    if (options->device && !(line->device = dpdk_line_open(options->device, error, error_size)))
+        return -errno;
+    int result = options->device ? 0 : open_interface(line, options, mac, error, error_size);
+    if (result != 0)
+        return result;
     udp_frame_init(&line->frame, mac, options->source, options->group, options->port, options->port);
     line->head_bytes = options->raw ? 0 : MOLDUDP64_HEADER_BYTES;
     line->packets = options->packets;
@@ -86,8 +112,7 @@ bool line_send(struct line *line, const uint8_t *blocks, uint32_t bytes) {
     struct iovec pieces[3] = {{line->frame.header, UDP_FRAME_HEADER_BYTES},
                               {line->mold, line->head_bytes},
                               {(void *)(uintptr_t)blocks, bytes}};
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = bytes ? 3 : 2};
-    if (sendmsg(line->socket, &message, MSG_DONTWAIT) < 0) {
+    if (!send_pieces(line, pieces, bytes ? 3 : 2)) {
         line->errors++;
         line->last_error = errno;
         return false;
@@ -109,6 +134,8 @@ void line_publish(struct line *line, const uint8_t *blocks, uint32_t bytes, uint
 }
 
 void line_close(struct line *line) {
+    dpdk_line_close(line->device);
+    line->device = NULL;
     if (line->socket >= 0)
         close(line->socket);
     line->socket = -1;

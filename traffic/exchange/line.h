@@ -1,4 +1,5 @@
-/* One multicast line: raw frames on one interface through AF_PACKET, past the queueing discipline.
+/* One multicast line: raw frames on one interface through AF_PACKET, past the queueing discipline; or out of a DPDK device
+ * (dpdk_line.h), of which it also notes how long a send takes: such a line has no hook in the kernel that stamps it.
  *
  * The kernel copies each frame once, from two pieces: the header kept here and the message blocks in the arena.
  * PACKET_QDISC_BYPASS hands the frame to the driver in the caller's context; on a veth the receiver's hook runs
@@ -17,17 +18,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "traffic/exchange/dpdk_line.h"
 #include "traffic/exchange/impairer.h"
 #include "traffic/market/schedule.h"
 #include "traffic/wire/moldudp64.h"
 #include "traffic/wire/udp_frame.h"
 
-enum { LINES_MAX = 2 };
+enum { LINES_MAX = 2, LINE_SEND_BUCKETS = 32 };
 
 #define LINE_CONTROL UINT64_MAX /* the record of a heartbeat or an end of session: none */
 
 struct line_options {
     const char *interface;
+    const char *device;        /* DPDK devargs: sends there instead; NULL: on the interface */
     uint32_t source;           /* network order */
     uint32_t group;            /* network order, multicast */
     uint16_t port;             /* of destination and source */
@@ -41,7 +44,9 @@ struct line {
     struct udp_frame frame;
     uint8_t mold[MOLDUDP64_HEADER_BYTES];  /* directly behind the frame's header on the wire */
     uint32_t head_bytes;       /* of `mold` that are sent: all, or none of them */
-    int socket;
+    int socket;                /* -1: none, or out of a device */
+    struct dpdk_line *device;  /* NULL: the socket */
+    uint64_t send_ns[LINE_SEND_BUCKETS]; /* sends out of the device by duration: [i] from 2^i ns, less than twice that */
     int last_error;            /* errno of the last failed send */
     uint64_t packets_sent;     /* heartbeats too */
     uint64_t errors;

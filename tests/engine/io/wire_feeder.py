@@ -1,7 +1,7 @@
 """The market's end of a DPDK device: frames out of it, from another process or, for net_ring, from the engine's own.
 
-``python wire_feeder.py FRAMES DEVARGS_A DEVARGS_B``: opens both devices, prints "open", sends the frames of the file when
-a line comes in on standard input, prints "sent", and closes at its end.
+``python wire_feeder.py FRAMES DEVARGS_A DEVARGS_B``: opens both devices, prints "open", sends the frames of the file
+when a line comes in on standard input, prints "sent", and closes at its end.
 ``python wire_feeder.py FRAMES --ring GO CONFIG``: the engine process of CONFIG, which is fed through its own rings once
 the file GO is there.
 """

@@ -85,6 +85,7 @@ def test_a_good_host_has_nothing_to_do(host: Host) -> None:
             "CPUs",
             "AF_XDP",
             "bypass TCP",
+            "DPDK",
             "ip",
             "tshark",
             "clock",

@@ -92,7 +92,7 @@ expect:
     assert "titel: unknown key (did you mean title?)" in together
     assert "title: is required" in together
     assert "traffic.rate: '200k' is not a rate" in together
-    assert "engine.wire: 'af_xpd' is not one of af_xdp, kernel (did you mean af_xdp?)" in together
+    assert "engine.wire: 'af_xpd' is not one of af_xdp, kernel, dpdk (did you mean af_xdp?)" in together
     assert "unknown fault 'dorp' (did you mean drop?)" in together
     assert "faults[1].for: 50 has no unit" in together
     assert "no such figure or check (did you mean wire_to_wire.p" in together
