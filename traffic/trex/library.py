@@ -24,5 +24,5 @@ def load_library() -> None:
         except ImportError as error:
             raise MissingError(
                 f"the TRex client library cannot be imported ({error}): "
-                "pip install lbr-trex-client==3.4.0 (it needs Python 3.11)"
+                "pip install lbr-trex-client==3.4.0 (for Python 3.11)"
             ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import ScenarioError
+from lab.errors import MissingError, ScenarioError, UndecidedError
 from lab.run.noise import noise_settings
 from lab.scenario import freeze, load_scenario, load_scenarios
 from lab.scenario.noise import Noise
@@ -90,3 +90,23 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, noise: str, complaint: 
     text = "title: Noise\ntraffic: {rate: 10k/s, duration: 2s}\n".replace("}", f", noise: [\n  {noise}]}}")
     with pytest.raises(ScenarioError, match=re.escape(complaint)):
         load_scenarios([write(tmp_path, text)], root=tmp_path)
+
+
+def test_without_the_library_the_command_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that finds an empty library in front of the real one."""
+    (tmp_path / "lbr_trex_client.py").write_text("")
+    (tmp_path / "trex_stl_lib.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    text = "title: Noise\ntraffic:\n  noise: [{profile: microburst, tunables: {packets: 9}}]\n"
+    with pytest.raises(MissingError, match="pip install lbr-trex-client") as caught:
+        load_scenario(write(tmp_path, text))
+    assert caught.value.exit_code == 69
+
+
+def test_a_profile_that_does_not_end_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr("traffic.profiles.load.SECONDS_MAX", 0.5)
+    with pytest.raises(UndecidedError, match="it was not loaded within"):
+        load_scenario(write(tmp_path, "title: Noise\ntraffic: {noise: [{profile: endless.py}]}\n"))
