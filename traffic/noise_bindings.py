@@ -22,7 +22,7 @@ NOISE_DTYPE = np.dtype(
     [("intended_ns", "<i8"), ("sent_ns", "<i8"), ("stream", "<u4"), ("burst", "<i4"), ("bytes", "<u4"),
      ("line", "<u4")]
 )  # fmt: skip
-FRAMES_MAX = 20_000_000
+FRAMES_MAX = 10_000_000
 STREAMS_MAX = 256  # NOISE_STREAMS_MAX
 
 assert NOISE_DTYPE.itemsize == ffi.sizeof("struct noise_record")

@@ -1,4 +1,4 @@
-"""A scenario's engine goes in; what engine and exchange are told of its lines, and what their stamps are worth, comes out."""
+"""A scenario's engine goes in; what engine and exchange are told of its lines, and what stamps are worth, comes out."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def market_stamps(engine: Engine, packets: Rows, directory: Path) -> Rows:
 
 
 def shared_clock(exchange: Path, *, taps: Rows, orders: int, uncertainty_ns: int) -> ClockInfo:
-    """What stamps are worth where exchange and engine share memory: the lines have no hook, ``sw-app``, and it says so."""
+    """What stamps are worth where exchange and engine share memory: the lines have no hook, so they are ``sw-app``."""
     lines = int((taps["line"] < 2).sum())
     said = json.loads((exchange / "exchange.json").read_text())
     return ClockInfo(

@@ -20,6 +20,7 @@ from lab.errors import UndecidedError
 from lab.faults import DeployOptions
 from lab.host import Cores, choose_cores, host_knobs
 from lab.measure.data import (
+    ClockInfo,
     EngineReport,
     Episode,
     ExchangeReport,

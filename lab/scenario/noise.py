@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from lab.errors import MissingError, UndecidedError
 from lab.quantities import Duration, FrozenModel
 from lab.scenario.document import KeyPath
-from traffic.errors import InputError
+from traffic import errors as traffic
 from traffic.profiles.load import load_profile
 from traffic.profiles.names import SHIPPED
 
@@ -42,6 +43,9 @@ class Noise(FrozenModel):
     tunables: Annotated[
         dict[TunableName, str],
         BeforeValidator(_texts),
+        WithJsonSchema(
+            {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "number"}]}}
+        ),
         Field(description="The profile's tunables, as trex-console takes them with -t."),
     ] = Field(default_factory=dict)
     direction: Annotated[
@@ -69,10 +73,15 @@ def with_paths(value: Any, resolve: Any) -> Any:
 
 
 def noise_problems(noise: Sequence[Noise], *, seed: int) -> Iterator[tuple[KeyPath, str]]:
-    """Loads and compiles every profile, in processes of their own; MissingError when the TRex library is missing."""
+    """Loads and compiles every profile, in processes of their own; MissingError when the TRex library is missing, and
+    UndecidedError when a profile does not come to an end."""
     for index, one in enumerate(noise):
         try:
             load_profile(one.profile, tunables=one.tunables, direction=one.direction, seed=seed)
-        except InputError as error:
+        except traffic.MissingError as error:
+            raise MissingError(str(error), install="ci/setup", where=one.profile) from error
+        except traffic.InputError as error:
             known = one.profile in SHIPPED or Path(one.profile).is_file()
             yield ("traffic", "noise", index, "tunables" if known and one.tunables else "profile"), str(error)
+        except traffic.TrafficError as error:
+            raise UndecidedError(str(error), where=one.profile) from error

@@ -46,6 +46,7 @@ def test_every_shipped_scenario_is_played_and_replayed_by_some_test() -> None:
     folders = {
         "feed",
         "kill",
+        "noise",
         "orders",
         "real_lines",
         "real_open",

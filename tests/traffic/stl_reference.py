@@ -174,7 +174,7 @@ def reference(
     horizon_ns: int,
     from_ns: int = 0,
     until_ns: int | None = None,
-    most: int = 5000,
+    most: int = 100_000,
 ) -> list[tuple[int, int, int, bytes]]:
     """(time, stream, burst or -1, frame) of every frame up to the horizon, in order; streams by their place."""
     names = {row["name"]: place for place, row in enumerate(rows)}

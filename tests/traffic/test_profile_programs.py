@@ -2,90 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stl_reference import reference
+from stl_streams import expected, flow_var, played, stream, write
 
-from traffic.errors import InputError
-from traffic.noise_bindings import Noise, NoiseProfile, play
 from traffic.profiles.program import compile_streams
 from traffic.profiles.streams import read_streams
 
-HORIZON_NS = 3_000_000
 SIZES = (1, 2, 4, 8)
-IPV4 = bytes.fromhex("01005e480101020000000001080045000032000100004011000" + "00ac80001efc80101")
-
-
-def packet(size: int, *, group: bool = True) -> bytes:
-    """Ethernet, IPv4 and UDP, and a payload that counts."""
-    headers = bytearray(IPV4[:34])
-    headers[16:18] = (size - 14).to_bytes(2, "big")
-    if not group:
-        headers[30:34] = bytes([10, 200, 0, 9])
-    udp = (26600).to_bytes(2, "big") * 2 + (size - 34).to_bytes(2, "big") + b"\0\0"
-    return bytes(headers) + udp + bytes(index % 256 for index in range(size - 42))
-
-
-def stream(name: str = "a", size: int = 100, **changes: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": name,
-        "flags": 3,
-        "action_count": 0,
-        "enabled": True,
-        "self_start": True,
-        "start_paused": False,
-        "isg": 0.0,
-        "core_id": -1,
-        "mode": {"type": "continuous", "rate": {"type": "pps", "value": 10_000}},
-        "packet": {"binary": base64.b64encode(packet(size)).decode(), "meta": ""},
-        "vm": {"instructions": []},
-        "flow_stats": {"enabled": False},
-    }
-    return {**row, **changes}
-
-
-def flow_var(name: str = "v", **changes: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "type": "flow_var",
-        "name": name,
-        "size": 2,
-        "op": "inc",
-        "init_value": 1,
-        "min_value": 1,
-        "max_value": 5,
-        "step": 1,
-        "next_var": None,
-        "split_to_cores": True,
-    }
-    return {**row, **changes}
-
-
-def write(name: str = "v", at: int = 50, **changes: Any) -> dict[str, Any]:
-    row = {"type": "write_flow_var", "name": name, "pkt_offset": at, "add_value": 0, "is_big_endian": True}
-    return {**row, **changes}
-
-
-def played(
-    rows: list[dict[str, Any]], *, seed: int = 1, horizon_ns: int = HORIZON_NS, **times: Any
-) -> list[tuple[int, int, int, bytes]]:
-    streams = compile_streams(read_streams(rows, profile="p"), profile="p", seed=seed)
-    noise = Noise([NoiseProfile(profile="p", line=0, streams=streams, **times)], horizon_ns=horizon_ns)
-    bursts = noise.records["burst"].tolist()
-    return [(at, place, burst, frame) for (at, place, frame), burst in zip(play(noise), bursts, strict=True)]
-
-
-def expected(
-    rows: list[dict[str, Any]], *, seed: int = 1, horizon_ns: int = HORIZON_NS, **times: Any
-) -> list[tuple[int, int, int, bytes]]:
-    seeds = [
-        row.get("random_seed") or (seed * 0x9E3779B97F4A7C15 + place + 1) % 2**64
-        for place, row in enumerate(rows)
-    ]
-    return reference(rows, seeds=seeds, horizon_ns=horizon_ns, **times)
 
 
 def frames(*instructions: dict[str, Any], count: int = 8, **changes: Any) -> list[bytes]:
@@ -355,60 +282,3 @@ def total(data: bytes) -> int:
     while words >> 16:
         words = (words & 0xFFFF) + (words >> 16)
     return words
-
-
-# What cannot be executed is named.
-
-MASK = {
-    "type": "write_mask_flow_var",
-    "name": "v",
-    "pkt_offset": 1,
-    "pkt_cast_size": 1,
-    "mask": 1,
-    "shift": 0,
-}
-REFUSED = [
-    (
-        {"vm": {"instructions": [flow_var(), MASK]}},
-        r"stream a: instruction 2 \(write_mask_flow_var\): the pacer",
-    ),
-    ({"vm": {"instructions": [{"type": "flow_var_rand_limit"}]}}, r"instruction 1 \(flow_var_rand_limit\)"),
-    ({"vm": {"instructions": [flow_var(next_var="w")]}}, r"instruction 1 \(flow_var\): next_var"),
-    ({"vm": {"instructions": [flow_var(value_list=[1])]}}, r"instruction 1 \(flow_var\): value_list"),
-    ({"vm": {"instructions": [flow_var(size=3)]}}, r"instruction 1 \(flow_var\): size"),
-    ({"vm": {"instructions": [flow_var(size=1, max_value=256)]}}, r"1 bytes have to hold max"),
-    ({"vm": {"instructions": [flow_var(step=9)]}}, r"step is 1 up to the number of values"),
-    ({"vm": {"instructions": [write("x")]}}, r"instruction 1 \(write_flow_var\): no instruction before it"),
-    ({"vm": {"instructions": [flow_var(), flow_var()]}}, r"instruction 2 \(flow_var\): there is a variable"),
-    ({"vm": {"instructions": [flow_var(), write(at=99)]}}, r"reaches to byte 101 of a frame of 100"),
-    (
-        {"vm": {"instructions": [flow_var(), {"type": "trim_pkt_size", "name": "v"}]}},
-        r"it trims to 1 to 5 bytes",
-    ),
-    ({"vm": {"instructions": [{"type": "fix_checksum_ipv4", "pkt_offset": 90}]}}, r"reaches to byte 110"),
-    (
-        {"vm": {"instructions": [{"type": "fix_checksum_hw", "l2_len": 0, "l3_len": 20, "l4_type": 11}]}},
-        r"there is no IPv4 header at 0",
-    ),
-    ({"flow_stats": {"enabled": True, "stream_id": 7}}, r"stream a: flow_stats"),
-    ({"flags": 11}, r"stream a: dummy_stream"),
-    ({"next": "z"}, r"stream a: next: there is no enabled stream called z"),
-    ({"mode": {"type": "continuous", "rate": {"type": "pps", "value": 0}}}, r"stream a: mode.*rate.value"),
-    ({"mode": {"type": "continuous", "rate": {"type": "pps", "value": 1e-9}}}, r"less than a frame an hour"),
-    ({"surprise": 1}, r"stream a: surprise"),
-    ({"self_start": False}, r"no stream starts by itself"),
-    ({"packet": {"binary": "!", "meta": ""}}, r"stream a: packet.binary: not base64"),
-]
-
-
-@pytest.mark.parametrize(("changes", "complaint"), REFUSED)
-def test_what_cannot_be_executed_is_named_in_one_line(changes: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(InputError, match=complaint) as caught:
-        played([stream(**changes)])
-    assert "\n" not in str(caught.value)
-
-
-def test_a_chain_that_takes_no_time_is_refused() -> None:
-    once = {"type": "single_burst", "total_pkts": 1, "rate": {"type": "pps", "value": 1}}
-    with pytest.raises(InputError, match="takes no time"):
-        played([stream(mode=once, next="a")])

@@ -381,6 +381,8 @@ def test_every_check_that_can_fail_is_tested_in_all_three_verdicts() -> None:
     elsewhere = {"faults_fired", "recovered", "no_recovery_traffic", "session_resumed", "no_self_cross"} | {
         "risk_limits_kept",
         "mass_cancel_acknowledged",
+        "burst_shape",
+        "noise_dropped",
     }
     for name in set(registered_checks()) - elsewhere - {*LINE_CHECKS}:
         wanted = {PASS, UNKNOWN} if name in never_fail else {PASS, FAIL, UNKNOWN}
