@@ -41,10 +41,12 @@ __all__ = ["TrexDriver", "began_ns"]
 LINES = ("A", "B")
 UP_SECONDS = 90  # from the server's start to its first answer
 LOOK_SECONDS = 0.05
-LEAD_IN_RECORDS = 40  # of a line, that are enough to know when it began
-AHEAD_NS = 100_000_000  # the start is known so long before the market begins
+LEAD_IN_SHARE = 0.5  # of the lead-in's heartbeats, that are waited for; the earliest of all of them counts
+AHEAD_NS = 50_000_000  # the start is known so long before the market begins
+LATE_BEGIN_NS = 10_000_000_000  # a server may take so long to begin
 END_SECONDS = 5.0
 STOP_SECONDS = 15.0
+INIT = 1  # its CPUs are the machine's: this process is pinned while a lab is up
 PLACEHOLDERS = ("02:00:00:00:00:01", "01:00:5e:00:00:01")
 LIMITS = (
     "latency in whole microseconds, stamped by TRex's software on both sides: the time that its core takes to send "
@@ -108,13 +110,8 @@ class TrexDriver:
 
     def _cpus(self) -> tuple[int, ...]:
         """Of the server: with few CPUs one, which it shares with the exchange, that sleeps most of the time."""
-        free = sorted(os.sched_getaffinity(self.worker_of_init()) - {self.cores.engine})
+        free = sorted(os.sched_getaffinity(INIT) - {self.cores.engine})
         return tuple(free[:3]) if len(free) >= MIN_CPUS_BUSY else (self.cores.exchange,)
-
-    @staticmethod
-    def worker_of_init() -> int:
-        """The process whose CPUs are those of the machine: this one is pinned while a lab is up."""
-        return 1
 
     def _start_server(self) -> None:
         installation = self.plan.installation
@@ -144,7 +141,7 @@ class TrexDriver:
     @staticmethod
     def _anywhere() -> None:
         """The server pins its threads itself; it inherits the lab's one CPU otherwise."""
-        os.sched_setaffinity(0, os.sched_getaffinity(1))
+        os.sched_setaffinity(0, os.sched_getaffinity(INIT))
 
     def _start_worker(self) -> Child:
         local = self.plan.installation is not None
@@ -192,7 +189,7 @@ class TrexDriver:
     def begin(self, tap: Tap, ready: dict[str, Any]) -> int:
         """Plays the files; the intended time of the first packet, on the clock of the stamps."""
         published = ready["published_by"]
-        self.files, every_ns = published["files"], int(published["lead_every_ns"])
+        self.files = published["files"]
         ports = dict(zip(LINES, self.market_ports, strict=True))
         streams = probe_streams(self.plan, self.topology)
         for port, some in streams.items():
@@ -204,7 +201,7 @@ class TrexDriver:
             gap_min_ns=options.gap_min_ns,
             own_macs=not self.plan.ports,
         )
-        began = self._line_beginnings(tap, int(ready["first_sequence"]), every_ns, asked_ns)
+        began = self._line_beginnings(tap, int(ready["first_sequence"]), published, asked_ns)
         started_ns = min(began.values()) + int(published["market_ns"])
         if started_ns - time.monotonic_ns() < AHEAD_NS:
             raise UndecidedError(
@@ -219,22 +216,26 @@ class TrexDriver:
         }
         return started_ns
 
-    def _line_beginnings(self, tap: Tap, first: int, every_ns: int, asked_ns: int) -> dict[str, int]:
-        deadline_ns = asked_ns + self.plan.options.lead_in_ns - AHEAD_NS
+    def _line_beginnings(
+        self, tap: Tap, first: int, published: dict[str, Any], asked_ns: int
+    ) -> dict[str, int]:
+        wanted = int(published["lead_in"] * LEAD_IN_SHARE)
+        deadline_ns = asked_ns + int(published["market_ns"]) + LATE_BEGIN_NS
         while True:
             time.sleep(LOOK_SECONDS)
             tap.drain()
             rows = market_rows(tap.market_path)
             leads = rows[(rows["count"] == 0) & (rows["sequence"] == first)]
             of_line = {line: leads[leads["line"] == place] for place, line in enumerate(LINES)}
-            if min(map(len, of_line.values())) >= LEAD_IN_RECORDS:
+            if min(map(len, of_line.values())) >= wanted:
+                every_ns = int(published["lead_every_ns"])
                 return {line: began_ns(some, every_ns=every_ns) for line, some in of_line.items()}
             self.check()
             if time.monotonic_ns() > deadline_ns:
                 seen = ", ".join(f"{len(some)} on line {line}" for line, some in of_line.items())
                 raise UndecidedError(
                     "TRex's lead-in did not reach the engine's ports",
-                    why=f"{seen} of {LEAD_IN_RECORDS} heartbeats in time",
+                    why=f"{seen}, {wanted} wanted",
                     where=str(self.directory),
                 )
 
