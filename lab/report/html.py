@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lab.report.feed import RECOVERY_POINTS, facts, line_rows, slowest
+from lab.report.generator import generator_rows
 from lab.report.table import COUNTS, POINTS, WRONG_UNLESS_ZERO, fault_story, microseconds, supported
 from lab.scenario.figures import STAGES
 from lab.units import format_count, format_duration, format_ratio
@@ -112,6 +113,7 @@ def render_report(run: RunFiles) -> str:
         stage_rows=[(name, stages[name]) for name in STAGES if stages.get(name, {}).get("count")],
         checks=sorted(summary.get("checks", []), key=lambda check: _URGENCY.get(check["verdict"], 0)),
         faults=[(fault, fault_story(fault)) for fault in summary.get("faults", [])],
+        generator=generator_rows(summary),
         counts=[
             (label, summary["counts"][key], key in WRONG_UNLESS_ZERO and summary["counts"][key] != 0)
             for key, label in COUNTS
