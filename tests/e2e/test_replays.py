@@ -43,7 +43,7 @@ def test_so_do_those_of_recordings(
 
 def test_every_shipped_scenario_is_played_and_replayed_by_some_test() -> None:
     """In a folder all are, by the test that plays the folder."""
-    folders = {"feed", "kill", "orders", "real_lines", "real_open", "risk", "strategy", "wires"}
+    folders = {"feed", "kill", "orders", "real_lines", "real_open", "risk", "strategy", "trex", "wires"}
     alone = {*PLAYED, *SCENARIOS, "replay_capture", "replay_itch_file"}
     shipped = {
         path.relative_to(REPOSITORY / "scenarios") for path in (REPOSITORY / "scenarios").rglob("*.yaml")
