@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab_cli import REPOSITORY, Answer, Run, left_behind, runs_in, start, tailgate
+from lab_cli import REPOSITORY, Answer, Run, left_behind, replays, runs_in, start, tailgate
 
 sys.path.append(str(REPOSITORY / "tests" / "traffic" / "trex"))
 
@@ -101,6 +101,10 @@ def test_a_stand_in_sends_the_same_market_to_the_same_end(exchange: Run, standin
     told = standin.summary["generator"]
     assert told["driver"] == "trex"
     assert told["statistics"]["ports"][0]["sent_packets"] > standin.summary["run"]["packets"]
+
+
+def test_both_runs_replay_to_the_same_orders(exchange: Run, standin: Run) -> None:
+    assert replays(exchange).counts["orders"] == replays(standin).counts["orders"]
 
 
 @pytest.mark.trex
