@@ -45,9 +45,10 @@ def _port(port: Mapping[str, Any]) -> str:
 
 
 def _flow(flow: Mapping[str, Any]) -> str:
-    return (
-        f"{flow['sent_packets']:,} sent, {flow['received_packets']:,} received, {flow['dropped']:,} dropped"
-    )
+    sent = f"{flow['sent_packets']:,} sent"
+    if flow["dropped"] is None:
+        return sent
+    return f"{sent}, {flow['received_packets']:,} received, {flow['dropped']:,} dropped"
 
 
 def _latency(row: Mapping[str, Any]) -> str:

@@ -20,9 +20,9 @@ import numpy as np
 from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
-from lab.run.child import Child
+from lab.run.child import PRIORITY, Child, favour
 from lab.run.trex_plan import TrexPlan
-from lab.run.trex_probe import ProbePath, probe_streams
+from lab.run.trex_probe import ProbePath, second_interfaces, second_streams
 from lab.tap import Tap, market_rows
 from lab.topology import Ledger, Topology
 from lab.topology.wires import WIRES
@@ -51,7 +51,8 @@ PLACEHOLDERS = ("02:00:00:00:00:01", "01:00:5e:00:00:01")
 LIMITS = (
     "latency in whole microseconds, stamped by TRex's software on both sides: the time that its core takes to send "
     "and to look at its receive queue is in it",
-    "per-flow drops are sent minus received on TRex's own ports; what the engine got is in the lab's stamps",
+    "drops are counted by the numbers in TRex's latency packets, on TRex's own ports; what the engine got is in the "
+    "lab's stamps",
     "the file's beginning is the earliest of its lead-in heartbeats: a constant delay of all packets is not seen",
 )
 
@@ -82,12 +83,12 @@ class TrexDriver:
         self.told: dict[str, Any] = {"driver": "trex", "server": plan.server, "limits": list(LIMITS)}
         self.server: subprocess.Popen[bytes] | None = None
         self.files: dict[str, dict[str, str]] = {}
+        if plan.options.latency is not None:
+            probe = ProbePath(topology)
+            stack.callback(probe.close)
+            probe.open()
         if plan.installation is not None:
             self._start_server()
-        self.probe = ProbePath(topology) if plan.options.latency is not None else None
-        if self.probe is not None:
-            stack.callback(self.probe.close)
-            self.probe.open()
         self.worker = self._start_worker()
         self.client = TrexClient(self.worker)
         self._wait_until_ready()
@@ -102,7 +103,7 @@ class TrexDriver:
         names = [str(port) for port in self.plan.ports] or [WIRES[line].interface for line in LINES]
         macs = [PLACEHOLDERS] * len(names)
         if not self.plan.ports:
-            names *= 2 if self.plan.probes else 1
+            names += second_interfaces(self.plan)
             ends = (self.topology.exchange, self.topology.engine)
             macs = [(self.topology.hardware_address(ends[0], name), self.topology.hardware_address(ends[1], name))
                     for name in names]  # fmt: skip
@@ -125,7 +126,9 @@ class TrexDriver:
         self.log = self.directory / "server.log"
         with self.log.open("wb") as log:
             self.server = subprocess.Popen(
-                self.topology.command(self.topology.exchange, *command(installation, config, path)),
+                self.topology.command(
+                    self.topology.exchange, *PRIORITY, *command(installation, config, path)
+                ),
                 cwd=installation.home,
                 env={**os.environ, "LD_LIBRARY_PATH": str(installation.home)},
                 stdin=subprocess.DEVNULL,
@@ -135,6 +138,7 @@ class TrexDriver:
                 preexec_fn=self._anywhere,
             )
         self.ledger.add_process(self.server.pid)
+        favour(self.server.pid)
         self.stack.callback(self._kill_server)
         self.told |= {"low_end": config.low_end, "cpus": list(config.cpus), "interfaces": interfaces}
 
@@ -145,7 +149,7 @@ class TrexDriver:
 
     def _start_worker(self) -> Child:
         local = self.plan.installation is not None
-        ports = [*self.market_ports, *((2, 3) if self.plan.probes else ())]
+        ports = [*self.market_ports, *range(2, 2 + len(second_interfaces(self.plan)))]
         options = self.plan.options
         config = {
             "server": "127.0.0.1" if local else self.plan.server,
@@ -191,8 +195,7 @@ class TrexDriver:
         published = ready["published_by"]
         self.files = published["files"]
         ports = dict(zip(LINES, self.market_ports, strict=True))
-        streams = probe_streams(self.plan, self.topology)
-        for port, some in streams.items():
+        for port, some in second_streams(self.plan, self.topology).items():
             self.client.streams(port, some)
         options = self.plan.options
         asked_ns = self.client.push(
@@ -249,8 +252,6 @@ class TrexDriver:
         )
         deadline = time.monotonic() + END_SECONDS
         while not self.client.idle(ports) and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
-        if self.plan.probes:
             time.sleep(LOOK_SECONDS)
         self.told["statistics"] = self.client.statistics().model_dump(mode="json", exclude={"event"})
         self.worker.stop()

@@ -28,11 +28,6 @@ class TrexPlan:
     options: Trex
     installation: Installation | None
 
-    @property
-    def probes(self) -> bool:
-        """Whether a second pair of ports sends beside the market."""
-        return bool(self.options.background) or self.options.latency is not None
-
 
 def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
     """None when the exchange sends. MissingError: no TRex at ``home``. UsageError: a port that is none."""
