@@ -1,6 +1,6 @@
-"""A run's files go in; the table of every driver and a figure of the gaps of what was sent beside the market come out.
+"""What a generator such as TRex told of itself goes in; rows of a name and a text come out, its limits among them.
 
-Whether the generator kept its plan, by the stamps of the wire alone. The market's own gaps are drawn with its pacing.
+Its figures stand beside the lab's own, never in their place: those are stamped on the wire.
 """
 
 from __future__ import annotations
@@ -8,69 +8,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from lab.measure.noise import noise_arrivals
-from lab.measure.rows import LINE_NAMES
-from lab.measure.wire import NEVER, PUBLISHED_LINES
-from lab.report.plots import HALF_WIDTH, LINE_COLOURS, US, Plot, distribution, log_bins, log_x
-from lab.report.sources import RunFiles
-from lab.report.svg import COLOURS, new_figure, styled, to_svg
-
-__all__ = ["driver_rows", "noise_plots", "stream_rows"]
+__all__ = ["generator_rows"]
 
 
-def driver_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
-    """(name, cells: frames, missing, gap meant p50, gap error p50, p99, max, bursts, worst of a burst p99 and max)."""
-    rows = []
-    for name, one in summary.get("gaps", {}).items():
-        meant, error, bursts = one["intended_ns"], one["error_ns"], one["bursts"]
-        cells = [one["frames"], one["missing"], meant["p50"], error["p50"], error["p99"], error["max"]]
-        cells += [bursts["count"], bursts["worst_ns"]["p99"], bursts["worst_ns"]["max"]]
-        rows.append((name, cells))
-    return rows
-
-
-def stream_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
-    """(profile and stream, cells: line, planned, frames, errors, forced, latest) of the noise."""
-    return [
-        (
-            f"{one['profile']} {one['stream']}",
-            [one["line"], one["planned"], one["frames"], one["errors"], one["forced"], one["late_max_ns"]],
-        )
-        for one in summary.get("noise", {}).get("streams", [])
+def generator_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Nothing when the exchange itself sent."""
+    told = summary.get("generator")
+    if not told:
+        return []
+    where = f"{told['server']} server" + (" in low-end mode" if told.get("low_end") else "")
+    rows = [
+        ("generator", f"TRex {told['server_version']}, {where}"),
+        ("client", f"lbr-trex-client {told['client_version']}, interface {told['api']}"),
     ]
-
-
-@styled
-def noise_plots(files: RunFiles) -> list[Plot]:
-    """Gaps between neighbouring frames of the noise of each line, intended and on the wire; all streams together."""
-    plots = []
-    for line in range(PUBLISHED_LINES) if files.noise is not None else ():
-        assert files.noise is not None
-        records, arrivals = noise_arrivals(files.noise, line)
-        seen = arrivals[arrivals != NEVER]
-        if len(records) < 2 or len(seen) < 2:
-            continue
-        name = LINE_NAMES[line]
-        meant, came = np.diff(records["intended_ns"]), np.diff(seen)
-        figure = new_figure(HALF_WIDTH, 280)
-        axes = figure.add_subplot()
-        bound_ns = files.summary.get("run", {}).get("gap_bound_ns")
-        edges = log_bins(meant, came, *([np.array([bound_ns])] if bound_ns else []))
-        distribution(axes, meant, edges, "muted", fill=True)
-        distribution(axes, came, edges, LINE_COLOURS[name], fill=False)
-        if bound_ns:
-            axes.axvline(bound_ns / US, color=COLOURS["ink"], lw=1.2, linestyle=(0, (4, 3)))
-        log_x(axes, edges)
-        axes.set_xlabel(f"gap to the frame before on line {name}, µs")
-        bound = " The dashed line is the bound on a gap's error." if bound_ns else ""
-        label = f"Distribution of the gaps between frames of the noise on line {name}, intended and actual"
-        plots.append(
-            Plot(
-                svg=to_svg(figure, name=f"noise-gaps-{name}", label=label),
-                caption=f"Share of the noise's frames by gap; gaps left of the axis count in its first bin.{bound}",
-                legend=(("intended", "muted", "pale"), (f"wire {name}", LINE_COLOURS[name], "solid")),
+    if start := told.get("start"):
+        rows.append(
+            (
+                "start",
+                f"the files began {start['after_request_ns'] / 1e6:,.1f} ms after the request, "
+                f"line B {start['line_skew_ns'] / 1e3:+,.1f} us after line A",
             )
         )
-    return plots
+    if statistics := told.get("statistics"):
+        rows += [(f"port {port['port']}", _port(port)) for port in statistics["ports"]]
+        rows.append(("transmit queue full", f"{statistics['queue_full']:,} times"))
+        rows += [(f"flow {flow['flow']}", _flow(flow)) for flow in statistics["flows"]]
+        rows += [(f"latency of flow {row['flow']}", _latency(row)) for row in statistics["latency"]]
+    return rows + [("limit", text) for text in told.get("limits", ())]
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    return (
+        f"{port['sent_packets']:,} sent, {port['received_packets']:,} received, "
+        f"{port['send_errors']:,} and {port['receive_errors']:,} errors"
+    )
+
+
+def _flow(flow: Mapping[str, Any]) -> str:
+    sent = f"{flow['sent_packets']:,} sent"
+    if flow["dropped"] is None:
+        return sent
+    return f"{sent}, {flow['received_packets']:,} received, {flow['dropped']:,} dropped"
+
+
+def _latency(row: Mapping[str, Any]) -> str:
+    steps = ", ".join(f"{int(edge):,} us: {count:,}" for edge, count in row["histogram"].items())
+    return (
+        f"{row['minimum_us']:,.0f} to {row['maximum_us']:,.0f} us, average {row['average_us']:,.1f} us, "
+        f"jitter {row['jitter_us']:,.0f} us" + (f" ({steps})" if steps else "")
+    )

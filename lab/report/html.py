@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lab.report.feed import RECOVERY_POINTS, facts, line_rows, slowest
+from lab.report.generator import generator_rows
 from lab.report.table import COUNTS, POINTS, WRONG_UNLESS_ZERO, fault_story, microseconds, supported
 from lab.scenario.figures import STAGES
 from lab.units import format_count, format_duration, format_ratio
@@ -74,7 +75,7 @@ def write_report(run_dir: Path) -> Path:
 def render_report(run: RunFiles) -> str:
     """The page as text."""
     from lab.report import (  # matplotlib takes long to load, and a terminal's table needs none of it
-        generator,
+        gaps,
         plots,
     )
 
@@ -111,13 +112,14 @@ def render_report(run: RunFiles) -> str:
         percentiles=plots.percentile_plot(run),
         over_time=[plot for plot in over_time if plot is not None],
         pacing=plots.pacing_plots(run),
-        noise_plots=generator.noise_plots(run),
-        drivers=generator.driver_rows(summary),
-        streams=generator.stream_rows(summary),
+        noise_plots=gaps.noise_plots(run),
+        drivers=gaps.driver_rows(summary),
+        streams=gaps.stream_rows(summary),
         stages=plots.stage_plot(stages),
         stage_rows=[(name, stages[name]) for name in STAGES if stages.get(name, {}).get("count")],
         checks=sorted(summary.get("checks", []), key=lambda check: _URGENCY.get(check["verdict"], 0)),
         faults=[(fault, fault_story(fault)) for fault in summary.get("faults", [])],
+        generator=generator_rows(summary),
         counts=[
             (label, summary["counts"][key], key in WRONG_UNLESS_ZERO and summary["counts"][key] != 0)
             for key, label in COUNTS

@@ -20,6 +20,7 @@ from rich.text import Text
 from lab.host.doctor import Finding
 from lab.measure.histogram import PERCENTILES, supports
 from lab.report.feed import RECOVERY_POINTS, facts, line_rows
+from lab.report.generator import generator_rows
 from lab.units import format_duration
 
 __all__ = ["microseconds", "render_comparison", "render_findings", "render_terminal"]
@@ -87,6 +88,8 @@ def render_terminal(
     _feed_quality(summary.get("feed_quality"), console)
     _checks(summary.get("checks", []), console)
     _faults(summary.get("faults", []), console)
+    for name, text in generator_rows(summary):
+        console.print(Padding(_text(f"{name}: {text}"), (0, 0, 0, 2)))
     _host(summary, console)
     path = report or summary.get("report")
     if path:

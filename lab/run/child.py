@@ -16,11 +16,18 @@ from typing import Any
 from lab.errors import TailgateError, UndecidedError, UsageError
 from lab.topology import Ledger, Topology
 
-__all__ = ["Child"]
+__all__ = ["PRIORITY", "Child", "favour"]
 
 STOP_SECONDS = 30.0
 EXIT_USAGE = 64
 PRIORITY = ("nice", "-n", "-20")
+
+
+def favour(pid: int) -> None:
+    """With autogroups a nice value counts only within its session, so the session gets it too."""
+    group = Path(f"/proc/{pid}/autogroup")
+    if group.exists():
+        group.write_text("-20")
 
 
 class Child:
@@ -54,14 +61,8 @@ class Child:
                 start_new_session=True,
             )
         ledger.add_process(self.process.pid)
-        self._favour()
+        favour(self.process.pid)
         self._pending = b""
-
-    def _favour(self) -> None:
-        """With autogroups a nice value counts only within its session, so the session gets it too."""
-        group = Path(f"/proc/{self.process.pid}/autogroup")
-        if group.exists():
-            group.write_text("-20")
 
     @property
     def pid(self) -> int:

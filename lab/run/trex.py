@@ -20,9 +20,9 @@ import numpy as np
 from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
-from lab.run.child import Child
+from lab.run.child import PRIORITY, Child, favour
 from lab.run.trex_plan import TrexPlan
-from lab.run.trex_probe import ProbePath, probe_streams
+from lab.run.trex_probe import ProbePath, second_interfaces, second_streams
 from lab.tap import Tap, market_rows
 from lab.topology import Ledger, Topology
 from lab.topology.wires import WIRES
@@ -41,15 +41,18 @@ __all__ = ["TrexDriver", "began_ns"]
 LINES = ("A", "B")
 UP_SECONDS = 90  # from the server's start to its first answer
 LOOK_SECONDS = 0.05
-LEAD_IN_RECORDS = 40  # of a line, that are enough to know when it began
-AHEAD_NS = 100_000_000  # the start is known so long before the market begins
+LEAD_IN_SHARE = 0.5  # of the lead-in's heartbeats, that are waited for; the earliest of all of them counts
+AHEAD_NS = 50_000_000  # the start is known so long before the market begins
+LATE_BEGIN_NS = 10_000_000_000  # a server may take so long to begin
 END_SECONDS = 5.0
 STOP_SECONDS = 15.0
+INIT = 1  # its CPUs are the machine's: this process is pinned while a lab is up
 PLACEHOLDERS = ("02:00:00:00:00:01", "01:00:5e:00:00:01")
 LIMITS = (
     "latency in whole microseconds, stamped by TRex's software on both sides: the time that its core takes to send "
     "and to look at its receive queue is in it",
-    "per-flow drops are sent minus received on TRex's own ports; what the engine got is in the lab's stamps",
+    "drops are counted by the numbers in TRex's latency packets, on TRex's own ports; what the engine got is in the "
+    "lab's stamps",
     "the file's beginning is the earliest of its lead-in heartbeats: a constant delay of all packets is not seen",
 )
 
@@ -80,12 +83,12 @@ class TrexDriver:
         self.told: dict[str, Any] = {"driver": "trex", "server": plan.server, "limits": list(LIMITS)}
         self.server: subprocess.Popen[bytes] | None = None
         self.files: dict[str, dict[str, str]] = {}
+        if plan.options.latency is not None:
+            probe = ProbePath(topology)
+            stack.callback(probe.close)
+            probe.open()
         if plan.installation is not None:
             self._start_server()
-        self.probe = ProbePath(topology) if plan.options.latency is not None else None
-        if self.probe is not None:
-            stack.callback(self.probe.close)
-            self.probe.open()
         self.worker = self._start_worker()
         self.client = TrexClient(self.worker)
         self._wait_until_ready()
@@ -100,7 +103,7 @@ class TrexDriver:
         names = [str(port) for port in self.plan.ports] or [WIRES[line].interface for line in LINES]
         macs = [PLACEHOLDERS] * len(names)
         if not self.plan.ports:
-            names *= 2 if self.plan.probes else 1
+            names += second_interfaces(self.plan)
             ends = (self.topology.exchange, self.topology.engine)
             macs = [(self.topology.hardware_address(ends[0], name), self.topology.hardware_address(ends[1], name))
                     for name in names]  # fmt: skip
@@ -108,13 +111,8 @@ class TrexDriver:
 
     def _cpus(self) -> tuple[int, ...]:
         """Of the server: with few CPUs one, which it shares with the exchange, that sleeps most of the time."""
-        free = sorted(os.sched_getaffinity(self.worker_of_init()) - {self.cores.engine})
+        free = sorted(os.sched_getaffinity(INIT) - {self.cores.engine})
         return tuple(free[:3]) if len(free) >= MIN_CPUS_BUSY else (self.cores.exchange,)
-
-    @staticmethod
-    def worker_of_init() -> int:
-        """The process whose CPUs are those of the machine: this one is pinned while a lab is up."""
-        return 1
 
     def _start_server(self) -> None:
         installation = self.plan.installation
@@ -128,7 +126,9 @@ class TrexDriver:
         self.log = self.directory / "server.log"
         with self.log.open("wb") as log:
             self.server = subprocess.Popen(
-                self.topology.command(self.topology.exchange, *command(installation, config, path)),
+                self.topology.command(
+                    self.topology.exchange, *PRIORITY, *command(installation, config, path)
+                ),
                 cwd=installation.home,
                 env={**os.environ, "LD_LIBRARY_PATH": str(installation.home)},
                 stdin=subprocess.DEVNULL,
@@ -138,17 +138,18 @@ class TrexDriver:
                 preexec_fn=self._anywhere,
             )
         self.ledger.add_process(self.server.pid)
+        favour(self.server.pid)
         self.stack.callback(self._kill_server)
         self.told |= {"low_end": config.low_end, "cpus": list(config.cpus), "interfaces": interfaces}
 
     @staticmethod
     def _anywhere() -> None:
         """The server pins its threads itself; it inherits the lab's one CPU otherwise."""
-        os.sched_setaffinity(0, os.sched_getaffinity(1))
+        os.sched_setaffinity(0, os.sched_getaffinity(INIT))
 
     def _start_worker(self) -> Child:
         local = self.plan.installation is not None
-        ports = [*self.market_ports, *((2, 3) if self.plan.probes else ())]
+        ports = [*self.market_ports, *range(2, 2 + len(second_interfaces(self.plan)))]
         options = self.plan.options
         config = {
             "server": "127.0.0.1" if local else self.plan.server,
@@ -192,10 +193,9 @@ class TrexDriver:
     def begin(self, tap: Tap, ready: dict[str, Any]) -> int:
         """Plays the files; the intended time of the first packet, on the clock of the stamps."""
         published = ready["published_by"]
-        self.files, every_ns = published["files"], int(published["lead_every_ns"])
+        self.files = published["files"]
         ports = dict(zip(LINES, self.market_ports, strict=True))
-        streams = probe_streams(self.plan, self.topology)
-        for port, some in streams.items():
+        for port, some in second_streams(self.plan, self.topology).items():
             self.client.streams(port, some)
         options = self.plan.options
         asked_ns = self.client.push(
@@ -204,7 +204,7 @@ class TrexDriver:
             gap_min_ns=options.gap_min_ns,
             own_macs=not self.plan.ports,
         )
-        began = self._line_beginnings(tap, int(ready["first_sequence"]), every_ns, asked_ns)
+        began = self._line_beginnings(tap, int(ready["first_sequence"]), published, asked_ns)
         started_ns = min(began.values()) + int(published["market_ns"])
         if started_ns - time.monotonic_ns() < AHEAD_NS:
             raise UndecidedError(
@@ -219,22 +219,26 @@ class TrexDriver:
         }
         return started_ns
 
-    def _line_beginnings(self, tap: Tap, first: int, every_ns: int, asked_ns: int) -> dict[str, int]:
-        deadline_ns = asked_ns + self.plan.options.lead_in_ns - AHEAD_NS
+    def _line_beginnings(
+        self, tap: Tap, first: int, published: dict[str, Any], asked_ns: int
+    ) -> dict[str, int]:
+        wanted = int(published["lead_in"] * LEAD_IN_SHARE)
+        deadline_ns = asked_ns + int(published["market_ns"]) + LATE_BEGIN_NS
         while True:
             time.sleep(LOOK_SECONDS)
             tap.drain()
             rows = market_rows(tap.market_path)
             leads = rows[(rows["count"] == 0) & (rows["sequence"] == first)]
             of_line = {line: leads[leads["line"] == place] for place, line in enumerate(LINES)}
-            if min(map(len, of_line.values())) >= LEAD_IN_RECORDS:
+            if min(map(len, of_line.values())) >= wanted:
+                every_ns = int(published["lead_every_ns"])
                 return {line: began_ns(some, every_ns=every_ns) for line, some in of_line.items()}
             self.check()
             if time.monotonic_ns() > deadline_ns:
                 seen = ", ".join(f"{len(some)} on line {line}" for line, some in of_line.items())
                 raise UndecidedError(
                     "TRex's lead-in did not reach the engine's ports",
-                    why=f"{seen} of {LEAD_IN_RECORDS} heartbeats in time",
+                    why=f"{seen}, {wanted} wanted",
                     where=str(self.directory),
                 )
 
@@ -248,8 +252,6 @@ class TrexDriver:
         )
         deadline = time.monotonic() + END_SECONDS
         while not self.client.idle(ports) and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
-        if self.plan.probes:
             time.sleep(LOOK_SECONDS)
         self.told["statistics"] = self.client.statistics().model_dump(mode="json", exclude={"event"})
         self.worker.stop()

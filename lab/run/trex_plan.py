@@ -15,6 +15,7 @@ from traffic.trex.server import Installation, find_installation, interface_text
 
 __all__ = ["TrexPlan", "publisher_settings", "trex_plan"]
 
+LEAD_EVERY_NS = 2_000_000  # between the lead-in's heartbeats
 TAIL_NS = 10_000_000_000  # heartbeats behind the market, longer than the lab waits for the last answers
 
 
@@ -26,11 +27,6 @@ class TrexPlan:
     ports: tuple[int | str, ...]
     options: Trex
     installation: Installation | None
-
-    @property
-    def probes(self) -> bool:
-        """Whether a second pair of ports sends beside the market."""
-        return bool(self.options.background) or self.options.latency is not None
 
 
 def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
@@ -66,5 +62,6 @@ def publisher_settings(plan: TrexPlan | None, scratch: Path) -> dict[str, Any] |
         "speed_up": plan.options.speed_up,
         "gap_min_ns": plan.options.gap_min_ns,
         "lead_in_ns": plan.options.lead_in_ns,
+        "lead_every_ns": LEAD_EVERY_NS,
         "tail_ns": TAIL_NS,
     }

@@ -1,74 +1,88 @@
-"""Streams of TRex beside the market, and the way back that its latency stream takes at the engine's end of line A.
+"""Streams of TRex beside the market, and the way that its latency stream takes over line A's wire.
 
-The probes go from TRex's second port on line A's wire to the engine's end, where the kernel forwards them to an
-address that is, by a neighbour entry, TRex's end of the same wire. So what TRex measures is its own sending, the wire
-both ways, the tap's program, the kernel's forwarding and its own receiving: a measure of the instrument, not of the
+While a port plays a file it plays nothing else, so a second port on the same interface sends the rest. The probes go to
+the engine's end of line A, past the tap's program, where the kernel forwards them over a wire of their own, on which no
+other port of TRex hears them, to TRex's receiving port. So what TRex measures is its own sending, the wire with the
+market on it, that program, the kernel's forwarding and its own receiving: a measure of the instrument, not of the
 engine.
 """
 
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 from lab.run.trex_plan import TrexPlan
 from lab.topology import Topology
 from lab.topology.wires import WIRES
 from traffic.trex.messages import StreamConfig
 
-__all__ = ["ProbePath", "probe_streams"]
+__all__ = ["ProbePath", "second_interfaces", "second_streams"]
 
-PROBE_PORT = 2  # TRex's second port on line A's wire
-SECOND_PORTS = {"A": 2, "B": 3}
+FIRST_SECOND_PORT = 2
 PROBE_FLOW = 1
 BACKGROUND_FLOW = 100
 PROBE_UDP_PORT = 7007
-PROBE_SOURCE, PROBE_TARGET = "10.77.1.101", "10.77.1.102"
-SETTINGS = {"forwarding": "1", "send_redirects": "0"}
+PROBE_WIRE = "probe"
+PROBE_SOURCE, PROBE_TARGET, PROBE_GATEWAY = "10.77.1.101", "10.77.5.1", "10.77.5.2/24"
 
 
 class ProbePath:
-    """Open: the engine's end of line A sends probes back. It goes away with the namespace, at the latest."""
+    """Open: probes that reach the engine's end of line A come back over a wire of their own."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
-        self._wire = WIRES["A"]
 
-    def _ip(self, *arguments: str) -> None:
-        subprocess.run(
-            self._topology.command(self._topology.engine, "ip", *arguments), check=True, capture_output=True
-        )
-
-    def _set(self, key: str, value: str) -> None:
-        path = Path("/proc/sys/net/ipv4/conf") / self._wire.interface / key
-        command = ("sh", "-c", f"echo {value} > {path}")
-        subprocess.run(
-            self._topology.command(self._topology.engine, *command), check=True, capture_output=True
-        )
+    def _run(self, namespace: str, *arguments: str, check: bool = True) -> None:
+        command = self._topology.command(namespace, *arguments)
+        subprocess.run(command, check=check, capture_output=True)
 
     def open(self) -> None:
-        for key, value in SETTINGS.items():
-            self._set(key, value)
-        self._set("../all/send_redirects", "0")
-        mac = self._topology.hardware_address(self._topology.exchange, self._wire.interface)
-        where = ("lladdr", mac, "dev", self._wire.interface, "nud", "permanent")
-        self._ip("neigh", "replace", PROBE_TARGET, *where)
+        here, there = self._topology.exchange, self._topology.engine
+        self._run(
+            here, "ip", "link", "add", PROBE_WIRE, "type", "veth", "peer", "name", PROBE_WIRE, "netns", there
+        )
+        for namespace in (here, there):
+            self._run(namespace, "ip", "link", "set", PROBE_WIRE, "up")
+        self._run(there, "ip", "addr", "add", PROBE_GATEWAY, "dev", PROBE_WIRE)
+        mac = self._topology.hardware_address(here, PROBE_WIRE)
+        where = ("lladdr", mac, "dev", PROBE_WIRE, "nud", "permanent")
+        self._run(there, "ip", "neigh", "replace", PROBE_TARGET, *where)
+        for interface in (WIRES["A"].interface, PROBE_WIRE):
+            self._run(there, "sh", "-c", f"echo 1 > /proc/sys/net/ipv4/conf/{interface}/forwarding")
 
     def close(self) -> None:
-        """Safe when it never was open, or the namespace is gone."""
-        command = ("ip", "neigh", "del", PROBE_TARGET, "dev", self._wire.interface)
-        subprocess.run(
-            self._topology.command(self._topology.engine, *command), check=False, capture_output=True
+        """Safe when it never was open. The namespaces take what is left with them."""
+        line = WIRES["A"].interface
+        self._run(
+            self._topology.engine,
+            "sh",
+            "-c",
+            f"echo 0 > /proc/sys/net/ipv4/conf/{line}/forwarding",
+            check=False,
         )
+        self._run(self._topology.exchange, "ip", "link", "del", PROBE_WIRE, check=False)
 
 
-def probe_streams(plan: TrexPlan, topology: Topology) -> dict[int, list[StreamConfig]]:
+def _lines(plan: TrexPlan) -> list[str]:
+    """Lines on whose wires a second port sends."""
+    wanted = {background.line for background in plan.options.background}
+    return sorted(wanted | ({"A"} if plan.options.latency is not None else set()))
+
+
+def second_interfaces(plan: TrexPlan) -> list[str]:
+    """Interfaces of the ports from 2 on."""
+    probe = [PROBE_WIRE] if plan.options.latency is not None else []
+    return [WIRES[line].interface for line in _lines(plan)] + probe
+
+
+def second_streams(plan: TrexPlan, topology: Topology) -> dict[int, list[StreamConfig]]:
     """Streams by TRex's port; none without background and latency."""
+    ports = {line: FIRST_SECOND_PORT + index for index, line in enumerate(_lines(plan))}
     found: dict[int, list[StreamConfig]] = {}
     for index, background in enumerate(plan.options.background):
         wire = WIRES[background.line]
         group = [int(part) for part in background.group.split(".")]
-        found.setdefault(SECOND_PORTS[background.line], []).append(
+        found.setdefault(ports[background.line], []).append(
             StreamConfig(
                 name=f"background {index}",
                 source_mac=topology.hardware_address(topology.exchange, wire.interface),
@@ -83,7 +97,7 @@ def probe_streams(plan: TrexPlan, topology: Topology) -> dict[int, list[StreamCo
         )
     if (latency := plan.options.latency) is not None:
         interface = WIRES["A"].interface
-        found.setdefault(PROBE_PORT, []).append(
+        found.setdefault(ports["A"], []).append(
             StreamConfig(
                 name="probe",
                 source_mac=topology.hardware_address(topology.exchange, interface),

@@ -37,8 +37,6 @@ def _explain(item: Any, model: type[BaseModel], inner: KeyPath) -> tuple[str, st
     if kind == "extra_forbidden":
         owner = _model_at(model, inner[:-1])
         known = keys_of(owner) if owner else []
-        if inner[-1] == "trex":
-            return "trex is not in this version", "use source: model, file: or pcap:"
         return "unknown key", _nearest(str(inner[-1]), known)
     if kind == "missing":
         return "is required", None

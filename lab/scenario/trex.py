@@ -72,7 +72,7 @@ class Trex(FrozenModel):
             le=60_000_000_000,
             description="Heartbeats before the market, by which the lab learns when the server began.",
         ),
-    ] = 2_000_000_000
+    ] = 3_000_000_000
     folder: Annotated[
         str | None,
         Field(

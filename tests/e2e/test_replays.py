@@ -52,6 +52,7 @@ def test_every_shipped_scenario_is_played_and_replayed_by_some_test() -> None:
         "real_open",
         "risk",
         "strategy",
+        "trex",
         "two_servers",
         "wires",
     }

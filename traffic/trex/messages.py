@@ -189,7 +189,7 @@ class FlowStatistics(_Model):
     flow: int
     sent_packets: int
     received_packets: int
-    dropped: int  # counted by TRex in latency flows; in others, sent and not received on any port
+    dropped: int | None  # by the numbers in latency packets; others carry none
 
 
 class LatencyStatistics(_Model):

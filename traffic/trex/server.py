@@ -1,7 +1,8 @@
 """A local TRex installation: where it is and what it is to drive enter; its configuration, command and fate leave.
 
 Starting, recording and stopping the process is the caller's. The server is started by its own program (_t-rex-64) for
-interfaces that the kernel or shared memory have; for PCI ports by its wrapper (t-rex-64), which binds their drivers.
+interfaces that the kernel or shared memory have. PCI ports get their drivers first, by trex-cfg, as TRex's own wrapper
+does it; the program then takes the place of that shell, so that it is one process with one number either way.
 With fewer than MIN_CPUS_BUSY CPUs it runs in low-end mode: all its threads on one CPU, where they sleep in turns.
 """
 
@@ -24,6 +25,18 @@ __all__ = [
 ]
 
 PROGRAM, WRAPPER = "_t-rex-64", "t-rex-64"
+BIND_THEN_RUN = """\
+./trex-cfg "$@"
+case $? in
+    0) ;;
+    16) set -- "$@" --mlx4-so ;;
+    32) set -- "$@" --mlx5-so ;;
+    48) set -- "$@" --mlx4-so --mlx5-so ;;
+    128) set -- "$@" --bnxt-so ;;
+    *) echo "ERROR trex-cfg could not make the ports ready"; exit 1 ;;
+esac
+exec ./_t-rex-64 "$@"
+"""
 MIN_CPUS_BUSY = 4
 PCI = re.compile(r"(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
 MEMIF = re.compile(r"memif:(?P<socket>/[^,\s]+),id=(?P<id>[0-9]{1,5})(?:,role=(?P<role>master|slave))?")
@@ -41,10 +54,6 @@ class Installation:
     @property
     def program(self) -> Path:
         return self.home / PROGRAM
-
-    @property
-    def wrapper(self) -> Path:
-        return self.home / WRAPPER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +141,11 @@ def config_text(config: ServerConfig) -> str:
 
 def command(installation: Installation, config: ServerConfig, path: Path) -> list[str]:
     """The command line; it is to run in the installation's folder, with LD_LIBRARY_PATH set to it."""
-    program = installation.wrapper if config.with_pci else installation.program
     options = ["-i", "--cfg", str(path), "--iom", "0", "--no-scapy-server", "--prefix", config.prefix]
     cores = [] if config.low_end else ["-c", str(len(config.cpus) - 2)]
-    return [f"./{program.name}", *options, *cores, *([] if config.with_pci else ["--software"])]
+    if config.with_pci:
+        return ["sh", "-c", BIND_THEN_RUN, "trex", *options, *cores]
+    return [str(installation.program), *options, *cores, "--software"]
 
 
 _CAUSES = (

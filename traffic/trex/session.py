@@ -30,6 +30,7 @@ __all__ = ["TrexSession"]
 
 KEEP_SOURCE_MAC = 0x8000_0000  # bits of push_remote's count, as STLClient.push_remote() sets them
 KEEP_TARGET_MAC = 0x4000_0000
+SETTLE_S = 0.01
 AT_REST = ("IDLE", "STREAMS")
 GONE = (
     "no answer",
@@ -234,6 +235,9 @@ class TrexSession:
             where = {"handler": handler, "port_id": port, "profile_id": "*"}
             if not self.idle([port]):
                 self._call("stop_traffic", where, f"stop port {port}")
+            deadline = time.monotonic() + self._config.timeout_s
+            while not self.idle([port]) and time.monotonic() < deadline:
+                time.sleep(SETTLE_S)  # the request is answered before the transmitting core has heard of it
             self._call("remove_all_streams", where, f"clear port {port}")
 
     def statistics(self) -> Statistics:
@@ -287,7 +291,7 @@ def _number(value: Any) -> float:
 
 def _flow(group: int, counts: dict[str, Any], latency: dict[str, Any] | None) -> FlowStatistics:
     sent, received = _total(counts.get("tx_pkts", {})), _total(counts.get("rx_pkts", {}))
-    dropped = int(latency["err_cntrs"]["dropped"]) if latency else max(sent - received, 0)
+    dropped = int(latency["err_cntrs"]["dropped"]) if latency else None
     return FlowStatistics(flow=group, sent_packets=sent, received_packets=received, dropped=dropped)
 
 

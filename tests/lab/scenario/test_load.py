@@ -123,7 +123,7 @@ def test_problems_of_several_files_are_reported_together(tmp_path: Path) -> None
         ("title: T\ntraffic: {file: nowhere.itch}\n", 2, "no file at nowhere.itch"),
         ("title: T\ntraffic: {source: model, pcap: x}\n", 2, "a second source"),
         ("title: T\ntraffic: {speed: 2}\n", 2, "belongs to file: and pcap: only"),
-        ("title: T\ntraffic: {trex: x}\n", 2, "trex is not in this version"),
+        ("title: T\ntraffic: {trex: x}\n", 2, "a mapping is needed"),
         ("title: T\ntraffic: {rate: 1/s, duration: 1ms}\n", 2, "less than one message"),
         ("title: T\ntraffic: {duration: 0s}\n", 2, "traffic.duration"),
         ("title: T\nfaults: {do: drop}\n", 2, "a list"),

@@ -5,6 +5,7 @@ make_home() makes a folder that passes for TREX_HOME.
 """
 
 import argparse
+import os
 import socket
 import struct
 import sys
@@ -97,7 +98,8 @@ def main() -> None:
     given = parser.parse_args()
     (document,) = yaml.safe_load(Path(given.cfg).read_text())
     options = argparse.Namespace(
-        rpc_port=document["zmq_rpc_port"], publish_port=document["zmq_pub_port"], api="5.1", mode="STL", owner="",
+        rpc_port=document["zmq_rpc_port"], publish_port=document["zmq_pub_port"],
+        api=os.environ.get("STANDIN_API", "5.1"), mode="STL", owner="",
         mute=[], die=[], refuse=[],
     )  # fmt: skip
     player = Player(options, document["interfaces"])
