@@ -99,9 +99,15 @@ class Ledger:
         with exclusive(LEDGER_DIRECTORY):
             undo_dead_runs()
             if ledger.path.exists():
+                other = load(ledger.path)
+                if not alive(other):
+                    held = ", ".join(port.interface for port in other.ports)
+                    raise UsageError(
+                        f"a dead lab named {prefix!r} still has {held}", todo="tailgate heal says why"
+                    )
                 raise UsageError(
                     f"a lab named {prefix!r} is already up",
-                    why=f"process {load(ledger.path).owner.pid} owns it",
+                    why=f"process {other.owner.pid} owns it",
                     todo="wait for it to end, or choose another name with --prefix",
                 )
             ledger.save()
@@ -209,6 +215,10 @@ def load(path: Path) -> Ledger:
     )
 
 
+def alive(ledger: Ledger) -> bool:
+    return process_started(ledger.owner.pid) == ledger.owner.started
+
+
 def ledgers() -> list[Path]:
     """The files of all runs, dead or alive."""
     return sorted(LEDGER_DIRECTORY.glob("*.json"))
@@ -219,7 +229,7 @@ def undo_dead_runs() -> Healed:
     healed = Healed()
     for path in ledgers():
         ledger = load(path)
-        if process_started(ledger.owner.pid) == ledger.owner.started:
+        if alive(ledger):
             continue
         one = undo(ledger)
         healed = Healed(

@@ -245,8 +245,13 @@ def test_a_port_whose_name_was_taken_stays_in_the_lab_until_it_is_free(host: Pat
     with pytest.raises(Exception, match=r"card7 could not be moved out of .*: its name is taken there"):
         ledger.close()
     assert f"{prefix}-engine" in netns.listnetns()
+    written = json.loads(ledger.path.read_text())
+    ledger.path.write_text(json.dumps({**written, "owner": {"pid": os.getpid(), "started": 1}}))
+    with pytest.raises(UsageError, match=f"a dead lab named '{prefix}' still has card7; next: tailgate heal"):
+        Ledger.open(prefix)
+    assert heal().problems
     subprocess.run(["ip", "link", "delete", "card7"], check=True)
-    ledger.close()
+    assert heal().ports == ("card7",)
     assert f"{prefix}-engine" not in netns.listnetns()
     assert b"card7" in subprocess.check_output(["ip", "-br", "link"])
 
