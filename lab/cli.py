@@ -22,6 +22,7 @@ from lab.strategy.cli import strategy
 __all__ = ["app", "main"]
 
 EXIT_USAGE = 64
+CAPACITY_WIRES = ("af_xdp", "kernel", "net_af_packet", "net_af_xdp", "net_memif")
 EXIT_INTERRUPTED = 130
 
 out = Console(highlight=False)
@@ -281,6 +282,37 @@ def bench_orders(
         show_race(race, out)
     if scenario:
         show(compare_wires(scenario, results=results, prefix=prefix, console=console, orders=True), as_json)
+
+
+@bench.command("capacity")
+@click.option(
+    "--wire", "wires", multiple=True, type=click.Choice(CAPACITY_WIRES), help="Repeatable; all by default."
+)
+@click.option(
+    "--rate", "rates", multiple=True, default=("1M/s", "2M/s", "5M/s"), show_default=True, help="Of a trial."
+)
+@click.option("--duration", default="2s", show_default=True, help="Of a trial.")
+@click.option("--search/--no-search", default=False, help="Search for the highest rate without loss.")
+@prefix_option
+@as_json_option
+def bench_capacity(
+    wires: tuple[str, ...], rates: tuple[str, ...], duration: str, search: bool, prefix: str, as_json: bool
+) -> None:
+    """Send packed messages at rising rates over each wire: loss, p50 and p99, and the highest rate without loss."""
+    from lab.run.capacity import measure_capacity, show_capacity
+
+    capacity = measure_capacity(
+        wires=wires or CAPACITY_WIRES,
+        rates=rates,
+        duration=duration,
+        searching=search,
+        prefix=prefix,
+        console=None if as_json else out,
+    )
+    if as_json:
+        print_json(capacity.to_json())
+    else:
+        show_capacity(capacity, out)
 
 
 @bench.command("tap")

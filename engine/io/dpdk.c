@@ -258,6 +258,7 @@ uint32_t dpdk_receive(struct dpdk *port, struct packet packets[PACKET_BATCH_MAX]
 {
     uint32_t count = 0, taken = rte_eth_rx_burst(port->number, QUEUE, port->taken, PACKET_BATCH_MAX);
     port->taken_count = taken;
+    port->received += taken;
     if (taken == 0)
         __atomic_store_n(&port->empty_polls, port->empty_polls + 1, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < taken; i++) {
@@ -306,7 +307,7 @@ void dpdk_statistics(const struct dpdk *port, struct dpdk_statistics *statistics
         rte_eth_link_get_nowait(port->number, &link);
     }
     *statistics = (struct dpdk_statistics){
-        .received = device.ipackets,
+        .received = port->received,
         .missed = device.imissed,
         .errors = device.ierrors,
         .no_buffer = device.rx_nombuf,

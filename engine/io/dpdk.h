@@ -62,7 +62,7 @@ struct dpdk_options {
 };
 
 struct dpdk_statistics {
-    uint64_t received;      /* by the device */
+    uint64_t received;      /* taken from the device; some forget their own count when the far end goes */
     uint64_t missed;        /* dropped by the device: no room (imissed) */
     uint64_t errors;        /* dropped by the device: bad (ierrors) */
     uint64_t no_buffer;     /* no buffer to receive into (rx_nombuf) */
@@ -88,6 +88,7 @@ struct dpdk {
     bool stamps;
     int stamp_offset;       /* of the stamp in a buffer */
     uint64_t stamp_flag;
+    uint64_t received;
     uint64_t other_frames;
     uint64_t bad_checksums;
     uint64_t chained;

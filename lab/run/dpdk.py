@@ -1,4 +1,4 @@
-"""A scenario's engine goes in; what engine and exchange are told of its lines, and what stamps are worth, comes out."""
+"""A scenario's engine goes in; what both ends are told of its lines, and what the stamps are worth, comes out."""
 
 from __future__ import annotations
 

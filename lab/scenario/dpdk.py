@@ -26,8 +26,8 @@ class Dpdk(FrozenModel):
     device: Annotated[
         Literal["net_af_packet", "net_af_xdp", "net_memif"] | dict[Literal["A", "B"], str],
         Field(
-            description="A virtual device's driver, which the lab completes for each line (net_memif: shared memory with "
-            "the exchange); or the devargs of both lines: {A: 'net_pcap0,iface=line_a', B: '0000:3b:00.1'}."
+            description="A virtual device's driver, which the lab completes for each line (net_memif: memory shared "
+            "with the exchange); or the devargs of both lines: {A: 'net_pcap0,iface=line_a', B: '0000:3b:00.1'}."
         ),
     ] = "net_af_packet"
     hugepages: Annotated[
