@@ -1,4 +1,4 @@
-"""The report's section on the generator: a row a driver, a figure for the noise of a line, and honest absence."""
+"""The report's section on gaps: a row a driver, a figure for the noise of a line, and honest absence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import synthetic
 from lab.measure.noise import NOISE, NoiseData
 from lab.measure.rows import MARKET_TAPS
 from lab.report import write_report
-from lab.report.generator import driver_rows, noise_plots, stream_rows
+from lab.report.gaps import driver_rows, noise_plots, stream_rows
 from lab.report.sources import read_run
 from lab.tap.tap import RECORD
 
@@ -53,7 +53,7 @@ def test_every_driver_and_stream_has_a_row(tmp_path: Path) -> None:
 def test_the_page_draws_what_was_meant_and_what_came(tmp_path: Path) -> None:
     directory = stored(tmp_path, raw=True)
     page = write_report(directory).read_text()
-    assert 'id="generator"' in page
+    assert 'id="gaps"' in page
     assert "Distribution of the gaps between frames of the noise on line A, intended and actual" in page
     assert "The dashed line is the bound on a gap" in page
     assert "imix_noise imix60" in page
