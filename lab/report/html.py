@@ -74,10 +74,8 @@ def write_report(run_dir: Path) -> Path:
 
 def render_report(run: RunFiles) -> str:
     """The page as text."""
-    from lab.report import (  # matplotlib takes long to load, and a terminal's table needs none of it
-        gaps,
-        plots,
-    )
+    # matplotlib takes long to load, and a terminal's table needs none of it
+    from lab.report import gaps, plots
 
     summary = run.summary
     latency = summary.get("latency_ns", {})

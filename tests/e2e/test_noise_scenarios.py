@@ -50,7 +50,7 @@ def test_every_frame_that_was_planned_was_on_the_wire_and_is_accounted_for(
 
 def test_the_report_shows_the_gaps_meant_and_on_the_wire(runs: dict[str, Run]) -> None:
     page = (runs["imix_and_incast"].path / "report.html").read_text()
-    assert 'id="generator"' in page
+    assert 'id="gaps"' in page
     for line in "AB":
         assert f"noise on line {line}, intended and actual" in page
     assert "incast channel1" in page

@@ -14,7 +14,6 @@ import io
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 from traffic.errors import InputError, TrafficError
@@ -87,5 +86,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:] = [place for place in sys.path if place != str(Path(__file__).parent)]
     sys.exit(main(sys.argv[1:]))

@@ -100,7 +100,7 @@ def test_without_the_library_the_command_says_what_to_install(
     (tmp_path / "trex_stl_lib.py").write_text("")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     text = "title: Noise\ntraffic:\n  noise: [{profile: microburst, tunables: {packets: 9}}]\n"
-    with pytest.raises(MissingError, match="pip install lbr-trex-client") as caught:
+    with pytest.raises(MissingError, match="lbr-trex-client") as caught:
         load_scenario(write(tmp_path, text))
     assert caught.value.exit_code == 69
 
