@@ -25,7 +25,7 @@ def generator_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 "start",
-                f"the files began {start['after_request_ns'] / 1e6:,.1f} ms after the request, "
+                f"the files' clock began {start['after_request_ns'] / 1e6:+,.1f} ms from the request, "
                 f"line B {start['line_skew_ns'] / 1e3:+,.1f} us after line A",
             )
         )
