@@ -155,7 +155,7 @@ def test_the_report_has_its_words_and_its_limits() -> None:
     }  # fmt: skip
     rows = dict(generator_rows({"generator": told}))
     assert rows["generator"] == "TRex v3.08, local server in low-end mode"
-    assert rows["start"] == "the files began 1.5 ms after the request, line B -2.0 us after line A"
+    assert rows["start"] == "the files' clock began +1.5 ms from the request, line B -2.0 us after line A"
     assert rows["flow 1"] == "10 sent, 8 received, 2 dropped"
     assert rows["latency of flow 1"].startswith("4 to 90 us, average 12.5 us")
     assert rows["limit"] == "whole microseconds"
