@@ -69,6 +69,11 @@ static uint32_t bypass_of(const struct wire_watch *watch, uint32_t line)
     return watch->options.lines[line].on_dpdk ? PORT_DPDK : PORT_AF_XDP;
 }
 
+static uint32_t both_of(const struct wire_watch *watch, uint32_t line)
+{
+    return watch->options.lines[line].on_dpdk ? PORT_DPDK_BOTH : PORT_BOTH;
+}
+
 static int open_bypass(struct wire_watch *watch, uint32_t line)
 {
     const struct wire_watch_line *options = &watch->options.lines[line];
@@ -102,7 +107,7 @@ static bool begin_line(struct wire_watch *watch, uint32_t line, uint32_t target,
         .at_ns = now_ns, .line = (uint8_t)line, .from = (uint8_t)from, .to = (uint8_t)target, .cause = (uint8_t)cause};
     state->target = target;
     state->phase = WATCH_JOINING;
-    wish(port, options->on_dpdk ? PORT_DPDK_BOTH : PORT_BOTH);
+    wish(port, both_of(watch, line));
     return true;
 }
 
@@ -145,7 +150,7 @@ static void step_line(struct wire_watch *watch, uint32_t line, uint64_t now_ns)
     struct port *port = watch->ports[line];
     switch (state->phase) {
     case WATCH_JOINING:
-        if (kind_of(port) != PORT_BOTH && kind_of(port) != PORT_DPDK_BOTH)
+        if (kind_of(port) != both_of(watch, line))
             return; /* the hot loop stands still */
         if (state->target == PORT_KERNEL && bypass_of(watch, line) == PORT_DPDK)
             dpdk_withdraw(&port->dpdk);
@@ -378,7 +383,7 @@ void wire_watch_stop(struct wire_watch *watch)
         bypass_tcp_close(offered);
     for (uint32_t line = 0; line < watch->options.line_count; line++)
         if (watch->lines[line].phase != WATCH_STEADY)
-            port_set(watch->ports[line], PORT_BOTH);
+            port_set(watch->ports[line], both_of(watch, line));
 }
 
 void wire_watch_left(const struct wire_watch *watch, uint32_t line, struct af_xdp_statistics *statistics)

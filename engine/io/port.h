@@ -4,8 +4,8 @@
  * PORT_NONE never has anything: step-by-step runs hand datagrams to the engine directly.
  *
  * Live change of the wire (wire_watch.h): the watchdog's thread opens the other wire beside this one and writes `wish`;
- * the engine thread follows at its next poll, by writing `kind`. With PORT_BOTH and PORT_DPDK_BOTH it reads both, so that nothing is lost
- * while packets are turned from one to the other; what comes twice the feed drops. A wire belongs to the thread that
+ * the engine thread follows at its next poll, by writing `kind`. With PORT_BOTH and PORT_DPDK_BOTH it reads both, so that
+ * nothing is lost while packets are turned from one to the other; what comes twice the feed drops. A wire belongs to the thread that
  * `kind` and `wish` name: the engine's while either has it, the watchdog's otherwise.
  */
 #ifndef ENGINE_IO_PORT_H

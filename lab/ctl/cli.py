@@ -145,7 +145,7 @@ def wire() -> None:
 
 
 @wire.command()
-@click.argument("to", metavar="kernel|af_xdp")
+@click.argument("to", metavar="kernel|af_xdp|dpdk")
 @click.option(
     "--port",
     "ports",

@@ -13,6 +13,7 @@ from engine._engine import ffi, lib
 from pydantic import ValidationError
 
 from engine.config import LineConfig
+from engine.control_client import ask
 from engine.wires import dpdk_built, dpdk_version
 
 SECONDS = 30.0
@@ -116,3 +117,31 @@ def test_only_a_device_beside_which_the_kernel_has_the_wire_can_be_left(
     assert lib.dpdk_fallback(options, error, 256) == there
     said = ffi.string(error).decode()
     assert ("has its wire to itself" in said) != there
+
+
+@needs_dpdk
+@needs_root
+def test_a_switch_from_a_device_that_has_its_wire_to_itself_is_refused_and_the_reason_told(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        {**LINE, "group": f"239.77.99.{line + 1}", "dpdk": {"device": f"net_ring{line}", "hugepages": "no"}}
+        for line in (0, 1)
+    ]
+    control = {"socket": str(tmp_path / "ctl.sock"), "audit": str(tmp_path / "audit.jsonl")}
+    path, pipe = tmp_path / "config.json", subprocess.PIPE
+    path.write_text(json.dumps({**SMALL, "lines": lines, "ctl": control, "output": str(tmp_path)}))
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine", str(path)], stdin=pipe, stdout=pipe, text=True
+    ) as engine:
+        assert engine.stdin
+        assert engine.stdout
+        assert json.loads(engine.stdout.readline()) == {"event": "ready"}
+        reply = ask(tmp_path / "ctl.sock", {"do": "wire switch", "to": "kernel"})
+        engine.stdin.write('{"do": "stop"}\n')
+        engine.stdin.flush()
+        assert engine.wait(SECONDS) == 0
+    assert reply["exit"] == 1
+    assert "net_ring0 has its wire to itself" in reply["message"]
+    wires = json.loads((tmp_path / "engine.json").read_text())["wires"]
+    assert (wires["line_change_count"], set(wires["dpdk"])) == (0, {"A", "B"})
