@@ -21,6 +21,7 @@ from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
 from lab.run.child import PRIORITY, Child, favour
+from lab.run.trex_latency import with_percentiles
 from lab.run.trex_plan import TrexPlan
 from lab.run.trex_probe import ProbePath, second_interfaces, second_streams
 from lab.tap import Tap, market_rows
@@ -253,7 +254,9 @@ class TrexDriver:
         deadline = time.monotonic() + END_SECONDS
         while not self.client.idle(ports) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
-        self.told["statistics"] = self.client.statistics().model_dump(mode="json", exclude={"event"})
+        statistics = self.client.statistics().model_dump(mode="json", exclude={"event"})
+        statistics["latency"] = [with_percentiles(row) for row in statistics["latency"]]
+        self.told["statistics"] = statistics
         self.worker.stop()
         self._stop_server()
         (self.directory / "trex.json").write_text(json.dumps(self.told, indent=1) + "\n")
