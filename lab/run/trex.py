@@ -55,6 +55,8 @@ LIMITS = (
     "drops are counted by the numbers in TRex's latency packets, on TRex's own ports; what the engine got is in the "
     "lab's stamps",
     "the file's beginning is the earliest of its lead-in heartbeats: a constant delay of all packets is not seen",
+    "TRex moves the rest of its schedule by any delay of its own above 100 us: lateness stays until the file's end",
+    "its minimum, maximum and average are since its last look; count and percentiles of its HdrHistogram are of all",
 )
 
 
