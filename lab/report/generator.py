@@ -52,6 +52,11 @@ def _flow(flow: Mapping[str, Any]) -> str:
 
 
 def _latency(row: Mapping[str, Any]) -> str:
+    if points := row.get("percentiles_us"):
+        told = ", ".join(
+            f"{name.replace('_', '.')} {value:,}" for name, value in points.items() if name != "count"
+        )
+        return f"us of {points['count']:,}: {told}, jitter {row['jitter_us']:,.0f}"
     steps = ", ".join(f"{int(edge):,} us: {count:,}" for edge, count in row["histogram"].items())
     return (
         f"{row['minimum_us']:,.0f} to {row['maximum_us']:,.0f} us, average {row['average_us']:,.1f} us, "

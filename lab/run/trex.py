@@ -21,6 +21,7 @@ from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
 from lab.run.child import PRIORITY, Child, favour
+from lab.run.trex_latency import with_percentiles
 from lab.run.trex_plan import TrexPlan
 from lab.run.trex_probe import ProbePath, second_interfaces, second_streams
 from lab.tap import Tap, market_rows
@@ -54,6 +55,8 @@ LIMITS = (
     "drops are counted by the numbers in TRex's latency packets, on TRex's own ports; what the engine got is in the "
     "lab's stamps",
     "the file's beginning is the earliest of its lead-in heartbeats: a constant delay of all packets is not seen",
+    "TRex moves the rest of its schedule by any delay of its own above 100 us: lateness stays until the file's end",
+    "its minimum, maximum and average are since its last look; count and percentiles of its HdrHistogram are of all",
 )
 
 
@@ -253,7 +256,9 @@ class TrexDriver:
         deadline = time.monotonic() + END_SECONDS
         while not self.client.idle(ports) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
-        self.told["statistics"] = self.client.statistics().model_dump(mode="json", exclude={"event"})
+        statistics = self.client.statistics().model_dump(mode="json", exclude={"event"})
+        statistics["latency"] = [with_percentiles(row) for row in statistics["latency"]]
+        self.told["statistics"] = statistics
         self.worker.stop()
         self._stop_server()
         (self.directory / "trex.json").write_text(json.dumps(self.told, indent=1) + "\n")

@@ -141,7 +141,17 @@ def config_text(config: ServerConfig) -> str:
 
 def command(installation: Installation, config: ServerConfig, path: Path) -> list[str]:
     """The command line; it is to run in the installation's folder, with LD_LIBRARY_PATH set to it."""
-    options = ["-i", "--cfg", str(path), "--iom", "0", "--no-scapy-server", "--prefix", config.prefix]
+    options = [
+        "-i",
+        "--cfg",
+        str(path),
+        "--iom",
+        "0",
+        "--no-scapy-server",
+        "--hdrh",
+        "--prefix",
+        config.prefix,
+    ]
     cores = [] if config.low_end else ["-c", str(len(config.cpus) - 2)]
     if config.with_pci:
         return ["sh", "-c", BIND_THEN_RUN, "trex", *options, *cores]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from lab.measure.rows import MARKET_TAPS
 from lab.report.generator import generator_rows
 from lab.run.settings import main_plan
 from lab.run.trex import began_ns
+from lab.run.trex_latency import percentiles_us, with_percentiles
 from lab.run.trex_plan import publisher_settings, trex_plan
 from lab.scenario import Traffic, load_scenario
 
@@ -126,6 +129,22 @@ def test_one_file_serves_both_drivers(home: Path) -> None:
     assert plan.trex is not None
     assert plan.lead_ns == 0, "TRex is not told to send ahead"
     assert plan.source == main_plan(by_exchange).source
+
+
+def test_a_histogram_of_trex_becomes_percentiles() -> None:
+    histogram = HdrHistogram(1, 10_000_000, 3)
+    for value in range(1, 1001):
+        histogram.record_value(value)
+    points = percentiles_us(histogram.encode().decode())
+    assert points is not None
+    assert points["count"] == 1000
+    assert (points["p50"], points["p99"], points["max"]) == (500, 990, 1000)
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: base64.b64encode(data).decode()))
+def test_what_is_no_histogram_gives_no_percentiles(text: str) -> None:
+    assert percentiles_us(text) is None
+    assert with_percentiles({"hdr": None})["percentiles_us"] is None
 
 
 def test_the_report_has_its_words_and_its_limits() -> None:

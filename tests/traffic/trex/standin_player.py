@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--cfg", required=True)
     for name in ("--iom", "--prefix", "-c"):
         parser.add_argument(name)
-    for name in ("-i", "--no-scapy-server", "--software"):
+    for name in ("-i", "--no-scapy-server", "--software", "--hdrh"):
         parser.add_argument(name, action="store_true")
     given = parser.parse_args()
     (document,) = yaml.safe_load(Path(given.cfg).read_text())
