@@ -143,7 +143,7 @@ def measure_gaps(data: RunData, packets: Rows, wire: WireArrivals) -> Mapping[st
         arrival = wire.at_wire[line][meant]
         if len(meant) and (arrival != NEVER).any():
             found[name] = gaps_of(
-                driver="exchange",
+                driver="exchange" if data.generator is None else "trex",
                 line=name,
                 intended=intended[meant],
                 arrival=arrival,

@@ -98,6 +98,8 @@ def trex_problems(
     local = traffic.server == LOCAL
     if traffic.kind == "two_lines":
         yield ("traffic", "driver"), "trex plays MoldUDP64: source: two_lines has a protocol of its own"
+    if traffic.noise:
+        yield ("traffic", "noise"), "is the exchange's to send; beside trex, traffic.trex.background is sent"
     for index, port in enumerate(traffic.ports):
         if not local and not isinstance(port, int):
             yield ("traffic", "ports", index), f"{port!r}: a remote server's ports are numbers, such as 0"
