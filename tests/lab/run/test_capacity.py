@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.errors import UsageError
 from lab.measure.rows import MARKET_TAPS, ORDER_ARRIVALS, PACKETS
-from lab.run.capacity import PRECISION, SEARCH_FROM, SEARCH_MAX, TRIALS_MAX, Trial, Verdict, latencies, search
+from lab.run.capacity import (
+    PRECISION,
+    SEARCH_FROM,
+    SEARCH_MAX,
+    TRIALS_MAX,
+    Trial,
+    Verdict,
+    latencies,
+    measure_capacity,
+    search,
+)
 
 TRIAL: dict[str, Any] = {
     "wire": "af_xdp", "rate_per_s": 1000, "reached_per_s": 1000, "messages": 50, "delivered": 50, "lost": (0, 0),
@@ -67,3 +78,14 @@ def test_a_latency_runs_from_the_first_stamp_of_the_triggers_packet() -> None:
     ]  # the last came on the recovery wire alone
     assert latencies(packets, stamps[:0], orders).tolist() == []
     assert latencies(packets, stamps, orders[:0]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("rates", "duration", "said"),
+    [(["5M/s"], "60s", "at most 50,000,000"), (["fast"], "1s", "fast"), (["1M/s"], "1", "1")],
+)
+def test_what_cannot_be_tried_is_a_usage_error(rates: list[str], duration: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        measure_capacity(
+            wires=["af_xdp"], rates=rates, duration=duration, searching=False, prefix="x", console=None
+        )
