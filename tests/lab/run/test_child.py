@@ -67,7 +67,7 @@ Start = Callable[..., Child]
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     (tmp_path / "tailgate_stand_in.py").write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(Child, "_favour", lambda _child: None)
+    monkeypatch.setattr("lab.run.child.favour", lambda _pid: None)
     children: list[Child] = []
 
     def make(*plan: tuple[str, Any], ledger: Pids | None = None, **options: Any) -> Child:
