@@ -62,11 +62,16 @@ def noise_arrivals(noise: NoiseData, line: int) -> tuple[Rows, Integers]:
 
 
 def noise_block(noise: NoiseData) -> dict[str, Any]:
-    """``noise`` of summary.json: what was sent, seen and dropped by line, and what each stream sent."""
+    """``noise`` of summary.json: what was sent, seen and dropped by line, and what each stream sent.
+
+    A TRex that sent it tells what its ports sent (``generator``), not what each stream meant.
+    """
     lines = {}
     for index, name in enumerate("AB"):
         records, arrivals = noise_arrivals(noise, index)
-        if len(records):
+        if not len(records) and (stamped := int((noise.taps["line"] == index).sum())):
+            lines[name] = {"at_wire": stamped, "engine_dropped": noise.discarded.get(name)}
+        elif len(records):
             lines[name] = {
                 "frames": int((records["sent_ns"] > 0).sum()),
                 "unsent": int((records["sent_ns"] == 0).sum()),

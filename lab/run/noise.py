@@ -17,8 +17,8 @@ __all__ = ["noise_data", "noise_settings"]
 
 
 def noise_settings(scenario: Scenario) -> dict[str, Any]:
-    """``noise`` of the exchange's configuration; empty without any."""
-    if not scenario.traffic.noise:
+    """``noise`` of the exchange's configuration; empty without any, and when TRex sends it."""
+    if not scenario.traffic.noise or scenario.traffic.driver == "trex":
         return {}
     return {
         "noise": [
@@ -40,13 +40,16 @@ def noise_data(scenario: Scenario, *, exchange: Path, engine: Path, taps: Path) 
     if not scenario.traffic.noise:
         return None
     file = exchange / "noise.npy"
+    by_trex = scenario.traffic.driver == "trex"  # which has no record of each frame
     report = engine / "engine.json"
     wire = json.loads(report.read_text()).get("wire", {}) if report.exists() else {}
     reads_frames = scenario.engine.wire == "af_xdp"
     return NoiseData(
-        records=require_rows(np.load(file, allow_pickle=False), NOISE, str(file)),
+        records=np.zeros(0, NOISE)
+        if by_trex
+        else require_rows(np.load(file, allow_pickle=False), NOISE, str(file)),
         taps=noise_rows(taps),
-        streams=json.loads((exchange / "exchange.json").read_text())["noise"],
+        streams=() if by_trex else json.loads((exchange / "exchange.json").read_text())["noise"],
         discarded={name: int(wire[name]["other_frames"]) for name in "AB" if name in wire}
         if reads_frames
         else {},

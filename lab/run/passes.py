@@ -49,6 +49,7 @@ SETTLE_NS = 100_000_000  # after the last packet, for the last answers of a feed
 SETTLE_MAX_NS = 3_000_000_000
 RING_RECORDS_MAX = 1 << 24
 FRAME_RECORDS = 1 << 16
+TREX_NOISE_RECORDS = 1 << 20  # nobody plans what TRex sends beside the market; rings that fill up are emptied
 OVERDUE_NS = 30_000_000_000
 
 Progress = Callable[[str, int, int], None]  # pass, messages published, messages in all
@@ -201,7 +202,9 @@ class Pass:
         replies = (
             int(ready["packets"]) if self.faults else 0
         )  # what was lost comes again on the recovery wire
-        capacity = min(packets + heartbeats + replies + int(ready["noise_frames"]) + 4096, RING_RECORDS_MAX)
+        by_trex = self.plan.trex is not None and bool(self.plan.trex.noise)
+        noise = TREX_NOISE_RECORDS if by_trex else int(ready["noise_frames"])
+        capacity = min(packets + heartbeats + replies + noise + 4096, RING_RECORDS_MAX)
         tap = Tap(
             self.topology,
             line_port=LINE_PORT,
@@ -217,7 +220,7 @@ class Pass:
             impairing=impairs_wire(self.faults),
             profiling=self.plan.profiling,
             posing=tap_poses(self.plan.engine),
-            noise=tuple(GROUPS.values()) if self.plan.exchange.get("noise") else (),
+            noise=tuple(GROUPS.values()) if noise else (),
             following=self.plan.trex is not None,
         )
         self.stack.callback(tap.close)

@@ -23,7 +23,7 @@ from lab.measure.rows import Rows
 from lab.run.child import PRIORITY, Child, favour
 from lab.run.trex_latency import with_percentiles
 from lab.run.trex_plan import TrexPlan
-from lab.run.trex_probe import ProbePath, second_interfaces, second_streams
+from lab.run.trex_probe import ProbePath, second_interfaces, second_profiles, second_streams
 from lab.tap import Tap, market_rows
 from lab.topology import Ledger, Topology
 from lab.topology.wires import WIRES
@@ -198,8 +198,9 @@ class TrexDriver:
         published = ready["published_by"]
         self.files = published["files"]
         ports = dict(zip(LINES, self.market_ports, strict=True))
-        for port, some in second_streams(self.plan, self.topology).items():
-            self.client.streams(port, some)
+        streams, profiles = second_streams(self.plan, self.topology), second_profiles(self.plan)
+        for port in sorted({*streams, *profiles}):
+            self.client.streams(port, streams.get(port, ()), profiles.get(port, ()))
         options = self.plan.options
         asked_ns = self.client.push(
             {ports[line]: self.files[line]["market"] for line in LINES},

@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.errors import MissingError, UsageError
 from lab.scenario import Traffic
+from lab.scenario.noise import Noise
 from lab.scenario.trex import LOCAL, Trex
 from traffic.errors import InputError
 from traffic.errors import MissingError as TrafficMissing
@@ -27,6 +28,7 @@ class TrexPlan:
     ports: tuple[int | str, ...]
     options: Trex
     installation: Installation | None
+    noise: tuple[Noise, ...] = ()
 
 
 def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
@@ -43,7 +45,11 @@ def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
     except InputError as error:
         raise UsageError(str(error), where="traffic.ports") from None
     return TrexPlan(
-        server=traffic.server, ports=traffic.ports, options=traffic.trex, installation=installation
+        server=traffic.server,
+        ports=traffic.ports,
+        options=traffic.trex,
+        installation=installation,
+        noise=traffic.noise,
     )
 
 

@@ -14,9 +14,9 @@ import subprocess
 from lab.run.trex_plan import TrexPlan
 from lab.topology import Topology
 from lab.topology.wires import WIRES
-from traffic.trex.messages import StreamConfig
+from traffic.trex.messages import ProfileConfig, StreamConfig
 
-__all__ = ["ProbePath", "second_interfaces", "second_streams"]
+__all__ = ["ProbePath", "second_interfaces", "second_profiles", "second_streams"]
 
 FIRST_SECOND_PORT = 2
 PROBE_FLOW = 1
@@ -65,7 +65,7 @@ class ProbePath:
 
 def _lines(plan: TrexPlan) -> list[str]:
     """Lines on whose wires a second port sends."""
-    wanted = {background.line for background in plan.options.background}
+    wanted = {background.line for background in plan.options.background} | {one.line for one in plan.noise}
     return sorted(wanted | ({"A"} if plan.options.latency is not None else set()))
 
 
@@ -73,6 +73,16 @@ def second_interfaces(plan: TrexPlan) -> list[str]:
     """Interfaces of the ports from 2 on."""
     probe = [PROBE_WIRE] if plan.options.latency is not None else []
     return [WIRES[line].interface for line in _lines(plan)] + probe
+
+
+def second_profiles(plan: TrexPlan) -> dict[int, list[ProfileConfig]]:
+    """Profiles by TRex's port; none without noise."""
+    ports = {line: FIRST_SECOND_PORT + index for index, line in enumerate(_lines(plan))}
+    found: dict[int, list[ProfileConfig]] = {}
+    for one in plan.noise:
+        config = ProfileConfig(profile=one.profile, tunables=dict(one.tunables), direction=one.direction)
+        found.setdefault(ports[one.line], []).append(config)
+    return found
 
 
 def second_streams(plan: TrexPlan, topology: Topology) -> dict[int, list[StreamConfig]]:

@@ -166,7 +166,9 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     for where, message in unusable_tables(parts.faults) if check_files else ():
         load.add(where, message)
     if check_files and not load.problems and not load.unset and parts.traffic is not None:
-        for where, message in noise_problems(parts.traffic.noise, seed=int(data.get("seed") or 1)):
+        for where, message in noise_problems(
+            parts.traffic.noise, seed=int(data.get("seed") or 1), driver=parts.traffic.driver
+        ):
             load.add(where, message)
     if not load.problems:
         _assemble(load, data, parts)

@@ -12,7 +12,7 @@ from lab.errors import MissingError, UndecidedError
 from lab.quantities import Duration, FrozenModel
 from lab.scenario.document import KeyPath
 from traffic import errors as traffic
-from traffic.profiles.load import load_profile
+from traffic.profiles.load import load_profile, rendered
 from traffic.profiles.names import SHIPPED
 
 __all__ = ["Noise", "noise_problems", "with_paths"]
@@ -72,12 +72,16 @@ def with_paths(value: Any, resolve: Any) -> Any:
     ]
 
 
-def noise_problems(noise: Sequence[Noise], *, seed: int) -> Iterator[tuple[KeyPath, str]]:
-    """Loads and compiles every profile, in processes of their own; MissingError when the TRex library is missing, and
-    UndecidedError when a profile does not come to an end."""
+def noise_problems(noise: Sequence[Noise], *, seed: int, driver: str) -> Iterator[tuple[KeyPath, str]]:
+    """Loads every profile, in a process of its own, and compiles it when the exchange is to play it.
+
+    MissingError when the TRex library is missing, UndecidedError when a profile does not come to an end."""
     for index, one in enumerate(noise):
         try:
-            load_profile(one.profile, tunables=one.tunables, direction=one.direction, seed=seed)
+            if driver == "trex":  # which knows instructions that the pacer does not
+                rendered(one.profile, tuple(sorted(one.tunables.items())), one.direction)
+            else:
+                load_profile(one.profile, tunables=one.tunables, direction=one.direction, seed=seed)
         except traffic.MissingError as error:
             raise MissingError(str(error), install="ci/setup", where=one.profile) from error
         except traffic.InputError as error:

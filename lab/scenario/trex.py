@@ -98,8 +98,12 @@ def trex_problems(
     local = traffic.server == LOCAL
     if traffic.kind == "two_lines":
         yield ("traffic", "driver"), "trex plays MoldUDP64: source: two_lines has a protocol of its own"
-    if traffic.noise:
-        yield ("traffic", "noise"), "is the exchange's to send; beside trex, traffic.trex.background is sent"
+    for index, one in enumerate(traffic.noise):
+        if one.at_ns or one.duration_ns is not None:
+            yield (
+                ("traffic", "noise", index),
+                "trex starts it ahead of the market and ends it behind: no at, no duration",
+            )
     for index, port in enumerate(traffic.ports):
         if not local and not isinstance(port, int):
             yield ("traffic", "ports", index), f"{port!r}: a remote server's ports are numbers, such as 0"
@@ -111,8 +115,12 @@ def trex_problems(
         yield ("traffic", "ports"), "a remote server needs them: the numbers of its ports for A and B"
     if not local and traffic.trex.folder is None:
         yield ("traffic", "trex"), "a remote server needs folder: where it finds what the lab writes there"
-    if (traffic.trex.background or traffic.trex.latency) and (not local or traffic.ports):
-        yield ("traffic", "trex"), "background and latency are for a local server on the lab's own wires"
+    beside = traffic.trex.background or traffic.trex.latency or traffic.noise
+    if beside and (not local or traffic.ports):
+        yield (
+            ("traffic", "noise" if traffic.noise else "trex"),
+            "what is sent beside the market is for a local server on the lab's own wires",
+        )
     for index, fault in faults:
         lines = {"A", "B"} & set(getattr(fault, "lines", ()))
         if isinstance(fault, SessionRollOptions) or (isinstance(fault_for(fault), SenderFault) and lines):

@@ -153,6 +153,28 @@ def test_trex_sends_background_and_measures_its_path(tmp_path: Path) -> None:
     assert flows[1]["dropped"] == 0
 
 
+@pytest.mark.trex
+@needs_trex
+def test_trex_plays_profiles_beside_the_market(tmp_path: Path) -> None:
+    scenario = tmp_path / "profiles.yaml"
+    scenario.write_text(
+        "title: profiles played by TRex beside the market\n"
+        "traffic:\n"
+        "  driver: trex\n"
+        "  rate: 5k/s\n"
+        "  duration: 2s\n"
+        "  noise: [{profile: imix_noise, line: A, tunables: {pps: 2000}}, {profile: microburst, line: B}]\n"
+        "measure: {wire_floor: false, pacing_bound: 50ms}\n"
+        "expect: {book_matches_oracle: true}\n"
+    )
+    assert run(tmp_path / "r", "--trex-home", str(TREX_HOME), scenario=scenario).code in (0, 2)
+    (one,) = runs_in(tmp_path / "r").values()
+    assert set(one.not_passed()) <= TIMED, json.dumps(one.summary["checks"])
+    lines = one.summary["noise"]["lines"]
+    assert lines["A"]["at_wire"] == lines["A"]["engine_dropped"] > 2000
+    assert lines["B"]["at_wire"] == lines["B"]["engine_dropped"] > 100
+
+
 def test_no_trex_is_one_line(tmp_path: Path) -> None:
     line = refused(run(tmp_path, "--set", "driver=trex", "--trex-home", "/nowhere"), 69)
     assert "TREX_HOME /nowhere: no _t-rex-64 in it" in line

@@ -14,19 +14,19 @@ import io
 import json
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from traffic.errors import InputError, TrafficError
 from traffic.profiles.names import profile_path
 from traffic.trex.library import load_library
 
-__all__ = ["main", "render"]
+__all__ = ["load_stl", "main", "render"]
 
 
-def render(profile: str, *, direction: int, port_id: int, tunables: dict[str, str]) -> list[dict[str, Any]]:
-    """The streams of a profile; InputError says what is wrong with it."""
+def load_stl(profile: str, *, direction: int, port_id: int, tunables: Mapping[str, str]) -> Any:
+    """TRex's own STLProfile, in a process that has the library; InputError says what is wrong with it."""
     path = profile_path(profile)
-    load_library()
     from trex.common.trex_exceptions import TRexError
     from trex_stl_lib.api import STLProfile
 
@@ -40,6 +40,15 @@ def render(profile: str, *, direction: int, port_id: int, tunables: dict[str, st
         raise InputError(f"profile {profile}: {last}") from None
     if loaded is None:  # its argument parser gave up
         raise InputError(f"profile {profile}: {_complaint(said.getvalue())}")
+    return loaded
+
+
+def render(
+    profile: str, *, direction: int, port_id: int, tunables: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The streams of a profile as TRex's JSON."""
+    load_library()
+    loaded = load_stl(profile, direction=direction, port_id=port_id, tunables=tunables)
     streams: list[dict[str, Any]] = loaded.to_json()
     return streams
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from traffic.trex.messages import Ready, Statistics, StreamConfig, plain
+from traffic.trex.messages import ProfileConfig, Ready, Statistics, StreamConfig, plain
 
 __all__ = ["Channel", "TrexClient"]
 
@@ -43,9 +43,17 @@ class TrexClient:
         }
         return int(self._ask(message, "pushed")["at_ns"])
 
-    def streams(self, port: int, streams: Sequence[StreamConfig]) -> None:
-        """Put streams on a port and start them."""
-        self._ask({"do": "streams", "port": port, "streams": [plain(each) for each in streams]}, "streams")
+    def streams(
+        self, port: int, streams: Sequence[StreamConfig], profiles: Sequence[ProfileConfig] = ()
+    ) -> None:
+        """Put streams and those of profiles on a port, and start them all."""
+        message = {
+            "do": "streams",
+            "port": port,
+            "streams": [plain(each) for each in streams],
+            "profiles": [plain(each) for each in profiles],
+        }
+        self._ask(message, "streams")
 
     def idle(self, ports: Sequence[int]) -> bool:
         return bool(self._ask({"do": "idle", "ports": list(ports)}, "idle")["idle"])

@@ -26,6 +26,7 @@ __all__ = [
     "LatencyStatistics",
     "PortReady",
     "PortStatistics",
+    "ProfileConfig",
     "Push",
     "Ready",
     "Statistics",
@@ -112,12 +113,27 @@ class StreamConfig(_Model):
         return self
 
 
+class ProfileConfig(_Model):
+    """An STL profile of traffic/profiles, or a file, as trex-console would load it."""
+
+    profile: Annotated[str, Field(min_length=1)]
+    tunables: dict[str, str] = {}
+    direction: Annotated[int, Field(ge=0, le=1)] = 0
+
+
 class Streams(_Model):
-    """Put streams on a port and start them."""
+    """Put streams and those of profiles on a port, and start them all."""
 
     do: Literal["streams"]
     port: PortIndex
-    streams: Annotated[tuple[StreamConfig, ...], Field(strict=False, min_length=1, max_length=1000)]
+    streams: Annotated[tuple[StreamConfig, ...], Field(strict=False, max_length=1000)] = ()
+    profiles: Annotated[tuple[ProfileConfig, ...], Field(strict=False, max_length=64)] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> "Streams":
+        if not self.streams and not self.profiles:
+            raise ValueError("neither streams nor profiles")
+        return self
 
 
 class Idle(_Model):

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from traffic.errors import InputError, MissingError
+from traffic.profiles.render import load_stl
 from traffic.trex.library import Library
 from traffic.trex.messages import (
     FlowStatistics,
     LatencyStatistics,
     PortReady,
     PortStatistics,
+    ProfileConfig,
     Push,
     Ready,
     Statistics,
@@ -208,10 +210,13 @@ class TrexSession:
             raise MissingError(f"{self._where}: push_remote: {said}")
         return asked_ns
 
-    def streams(self, port: int, streams: Sequence[StreamConfig]) -> int:
-        """Put streams on a port beside what it has, and start them."""
+    def streams(self, port: int, streams: Sequence[StreamConfig], profiles: Sequence[ProfileConfig]) -> int:
+        """Put streams and those of profiles on a port beside what it has, and start them."""
         self._port(port)
         built = [build_stream(self._library, config) for config in streams]
+        for each in profiles:
+            loaded = load_stl(each.profile, direction=each.direction, port_id=port, tunables=each.tunables)
+            built += loaded.get_streams()
         with self._no_bare_failure(f"streams on port {port}"):
             self._client.add_streams(built, ports=[port])
             self._client.start(ports=[port], force=True)

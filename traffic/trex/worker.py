@@ -61,8 +61,8 @@ def _obey(session: TrexSession, line: bytes) -> bool:
     match parse_command(line):
         case Push() as push:
             _say({"event": "pushed", "at_ns": session.push(push)})
-        case Streams(port=port, streams=streams):
-            _say({"event": "streams", "count": session.streams(port, streams)})
+        case Streams(port=port, streams=streams, profiles=profiles):
+            _say({"event": "streams", "count": session.streams(port, streams, profiles)})
         case Idle(ports=ports):
             _say({"event": "idle", "ports": list(ports), "idle": session.idle(ports)})
         case End(ports=ports):

@@ -91,6 +91,9 @@ def load(folder: Path, text: str) -> None:
         ("traffic: {driver: trex, server: far, ports: [a, b], trex: {folder: /x}}", "are numbers"),
         ("traffic: {driver: trex, ports: [x0, y0], trex: {latency: {rate: 10/s}}}", "on the lab's own wires"),
         ("traffic: {driver: moongen}", "exchange"),
+        ("traffic: {driver: trex, ports: [x0, y0], noise: [{profile: incast}]}", "on the lab's own wires"),
+        ("traffic: {driver: trex, noise: [{profile: incast, at: 1s}]}", "no at, no duration"),
+        ("traffic: {driver: trex, noise: [{profile: incats}]}", "did you mean incast?"),
         ("traffic: {driver: trex, trex: {speed: 2}}", "speed"),
         ("traffic: {driver: trex, trex: {speed_up: 0}}", "greater than 0"),
         (

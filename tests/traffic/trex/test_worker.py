@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from worker_process import StandIn, Worker, free_ports
 
+from traffic.profiles.load import rendered
+
 Standin = Callable[..., StandIn]
 Work = Callable[..., Worker]
 
@@ -91,6 +93,21 @@ def test_a_stream_is_built_and_serialised_as_asked(standin: Standin, worker: Wor
     assert noise["mode"]["type"] == "single_burst"
     assert noise["mode"]["total_pkts"] == 10
     assert noise["flow_stats"]["rule_type"] == "stats"
+
+
+def test_a_profile_is_what_the_console_would_make_of_it(standin: Standin, worker: Work) -> None:
+    """Its streams reach the server as traffic.profiles.render prints them for the pacer."""
+    server = standin()
+    one = worker(server.config())
+    one.hear()
+    wanted = {"profile": "imix_noise", "tunables": {"pps": "4000"}}
+    one.tell(do="streams", port=2, profiles=[wanted])
+    rows = json.loads(rendered("imix_noise", (("pps", "4000"),), 0))
+    assert one.hear() == {"event": "streams", "count": len(rows)}
+    built = server.said("stream")
+    assert [stream["mode"] for stream in built] == [row["stream"]["mode"] for row in rows]
+    assert [stream["packet"]["binary"] for stream in built] == [row["stream"]["packet"]["binary"] for row in rows]
+    assert [stream["vm"] for stream in built] == [row["stream"]["vm"] for row in rows]
 
 
 def test_counters_and_latency_come_as_numbers_since_the_start(
@@ -194,6 +211,9 @@ def test_a_file_that_the_server_cannot_read_is_its_own_words(standin: Standin, w
         {"do": "push", "files": [{"port": 0, "path": "relative.pcap"}]},
         {"do": "dance"},
         {"do": "streams", "port": 2, "streams": [{"name": "x"}]},
+        {"do": "streams", "port": 2},
+        {"do": "streams", "port": 2, "profiles": [{"profile": "imix_niose"}]},
+        {"do": "streams", "port": 2, "profiles": [{"profile": "imix_noise", "tunables": {"ppps": "1"}}]},
         {"do": "idle", "ports": [3]},
     ],
 )
