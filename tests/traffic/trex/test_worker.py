@@ -105,9 +105,9 @@ def test_a_profile_is_what_the_console_would_make_of_it(standin: Standin, worker
     rows = json.loads(rendered("imix_noise", (("pps", "4000"),), 0))
     assert one.hear() == {"event": "streams", "count": len(rows)}
     built = server.said("stream")
-    assert [stream["mode"] for stream in built] == [row["stream"]["mode"] for row in rows]
-    assert [stream["packet"]["binary"] for stream in built] == [row["stream"]["packet"]["binary"] for row in rows]
-    assert [stream["vm"] for stream in built] == [row["stream"]["vm"] for row in rows]
+    assert [stream["mode"] for stream in built] == [row["mode"] for row in rows]
+    assert [stream["packet"]["binary"] for stream in built] == [row["packet"]["binary"] for row in rows]
+    assert [stream["vm"] for stream in built] == [row["vm"] for row in rows]
 
 
 def test_counters_and_latency_come_as_numbers_since_the_start(
