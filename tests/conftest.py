@@ -30,6 +30,7 @@ def real_directory() -> Path:
 
 LABS = "tests/e2e/"
 LOOPBACK = ("tests/traffic/", "tests/engine/test_process")  # they share its multicast groups
+PORTS_OF_ITS_OWN = "tests/traffic/trex/"
 
 
 class LabsTogether(LoadFileScheduling):
@@ -38,7 +39,8 @@ class LabsTogether(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(LABS):
             return LABS
-        return LOOPBACK[0] if nodeid.startswith(LOOPBACK) else super()._split_scope(nodeid)
+        speaks = nodeid.startswith(LOOPBACK) and not nodeid.startswith(PORTS_OF_ITS_OWN)
+        return LOOPBACK[0] if speaks else super()._split_scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LabsTogether:

@@ -168,7 +168,7 @@ def test_something_else_on_the_port_is_one_line(worker: Work) -> None:
         assert "no answer within 1 s" in failed(worker(config), 69)
 
 
-@pytest.mark.parametrize("method", ["api_sync_v2", "get_system_info", "acquire"])
+@pytest.mark.parametrize("method", ["api_sync_v2", "get_system_info"])
 def test_a_server_that_dies_in_the_handshake_is_one_line(standin: Standin, worker: Work, method: str) -> None:
     assert "TRex server 127.0.0.1:" in failed(worker(standin("--die", method).config()), 69)
 
