@@ -6,10 +6,11 @@ outlives the last order, and the taps outlive both.
 
 from __future__ import annotations
 
+import gc
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,17 @@ class PassResult:
         return self.directory / "engine"
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """No garbage is collected meanwhile: a full collection on the core of the exchange's busy loop can last seconds."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Pass:
     """The moving parts of one pass, so that every one of them is taken down on every way out."""
 
@@ -112,7 +124,7 @@ class Pass:
         self.events.append(Event(at_ns=time.monotonic_ns(), kind="lab", what=what, detail=detail))
 
     def run(self) -> PassResult:
-        with self.stack:
+        with no_collection(), self.stack:
             exchange, ready = self._start_exchange()
             tap, capacity = self._open_tap(ready)
             trex = self._start_trex(exchange, tap)
