@@ -142,17 +142,21 @@ static int pin(int cpu)
     return cpu < 0 ? 0 : -pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
-static struct af_xdp_options af_xdp_options(const struct runner_line *line, uint32_t key)
+/* The multicast group in network order; 0 when none is named. */
+static uint32_t group_of(const struct runner_line *line)
 {
     struct in_addr group = {0};
-    if (inet_pton(AF_INET, line->group, &group) != 1)
-        group.s_addr = 0;
+    return inet_pton(AF_INET, line->group, &group) == 1 ? group.s_addr : 0;
+}
+
+static struct af_xdp_options af_xdp_options(const struct runner_line *line, uint32_t key)
+{
     return (struct af_xdp_options){.interface = line->interface,
                                    .queue = line->queue,
                                    .socket_map = line->socket_map,
                                    .socket_key = key,
                                    .port = line->port,
-                                   .group = group.s_addr};
+                                   .group = group_of(line)};
 }
 
 static struct dpdk_options dpdk_options(const struct runner *runner, uint32_t line)
@@ -165,7 +169,8 @@ static struct dpdk_options dpdk_options(const struct runner *runner, uint32_t li
                                  .cpu = runner->options.cpu,
                                  .socket_map = options->socket_map,
                                  .socket_key = line,
-                                 .port = options->port};
+                                 .port = options->port,
+                                 .group = group_of(options)};
 }
 
 static int open_line(struct runner *runner, uint32_t line)

@@ -81,14 +81,6 @@ uint32_t af_xdp_waiting(const struct af_xdp *port);
 
 void af_xdp_statistics(const struct af_xdp *port, struct af_xdp_statistics *statistics);
 
-/* Whether a datagram for our port is for our group: other channels may share the port. */
-static inline bool af_xdp_ours(const struct af_xdp *port, const struct packet *packet)
-{
-    uint32_t destination;
-    memcpy(&destination, packet->ip + 16, sizeof(destination));
-    return port->group == 0 || destination == port->group;
-}
-
 /* Takes what has arrived, at most PACKET_BATCH_MAX; returns the number of feed datagrams. */
 static inline uint32_t af_xdp_receive(struct af_xdp *port, struct packet packets[PACKET_BATCH_MAX])
 {
@@ -97,8 +89,7 @@ static inline uint32_t af_xdp_receive(struct af_xdp *port, struct packet packets
     for (uint32_t i = 0; i < port->taken; i++) {
         const struct xdp_desc *descriptor = xsk_ring_cons__rx_desc(&port->receive, port->position + i);
         const uint8_t *frame = port->memory + descriptor->addr;
-        if (!frame_datagram(frame, descriptor->len, port->port, &packets[count]) ||
-            !af_xdp_ours(port, &packets[count]))
+        if (!frame_of_feed(frame, descriptor->len, port->port, port->group, &packets[count]))
             port->other_frames++;
         else if (!frame_checksum_good(&packets[count]))
             port->bad_checksums++;

@@ -182,6 +182,7 @@ static int open_once(struct dpdk *port, const struct dpdk_options *options, cons
     int sockets[SOCKETS_MAX];
     memset(port, 0, sizeof(*port));
     port->port = options->port;
+    port->group = options->group;
     port->socket = port->socket_map = -1;
     port->huge_pages = dpdk_environment_huge();
     port->ifindex = options->interface ? if_nametoindex(options->interface) : 0;
@@ -267,7 +268,8 @@ uint32_t dpdk_receive(struct dpdk *port, struct packet packets[PACKET_BATCH_MAX]
             note_stamp(port, frame);
         if (frame->nb_segs != 1)
             port->chained++;
-        else if (!frame_datagram(rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len, port->port, &packets[count]))
+        else if (!frame_of_feed(rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len, port->port, port->group,
+                                &packets[count]))
             port->other_frames++;
         else if (!frame_checksum_good(&packets[count]))
             port->bad_checksums++;

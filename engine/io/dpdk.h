@@ -59,6 +59,7 @@ struct dpdk_options {
     int socket_map;        /* net_af_xdp: XSKMAP, or -1 */
     uint32_t socket_key;
     uint16_t port;         /* UDP destination port of the feed */
+    uint32_t group;        /* its multicast group, network order; 0: any address */
 };
 
 struct dpdk_statistics {
@@ -84,6 +85,7 @@ struct dpdk {
     uint32_t taken_count;
     uint16_t number;
     uint16_t port;
+    uint32_t group;
     bool open;
     bool stamps;
     int stamp_offset;       /* of the stamp in a buffer */

@@ -63,6 +63,17 @@ static inline bool frame_datagram(const uint8_t *frame, uint32_t length, uint16_
     return true;
 }
 
+/* The same, and for multicast `group` (network order, 0 = any address): other channels may share the port. */
+static inline bool frame_of_feed(const uint8_t *frame, uint32_t length, uint16_t port, uint32_t group,
+                                 struct packet *packet)
+{
+    uint32_t destination;
+    if (!frame_datagram(frame, length, port, packet))
+        return false;
+    memcpy(&destination, packet->ip + 16, sizeof(destination));
+    return group == 0 || destination == group;
+}
+
 /* One's complement sum of native 16-bit words, not folded; an odd byte is followed by zero. */
 static inline uint64_t frame_sum(const uint8_t *bytes, uint32_t length)
 {

@@ -2,6 +2,7 @@
  * Skipped (77) without root, since DPDK wants its memory locked, and where it was not built in. */
 #include "engine/io/dpdk.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +15,12 @@ static char error[512];
 
 static struct dpdk_options options_for(const char *device)
 {
-    return (struct dpdk_options){.device = device, .huge = DPDK_HUGE_NO, .cpu = -1, .socket_map = -1, .port = FEED_PORT};
+    return (struct dpdk_options){.device = device,
+                                 .huge = DPDK_HUGE_NO,
+                                 .cpu = -1,
+                                 .socket_map = -1,
+                                 .port = FEED_PORT,
+                                 .group = inet_addr("239.77.1.1")};
 }
 
 /* An Ethernet, IPv4 and UDP frame without a UDP checksum; `number` is in the payload. */
@@ -40,6 +46,9 @@ static void feed_frames_are_taken_in_order_and_others_are_counted(struct dpdk *p
         CHECK(dpdk_send(port, frame, sizeof(frame)));
     }
     make_frame(frame, FEED_PORT, 9);
+    frame[32] = 9; /* the feed's port, another channel's group */
+    CHECK(dpdk_send(port, frame, sizeof(frame)));
+    make_frame(frame, FEED_PORT, 9);
     frame[40] = 0x12; /* a checksum that is wrong */
     CHECK(dpdk_send(port, frame, sizeof(frame)));
     CHECK_EQUAL(dpdk_receive(port, packets), 3);
@@ -51,7 +60,7 @@ static void feed_frames_are_taken_in_order_and_others_are_counted(struct dpdk *p
     }
     dpdk_release(port);
     CHECK_EQUAL(dpdk_receive(port, packets), 0);
-    CHECK_EQUAL(port->other_frames, 3);
+    CHECK_EQUAL(port->other_frames, 4);
     CHECK_EQUAL(port->bad_checksums, 1);
     CHECK_EQUAL(port->empty_polls, 1);
 }
@@ -82,7 +91,7 @@ static void its_counters_are_the_devices(struct dpdk *port)
     struct dpdk_statistics statistics;
     check_test_name = "its counters are the device's";
     dpdk_statistics(port, &statistics);
-    CHECK_EQUAL(statistics.received, 7 + ROUNDS * BURST);
+    CHECK_EQUAL(statistics.received, 8 + ROUNDS * BURST);
     CHECK_EQUAL(statistics.missed + statistics.errors + statistics.no_buffer + statistics.chained, 0);
     CHECK(strcmp(statistics.driver, "net_ring") == 0);
     CHECK(statistics.link_up && !statistics.huge_pages && !statistics.stamps);

@@ -39,6 +39,7 @@ pytestmark = pytest.mark.privileged
 SECONDS = 60.0
 PORT = 26_477
 GROUPS = ("239.77.1.1", "239.77.2.1")
+STRAY_GROUP, STRAY_EVERY = "239.77.9.1", 100
 SESSION = b"TAILGATE01"
 MESSAGES, PER_PACKET = 4_000, 4
 ENDED = 7
@@ -74,14 +75,24 @@ def mold_packets() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def frames() -> list[tuple[int, bytes]]:
-    """(line, frame): every packet on A, then on B."""
+    """(line, frame): every packet on A, then on B; ahead of some, what another channel sends to the feed's port."""
     found = []
-    for packet in mold_packets():
-        for line, group in enumerate(GROUPS):
-            head = Ether(src="02:00:00:00:00:01", dst=f"01:00:5e:4d:0{line + 1}:01")
-            address = IP(src=f"10.9.{line + 1}.1", dst=group)
-            found.append((line, bytes(head / address / UDP(sport=PORT, dport=PORT) / Raw(packet))))
+    for number, packet in enumerate(mold_packets()):
+        if number % STRAY_EVERY == 1:
+            found += [(line, multicast(line, STRAY_GROUP, spoiled(packet))) for line in range(2)]
+        found += [(line, multicast(line, group, packet)) for line, group in enumerate(GROUPS)]
     return found
+
+
+def multicast(line: int, group: str, payload: bytes) -> bytes:
+    head = Ether(src="02:00:00:00:00:01", dst=f"01:00:5e:4d:0{group.split('.')[2]}:01")
+    address = IP(src=f"10.9.{line + 1}.1", dst=group)
+    return bytes(head / address / UDP(sport=PORT, dport=PORT) / Raw(payload))
+
+
+def spoiled(packet: bytes) -> bytes:
+    """The same numbers with other messages: whoever takes it for the feed has another book."""
+    return packet[:20] + bytes(len(packet) - 20)
 
 
 class Venue:
@@ -278,7 +289,7 @@ def test_every_wire_gives_the_same_packets_orders_and_book(
         pytest.skip("built without DPDK: apt-get install libdpdk-dev")
     found = played(name, tmp_path, lab, frames)
     for line in "AB":
-        assert found.report["feed"]["lines"][line]["packets"] == len(frames) // 2
+        assert found.report["feed"]["lines"][line]["packets"] == of_the_feed(frames) // 2
         wire = found.report["wire"][line]
         assert (wire["dropped"], wire["fill_empty"], wire["bad_checksums"]) == (0, 0, 0)
     assert found.report["types"] == reference.report["types"]
@@ -286,6 +297,11 @@ def test_every_wire_gives_the_same_packets_orders_and_book(
     assert found.orders == reference.orders
     assert found.book == reference.book
     assert replay(found.folder / "engine.journal").outcome == "equal"
+
+
+def of_the_feed(frames: list[tuple[int, bytes]]) -> int:
+    stray = socket.inet_aton(STRAY_GROUP)
+    return sum(frame[30:34] != stray for _, frame in frames)
 
 
 def test_frames_survive_their_file(frames: list[tuple[int, bytes]]) -> None:
