@@ -51,7 +51,7 @@ from traffic.noise_bindings import Noise, NoiseProfile
 from traffic.profiles.load import load_profile
 from traffic.profiles.program import FOREVER_NS
 from traffic.results import write_results
-from traffic.trex.render import plan_of, render
+from traffic.trex.render import ANY_MAC, plan_of, render
 
 __all__ = ["load_stream", "run"]
 
@@ -117,7 +117,10 @@ def _rendered(config: Config, stream: Stream) -> tuple[Stream, dict[str, object]
     if publisher is None:
         return stream, {}
     plan = plan_of(stream, publisher, heartbeat_ns=config.heartbeat_ns)
-    files = render(stream, plan, lines=config.lines, folder=Path(publisher.folder), ends=config.end.repeat)
+    macs = None if publisher.own_macs else {line.name: ANY_MAC for line in config.lines}
+    files = render(
+        stream, plan, lines=config.lines, folder=Path(publisher.folder), ends=config.end.repeat, macs=macs
+    )
     stream.packets["intended_ns"] = plan.packets_ns
     published = {
         "files": files,

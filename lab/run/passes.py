@@ -36,6 +36,7 @@ from lab.run.settings import (
     exchange_settings,
 )
 from lab.run.trex import TrexDriver
+from lab.run.trex_plan import files_folder
 from lab.tap import ProgramCost, Tap, TapCounts
 from lab.tap.card_clock import CARD_ENDS
 from lab.topology import Ledger, Topology
@@ -193,6 +194,8 @@ class Pass:
         settings = exchange_settings(
             self.plan, directory=self.directory / "exchange", scratch=self.scratch, cores=self.cores
         )
+        if self.plan.trex is not None and self.plan.trex.options.folder is not None:
+            self.ledger.add_directory(files_folder(self.plan.trex, self.scratch))
         exchange = Child(
             "traffic",
             self._write("exchange", settings),

@@ -22,7 +22,8 @@ from lab.host import Cores
 from lab.measure.rows import Rows
 from lab.run.child import PRIORITY, Child, favour
 from lab.run.trex_latency import with_percentiles
-from lab.run.trex_plan import TrexPlan
+from lab.run.trex_cables import check_far_ends
+from lab.run.trex_plan import TrexPlan, files_folder, path_at_server
 from lab.run.trex_probe import ProbePath, second_interfaces, second_profiles, second_streams
 from lab.tap import Tap, market_rows
 from lab.topology import Ledger, Topology
@@ -49,6 +50,7 @@ END_SECONDS = 5.0
 STOP_SECONDS = 15.0
 INIT = 1  # its CPUs are the machine's: this process is pinned while a lab is up
 PLACEHOLDERS = ("02:00:00:00:00:01", "01:00:5e:00:00:01")
+CABLE_ADVICE = "name the engine's ends of its cables: ports: {A: {engine: PORT}, B: {engine: PORT}}"
 LIMITS = (
     "latency in whole microseconds, stamped by TRex's software on both sides: the time that its core takes to send "
     "and to look at its receive queue is in it",
@@ -95,6 +97,15 @@ class TrexDriver:
         self.worker = self._start_worker()
         self.client = TrexClient(self.worker)
         self._wait_until_ready()
+        if topology.far_lines:
+            check_far_ends(
+                self.client,
+                topology=topology,
+                ports=dict(zip(LINES, self.market_ports, strict=True)),
+                folder=files_folder(plan, scratch),
+                at_server=lambda path: path_at_server(plan, path),
+                server=f"TRex server {self.name}",
+            )
 
     @property
     def market_ports(self) -> tuple[int, int]:
@@ -181,6 +192,7 @@ class TrexDriver:
             if time.monotonic() > deadline:
                 raise UndecidedError("TRex: neither ready nor refused in time", where=str(self.directory))
         self.told |= {name: value for name, value in said.items() if name not in ("event", "server")}
+        self.name = str(said["server"])
 
     def check(self) -> None:
         """Raises what went wrong with the server or the worker, if anything did."""
@@ -203,7 +215,7 @@ class TrexDriver:
             self.client.streams(port, streams.get(port, ()), profiles.get(port, ()))
         options = self.plan.options
         asked_ns = self.client.push(
-            {ports[line]: self.files[line]["market"] for line in LINES},
+            {ports[line]: path_at_server(self.plan, self.files[line]["market"]) for line in LINES},
             speed_up=options.speed_up,
             gap_min_ns=options.gap_min_ns,
             own_macs=not self.plan.ports,
@@ -244,6 +256,7 @@ class TrexDriver:
                     "TRex's lead-in did not reach the engine's ports",
                     why=f"{seen}, {wanted} wanted",
                     where=str(self.directory),
+                    todo=None if self.topology.far_lines or not self.plan.ports else CABLE_ADVICE,
                 )
 
     def finish(self) -> dict[str, Any]:
@@ -251,7 +264,10 @@ class TrexDriver:
         ports = self.market_ports
         self.client.end(ports)
         self.client.push(
-            {port: self.files[line]["end"] for line, port in zip(LINES, ports, strict=True)},
+            {
+                port: path_at_server(self.plan, self.files[line]["end"])
+                for line, port in zip(LINES, ports, strict=True)
+            },
             own_macs=not self.plan.ports,
         )
         deadline = time.monotonic() + END_SECONDS

@@ -21,7 +21,7 @@ from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
 from lab.scenario.noise import noise_problems, with_paths
-from lab.scenario.ports import Ports
+from lab.scenario.ports import Ports, far_end_problems
 from lab.scenario.problems import keys_of, problems_of
 from lab.units import UnitError, parse_threshold
 
@@ -162,6 +162,9 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     expected = data.get("expect")
     names = list(expected) if isinstance(expected, dict) else []
     for where, message in problems_across(parts.traffic, parts.values.get("engine"), parts.faults, names):
+        load.add(where, message)
+    told = (parts.values.get("ports"), parts.traffic, parts.values.get("measure"), parts.faults)
+    for where, message in far_end_problems(*told):
         load.add(where, message)
     for where, message in unusable_tables(parts.faults) if check_files else ():
         load.add(where, message)

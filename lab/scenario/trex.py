@@ -77,8 +77,12 @@ class Trex(FrozenModel):
         str | None,
         Field(
             pattern=r"^/",
-            description="A remote server finds the files here, at the path where the lab writes.",
+            description="A folder that a remote server shares: the lab writes the files here.",
         ),
+    ] = None
+    server_folder: Annotated[
+        str | None,
+        Field(pattern=r"^/", description="Where the server finds that folder; none: at the same path."),
     ] = None
     rpc_port: Annotated[Count, Field(ge=1, le=65535, description="The server's RPC port.")] = 4501
     publish_port: Annotated[Count, Field(ge=1, le=65535, description="The server's publisher port.")] = 4500
@@ -114,7 +118,12 @@ def trex_problems(
     if not local and not traffic.ports:
         yield ("traffic", "ports"), "a remote server needs them: the numbers of its ports for A and B"
     if not local and traffic.trex.folder is None:
-        yield ("traffic", "trex"), "a remote server needs folder: where it finds what the lab writes there"
+        yield (
+            ("traffic", "trex"),
+            "a remote server needs folder: it reads the files by itself (push_remote), from a folder shared with it",
+        )
+    if traffic.trex.server_folder is not None and traffic.trex.folder is None:
+        yield ("traffic", "trex", "server_folder"), "is the server's path of folder, which is not given"
     beside = traffic.trex.background or traffic.trex.latency or traffic.noise
     if beside and (not local or traffic.ports):
         yield (
