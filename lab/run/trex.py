@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
 from lab.run.child import PRIORITY, Child, favour
-from lab.run.trex_latency import with_percentiles
 from lab.run.trex_cables import check_far_ends
+from lab.run.trex_latency import with_percentiles
 from lab.run.trex_plan import TrexPlan, files_folder, path_at_server
 from lab.run.trex_probe import ProbePath, second_interfaces, second_profiles, second_streams
 from lab.tap import Tap, market_rows
@@ -48,6 +48,7 @@ AHEAD_NS = 50_000_000  # the start is known so long before the market begins
 LATE_BEGIN_NS = 10_000_000_000  # a server may take so long to begin
 END_SECONDS = 5.0
 STOP_SECONDS = 15.0
+GIVE_BACK_SECONDS = 5.0  # for a worker on the way out
 INIT = 1  # its CPUs are the machine's: this process is pinned while a lab is up
 PLACEHOLDERS = ("02:00:00:00:00:01", "01:00:5e:00:00:01")
 CABLE_ADVICE = "name the engine's ends of its cables: ports: {A: {engine: PORT}, B: {engine: PORT}}"
@@ -182,8 +183,17 @@ class TrexDriver:
             namespace=self.topology.exchange if local else None,
             ledger=self.ledger,
         )
-        self.stack.callback(worker.end)
+        self.stack.callback(self._end_worker, worker)
         return worker
+
+    @staticmethod
+    def _end_worker(worker: Child) -> None:
+        """It gives its ports back, which a server that is not ours would keep for it."""
+        if worker.alive:
+            worker.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(timeout=GIVE_BACK_SECONDS)
+        worker.end()
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + UP_SECONDS + 30

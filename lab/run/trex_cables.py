@@ -1,7 +1,7 @@
 """TRex sends a frame on each of its ports, and where it comes out says how the cables are plugged.
 
-For lines whose far end is not ours (``Topology.far_lines``), before the engine is up. What a cable cannot be asked in any
-other way: whether it is there, whether its link is up, and whether A and B are crossed, which would look like an engine
+For lines whose far end is not ours (``Topology.far_lines``), before the engine is up. A cable cannot be asked in any
+other way whether it is there, whether its link is up, and whether A and B are crossed, which would look like an engine
 that hears nothing.
 """
 
@@ -48,7 +48,11 @@ def check_far_ends(
         for line, port in ports.items():
             frame = b"\xff" * 6 + bytes(6) + PROBE_TYPE.to_bytes(2, "big") + os.urandom(16)
             path = folder / f"{line}-cable.pcap"
-            path.write_bytes(PCAP_NS + struct.pack("<IIII", 0, 0, PROBE_BYTES, PROBE_BYTES) + frame.ljust(PROBE_BYTES, b"\0"))
+            path.write_bytes(
+                PCAP_NS
+                + struct.pack("<IIII", 0, 0, PROBE_BYTES, PROBE_BYTES)
+                + frame.ljust(PROBE_BYTES, b"\0")
+            )
             heard = None
             deadline = time.monotonic() + CABLE_SECONDS
             while heard is None and time.monotonic() < deadline:
@@ -56,6 +60,12 @@ def check_far_ends(
                 heard = listen(ears, frame[12:])
                 client.end([port])
             names = {name: topology.ports.wires[name][1] for name in ears}
+            if heard is None and not sent_by(client, port):
+                raise MissingError(
+                    f"line {line}",
+                    why=f"port {port} of {server} sent nothing of {at_server(path)}",
+                    install="let the server see that file (folder and server_folder of traffic.trex), its link up",
+                )
             if heard is None:
                 raise MissingError(
                     f"line {line}",
@@ -68,6 +78,11 @@ def check_far_ends(
                     why=f"what port {port} of {server} sends arrives at {names[heard]}, the end of line {heard}",
                     install="swap the two numbers in traffic.ports, or the cables",
                 )
+
+
+def sent_by(client: TrexClient, port: int) -> int:
+    """Frames that a port of the server's has sent since it was taken: TRex does not say that a file is not there."""
+    return sum(one.sent_packets for one in client.statistics().ports if one.port == port)
 
 
 def listen(ears: Mapping[str, socket.socket], wanted: bytes) -> str | None:

@@ -28,8 +28,8 @@ class PortPair(FrozenModel):
     exchange: Annotated[
         Port | None,
         Field(
-            description="The exchange's end, such as enp1s0f0 or 0000:01:00.0. Lines A and B have none when it is a TRex "
-            "server's own port that the cable leads to."
+            description="The exchange's end, such as enp1s0f0 or 0000:01:00.0. Lines A and B have none when it is a "
+            "TRex server's own port that the cable leads to."
         ),
     ] = None
     engine: Annotated[Port, Field(description="The engine's end.")]
@@ -98,4 +98,7 @@ def far_end_problems(
         )
     for index, fault in faults:
         if fault.do == "link_down" and getattr(fault, "port", None) in lines:
-            yield ("faults", index, "port"), "the far end of that wire is TRex's: its link is not ours to take down"
+            yield (
+                ("faults", index, "port"),
+                "the far end of that wire is TRex's: its link is not ours to take down",
+            )

@@ -1,8 +1,8 @@
 """A TRex server on "another server": a namespace with a management link and two cables into this host.
 
-Nothing of it is in the lab's hands but its RPC ports and the far ends of two veth pairs that stand for cables. It sees the
-shared folder under a path of its own, as over a network file system. The ledger has all of it: `tailgate heal` and the
-next run end what a killed test has left.
+Nothing of it is in the lab's hands but its RPC ports and the near ends of two veth pairs that stand for cables. It sees
+the shared folder under a path of its own, as over a network file system. The ledger has all of it: `tailgate heal` and
+the next run end what a killed test has left.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,17 +38,17 @@ class AnotherServer:
     log: Path
     process: subprocess.Popen[bytes]
 
-    def scenario(self, path: Path, *, ports: Sequence[int] = (0, 1), **traffic: object) -> Path:
-        keys = "".join(f"  {name}: {value}\n" for name, value in traffic.items())
-        path.write_text(
-            "title: another server sends the market over two cables\n"
-            f"traffic:\n  driver: trex\n  server: {self.address}\n  ports: {list(ports)}\n{keys}"
-            f"  trex: {{folder: {self.folder}, server_folder: {self.sees}, lead_in: 1s}}\n"
-            f"ports: {{A: {{engine: {CABLES['A']}}}, B: {{engine: {CABLES['B']}}}}}\n"
-            "measure: {wire_floor: false, pacing_bound: 50ms}\n"
-            "expect: {book_matches_oracle: true, counts.unmatched: '== 0', wire_to_wire.p50: '< 10ms'}\n"
-        )
-        return path
+    def settings(self, **others: object) -> list[str]:
+        """Options of `tailgate run scenarios/trex/second_server`."""
+        given = {
+            "server": self.address,
+            "folder": self.folder,
+            "server_folder": self.sees,
+            "a_engine": CABLES["A"],
+            "b_engine": CABLES["B"],
+            **others,
+        }
+        return [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
 
 
 def ip(*words: str) -> None:
@@ -59,6 +59,7 @@ def ip(*words: str) -> None:
 def another_server(home: Path, folder: Path) -> Iterator[AnotherServer]:
     ledger = Ledger.open(f"t{os.getpid()}far")
     far = f"{ledger.prefix}-far"
+    server = None
     try:
         ledger.add_namespace(far)
         netns.create(far)
@@ -77,10 +78,12 @@ def another_server(home: Path, folder: Path) -> Iterator[AnotherServer]:
         assert server.process.poll() is None, server.log.read_text()[-2000:]
     finally:
         ledger.close()
+        if server is not None:
+            server.process.wait(timeout=UP_SECONDS)
 
 
 def start(home: Path, folder: Path, far: str, ledger: Ledger, shared: Path) -> AnotherServer:
-    """The server as somebody would start it there, in the last CPU."""
+    """The server as somebody would start it there, on the CPU that the engine has not."""
     installation = find_installation(home)
     config = ServerConfig(
         interfaces=[interface_text(index, f"far{index}") for index in range(2)],
@@ -105,7 +108,8 @@ def start(home: Path, folder: Path, far: str, ledger: Ledger, shared: Path) -> A
     ledger.add_process(process.pid)
     deadline = time.monotonic() + UP_SECONDS
     while not listening(far):
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
+        assert process.poll() is None, log.read_text()[-2000:]
+        assert time.monotonic() < deadline, log.read_text()[-2000:]
         time.sleep(0.1)
     return AnotherServer(ADDRESS, SEES, shared, log, process)
 
