@@ -3,7 +3,8 @@
 stdout  {"event": "ready", ...}   {"event": "published", "at_ns": T}   {"event": "stopped"}
         {"event": "done", "do": "recovery"}: the command is in effect
 stdin   {"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "stop"}   end of file = stop
-With a publisher, "ready" names the files that it is to play, and {"do": "follow", "map": N} comes before the start.
+With a publisher, "ready" names the files that it is to play, and {"do": "follow", "map": N} comes before the start; or
+"page": PATH, "offset": N instead of the map.
 
 The main thread sleeps until a command or the loop's eventfd wakes it; the C loop works in its own thread.
 """
@@ -278,7 +279,10 @@ def _serve(
                     case Stop():
                         return
                     case Follow():
-                        exchange.follow(command.map_id)
+                        if command.page is None:
+                            exchange.follow(command.map_id)
+                        else:
+                            exchange.follow_file(command.page, command.offset)
                     case Start():
                         exchange.start(command.at_ns)
                     case Behave():

@@ -31,9 +31,11 @@ from lab.run.settings import (
     REQUEST_PORT,
     SNAPSHOT_PORT,
     PassPlan,
+    control_page,
     control_socket,
     engine_settings,
     exchange_settings,
+    memif_socket,
 )
 from lab.run.trex import TrexDriver
 from lab.run.trex_plan import files_folder
@@ -128,8 +130,10 @@ class Pass:
         with no_collection(), self.stack:
             exchange, ready = self._start_exchange()
             tap, capacity = self._open_tap(ready)
-            trex = self._start_trex(exchange, tap)
+            trex = self._start_trex()
             engine = self._start_engine(tap, ready)
+            if trex:
+                exchange.send({"do": "follow", **trex.followed(tap)})
             nemesis = Nemesis(
                 self.faults,
                 topology=self.topology,
@@ -241,11 +245,11 @@ class Pass:
         self.stack.callback(tap.close)
         return tap, capacity
 
-    def _start_trex(self, exchange: Child, tap: Tap) -> TrexDriver | None:
+    def _start_trex(self) -> TrexDriver | None:
         if self.plan.trex is None:
             return None
         self.progress(f"{self.plan.name}: starting TRex", 0, 0)
-        trex = TrexDriver(
+        return TrexDriver(
             self.plan.trex,
             topology=self.topology,
             ledger=self.ledger,
@@ -253,9 +257,9 @@ class Pass:
             directory=self.directory,
             scratch=self.scratch,
             stack=self.stack,
+            page=control_page(self.plan, self.scratch),
+            socket=memif_socket(self.plan, self.scratch),
         )
-        exchange.send({"do": "follow", "map": tap.followed_map})
-        return trex
 
     def _start_engine(self, tap: Tap, ready: dict[str, Any]) -> Child:
         sockets = tap.engine_sockets

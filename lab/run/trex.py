@@ -21,10 +21,12 @@ from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
 from lab.run.child import PRIORITY, Child, favour
+from lab.run.pages import ENGINE_LINES_OFFSET
 from lab.run.trex_cables import check_far_ends
 from lab.run.trex_latency import with_percentiles
 from lab.run.trex_plan import TrexPlan, files_folder, path_at_server
 from lab.run.trex_probe import ProbePath, second_interfaces, second_profiles, second_streams
+from lab.run.trex_shared import LATE_BEGIN_NS, beginnings_heard, no_lead_in
 from lab.tap import Tap, market_rows
 from lab.topology import Ledger, Topology
 from lab.topology.wires import WIRES
@@ -45,7 +47,6 @@ UP_SECONDS = 90  # from the server's start to its first answer
 LOOK_SECONDS = 0.05
 LEAD_IN_SHARE = 0.5  # of the lead-in's heartbeats, that are waited for; the earliest of all of them counts
 AHEAD_NS = 50_000_000  # the start is known so long before the market begins
-LATE_BEGIN_NS = 10_000_000_000  # a server may take so long to begin
 END_SECONDS = 5.0
 STOP_SECONDS = 15.0
 GIVE_BACK_SECONDS = 5.0  # for a worker on the way out
@@ -61,6 +62,20 @@ LIMITS = (
     "TRex moves the rest of its schedule by any delay of its own above 100 us: lateness stays until the file's end",
     "its minimum, maximum and average are since its last look; count and percentiles of its HdrHistogram are of all",
 )
+ELSEWHERE = (
+    "the server's clock is another host's: what it drifts from this one's is in pacing_error and response (50 ppm are "
+    "50 us a second)"
+)
+SHARED = (
+    "lines in shared memory have the engine's own stamps: what waited there while a poll went on, up to 20 us, is not "
+    "in wire_to_wire; what waited longer is counted among the stalls"
+)
+
+
+def limits_of(plan: TrexPlan) -> list[str]:
+    """What is to be known of the figures of such a run."""
+    elsewhere = [] if plan.installation is not None else [ELSEWHERE]
+    return [*elsewhere, *([SHARED] if plan.shared else []), *LIMITS]
 
 
 def began_ns(heartbeats: Rows, *, every_ns: int) -> int:
@@ -82,11 +97,15 @@ class TrexDriver:
         directory: Path,
         scratch: Path,
         stack: ExitStack,
+        page: Path,
+        socket: Path,
     ) -> None:
+        """``page``: the engine's, in which it tells of lines that no tap sees; ``socket``: of memory shared with it."""
+        self.page, self.socket = page, socket
         self.plan, self.topology, self.ledger, self.cores = plan, topology, ledger, cores
         self.directory, self.scratch, self.stack = directory / "trex", scratch, stack
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.told: dict[str, Any] = {"driver": "trex", "server": plan.server, "limits": list(LIMITS)}
+        self.told: dict[str, Any] = {"driver": "trex", "server": plan.server, "limits": limits_of(plan)}
         self.server: subprocess.Popen[bytes] | None = None
         self.files: dict[str, dict[str, str]] = {}
         if plan.options.latency is not None:
@@ -114,10 +133,18 @@ class TrexDriver:
         first, second = self.plan.ports if self.plan.installation is None else (0, 1)
         return int(first), int(second)
 
+    def followed(self, tap: Tap) -> dict[str, Any]:
+        """Where the exchange learns how far the lines are; the engine is up."""
+        if self.plan.shared:
+            return {"page": str(self.page), "offset": ENGINE_LINES_OFFSET}
+        return {"map": tap.followed_map}
+
     def _interfaces(self) -> tuple[list[str], list[tuple[str, str]]]:
         names = [str(port) for port in self.plan.ports] or [WIRES[line].interface for line in LINES]
         macs = [PLACEHOLDERS] * len(names)
-        if not self.plan.ports:
+        if self.plan.shared:
+            names = [f"memif:{self.socket},id={index}" for index in range(len(LINES))]
+        elif not self.plan.ports:
             names += second_interfaces(self.plan)
             ends = (self.topology.exchange, self.topology.engine)
             macs = [(self.topology.hardware_address(ends[0], name), self.topology.hardware_address(ends[1], name))
@@ -230,7 +257,12 @@ class TrexDriver:
             gap_min_ns=options.gap_min_ns,
             own_macs=not self.plan.ports,
         )
-        began = self._line_beginnings(tap, int(ready["first_sequence"]), published, asked_ns)
+        if self.plan.shared:
+            began = beginnings_heard(
+                self.page, published, asked_ns=asked_ns, check=self.check, where=self.directory
+            )
+        else:
+            began = self._line_beginnings(tap, int(ready["first_sequence"]), published, asked_ns)
         started_ns = min(began.values()) + int(published["market_ns"])
         if started_ns - time.monotonic_ns() < AHEAD_NS:
             raise UndecidedError(
@@ -261,13 +293,9 @@ class TrexDriver:
                 return {line: began_ns(some, every_ns=every_ns) for line, some in of_line.items()}
             self.check()
             if time.monotonic_ns() > deadline_ns:
-                seen = ", ".join(f"{len(some)} on line {line}" for line, some in of_line.items())
-                raise UndecidedError(
-                    "TRex's lead-in did not reach the engine's ports",
-                    why=f"{seen}, {wanted} wanted",
-                    where=str(self.directory),
-                    todo=None if self.topology.far_lines or not self.plan.ports else CABLE_ADVICE,
-                )
+                todo = None if self.topology.far_lines or not self.plan.ports else CABLE_ADVICE
+                seen = {line: len(some) for line, some in of_line.items()}
+                raise no_lead_in(seen, wanted, where=self.directory, todo=todo)
 
     def finish(self) -> dict[str, Any]:
         """Ends the session on the wires, asks for the counters and takes everything down."""

@@ -23,16 +23,20 @@ TAIL_NS = 10_000_000_000  # heartbeats behind the market, longer than the lab wa
 
 @dataclass(frozen=True, kw_only=True)
 class TrexPlan:
-    """``installation`` is None for a remote server; ``ports`` are of A and B, empty for the lab's wires."""
+    """``installation`` is None for a remote server; ``ports`` are of A and B, empty for the lab's wires.
+
+    ``shared``: TRex and the engine share memory, and nothing of the market is on the wires.
+    """
 
     server: str
     ports: tuple[int | str, ...]
     options: Trex
     installation: Installation | None
     noise: tuple[Noise, ...] = ()
+    shared: bool = False
 
 
-def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
+def trex_plan(traffic: Traffic, home: Path | None, *, shared: bool = False) -> TrexPlan | None:
     """None when the exchange sends. MissingError: no TRex at ``home``. UsageError: a port that is none."""
     if traffic.driver != "trex":
         return None
@@ -51,6 +55,7 @@ def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
         options=traffic.trex,
         installation=installation,
         noise=traffic.noise,
+        shared=shared,
     )
 
 

@@ -14,11 +14,12 @@ from pydantic import BeforeValidator, Field
 
 from lab.faults import FaultOptions, SenderFault, SessionRollOptions, fault_for
 from lab.quantities import Count, Duration, FrozenModel, Rate, as_tuple
+from lab.scenario.dpdk import is_shared
 
 if TYPE_CHECKING:
-    from lab.scenario.models import Traffic
+    from lab.scenario.models import Engine, Traffic
 
-__all__ = ["Background", "Driver", "Latency", "Port", "Trex", "trex_problems"]
+__all__ = ["Background", "Driver", "Latency", "Port", "Trex", "shared_problems", "trex_problems"]
 
 Driver = Literal["exchange", "trex"]
 Port = Annotated[int | str, Field(union_mode="left_to_right")]
@@ -91,6 +92,41 @@ class Trex(FrozenModel):
         tuple[Background, ...], as_tuple, Field(max_length=8, description="Streams beside the market.")
     ] = ()
     latency: Annotated[Latency | None, Field(description="TRex's latency stream; none by default.")] = None
+
+
+def shared_problems(
+    traffic: Traffic | None, engine: Engine | None
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What driver: trex cannot do with lines in memory that it shares with the engine."""
+    if traffic is None or engine is None or traffic.driver != "trex":
+        return
+    memif = [str(port) for port in traffic.ports if str(port).startswith("memif:")]
+    if not is_shared(engine):
+        if memif:
+            why = "leave ports out, and the lab joins both: engine: {wire: dpdk, dpdk: {device: net_memif}}"
+            yield ("traffic", "ports"), f"{memif[0]}: {why}"
+        return
+    if traffic.server != LOCAL:
+        yield (
+            ("traffic", "server"),
+            "the engine's lines are memory of this machine (net_memif): server: local",
+        )
+    elif traffic.ports:
+        yield (
+            ("traffic", "ports"),
+            "the engine's lines are shared memory (net_memif), whose ends the lab makes: leave out",
+        )
+    elif traffic.noise or traffic.trex.background or traffic.trex.latency:
+        key = "noise" if traffic.noise else "trex"
+        yield (
+            ("traffic", key),
+            "beside the market there is no second port on lines in shared memory (net_memif)",
+        )
+    if not engine.journal:
+        yield (
+            ("engine", "journal"),
+            "no tap sees lines in shared memory: TRex's packets have their stamps in the journal",
+        )
 
 
 def trex_problems(

@@ -22,6 +22,7 @@ from lab.run.trex_plan import path_at_server, publisher_settings, trex_plan
 from lab.scenario import Traffic, load_scenario
 
 EVERY_NS = 2_000_000
+MEMIF = "engine: {wire: dpdk, dpdk: {device: net_memif}}\n"
 HOME_PROGRAMS = ("_t-rex-64", "t-rex-64")
 
 
@@ -102,6 +103,20 @@ def load(folder: Path, text: str) -> None:
         ("traffic: {driver: trex, server: far, ports: [a, b], trex: {folder: /x}}", "are numbers"),
         ("traffic: {driver: trex, ports: [x0, y0], trex: {latency: {rate: 10/s}}}", "on the lab's own wires"),
         ("traffic: {driver: moongen}", "exchange"),
+        (
+            "traffic: {driver: trex, ports: ['memif:/x,id=0', 'memif:/x,id=1']}",
+            "leave ports out, and the lab joins both",
+        ),
+        (MEMIF + "traffic: {driver: trex, ports: [x0, y0]}", "whose ends the lab makes"),
+        (
+            MEMIF + "traffic: {driver: trex, server: far, ports: [0, 1], trex: {folder: /x}}",
+            "memory of this machine (net_memif): server: local",
+        ),
+        (
+            MEMIF + "traffic: {driver: trex, trex: {latency: {rate: 10/s}}}",
+            "no second port on lines in shared memory",
+        ),
+        (MEMIF[:-2] + ", journal: false}\ntraffic: {driver: trex}", "have their stamps in the journal"),
         ("traffic: {driver: trex, ports: [x0, y0], noise: [{profile: incast}]}", "on the lab's own wires"),
         ("traffic: {driver: trex, noise: [{profile: incast, at: 1s}]}", "no at, no duration"),
         ("traffic: {driver: trex, noise: [{profile: incats}]}", "did you mean incast?"),
