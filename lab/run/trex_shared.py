@@ -1,9 +1,9 @@
 """Lines in memory shared by TRex and the engine: what the engine heard goes in; their beginnings and stamps come out.
 
-No tap sees such a line, and TRex stamps nothing. So the engine's own clock has to do (grade ``sw-app``): the start of the
-poll in which it took a datagram, in its journal for each of them, and in its control page for the last one while the
-run goes on. A datagram may have waited for the poll before to end, and may have come while this one had begun: either
-takes less than STALL_NS, or is counted as a stall of the engine. That much is the uncertainty.
+No tap sees such a line, and TRex stamps nothing. So the engine's own clock has to do (grade ``sw-app``): the start
+of the poll in which it took a datagram, in its journal for each of them, and in its control page for the last one
+while the run goes on. A datagram may have waited for the poll before to end, and may have come while this one had
+begun: either takes less than STALL_NS, or is counted as a stall of the engine. That much is the uncertainty.
 """
 
 from __future__ import annotations

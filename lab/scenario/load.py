@@ -257,7 +257,7 @@ def _sections(load: _Load, data: dict[str, Any], file: Path, base: Path, *, chec
         except ValidationError as error:
             if not _awaits(load, value):
                 load.problems += problems_of(error, load.document, (name,), model)
-            if name == "traffic" and isinstance(value, dict):
+            if name == "traffic" and isinstance(value, dict) and not _awaits(load, value):
                 parts.traffic = _without_errors(value, error)
     parts.traffic = parts.values.get("traffic", parts.traffic)
     _faults(load, data.get("faults"), parts)

@@ -124,6 +124,27 @@ def test_trex_sends_the_same_market_to_the_same_end(exchange: Run, trex: Run) ->
 
 @pytest.mark.trex
 @needs_trex
+def test_trex_and_the_engine_share_memory(tmp_path: Path) -> None:
+    """The same market from TRex and from the exchange, neither through the kernel, ends alike."""
+    scenario = "scenarios/trex/shared_memory"
+    assert run(tmp_path / "x", scenario=scenario).code in (0, 2)
+    assert run(
+        tmp_path / "t", "--set", "driver=trex", "--trex-home", str(TREX_HOME), scenario=scenario
+    ).code in (0, 2)
+    ((exchange,), (trex,)) = (runs_in(tmp_path / name).values() for name in "xt")
+    assert set(trex.not_passed()) <= TIMED, json.dumps(trex.summary["checks"])
+    same_market(exchange, trex)
+    assert trex.summary["clock"]["grade"] == "sw-app"
+    assert trex.summary["wires"]["dpdk"]["A"]["driver"] == "net_memif"
+    assert [port["driver"] for port in trex.summary["generator"]["ports"]] == ["net_memif"] * 2
+    assert trex.summary["generator"]["statistics"]["queue_full"] == 0
+    for line in trex.summary["feed_quality"]["lines"]:
+        assert line["packets_seen"] == trex.summary["run"]["packets"]
+    assert replays(trex).counts["orders"] > 500
+
+
+@pytest.mark.trex
+@needs_trex
 def test_trex_sends_background_and_measures_its_path(tmp_path: Path) -> None:
     scenario = tmp_path / "beside.yaml"
     scenario.write_text(
