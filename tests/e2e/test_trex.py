@@ -138,7 +138,7 @@ def test_trex_and_the_engine_share_memory(tmp_path: Path) -> None:
     assert trex.summary["wires"]["dpdk"]["A"]["driver"] == "net_memif"
     assert [port["driver"] for port in trex.summary["generator"]["ports"]] == ["net_memif"] * 2
     assert trex.summary["generator"]["statistics"]["queue_full"] == 0
-    for line in trex.summary["feed_quality"]["lines"]:
+    for line in trex.summary["feed_quality"]["lines"].values():
         assert line["packets_seen"] == trex.summary["run"]["packets"]
     assert replays(trex).counts["orders"] > 500
 
