@@ -210,17 +210,18 @@ class TrexDriver:
             namespace=self.topology.exchange if local else None,
             ledger=self.ledger,
         )
-        self.stack.callback(self._end_worker, worker)
+        self.stack.callback(worker.end)
+        if not local:
+            self.stack.callback(self._let_go, worker)
         return worker
 
     @staticmethod
-    def _end_worker(worker: Child) -> None:
-        """It gives its ports back, which a server that is not ours would keep for it."""
+    def _let_go(worker: Child) -> None:
+        """It gives its ports back, which a server that goes on would keep for it."""
         if worker.alive:
             worker.process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 worker.process.wait(timeout=GIVE_BACK_SECONDS)
-        worker.end()
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + UP_SECONDS + 30
