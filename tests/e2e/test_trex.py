@@ -302,7 +302,7 @@ def test_a_remote_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     scenario = tmp_path / "remote.yaml"
     scenario.write_text(
         "title: nobody is there\n"
-        "traffic:\n  driver: trex\n  server: 127.0.0.1\n  ports: [0, 1]\n"
+        "traffic:\n  driver: trex\n  rate: 100/s\n  duration: 1s\n  server: 127.0.0.1\n  ports: [0, 1]\n"
         f"  trex: {{folder: {tmp_path}/files, rpc_port: 9, publish_port: 9}}\n"
         "measure: {wire_floor: false}\n"
     )
