@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pyroute2 import netns
 
+from lab.run.child import PRIORITY, favour
 from lab.topology import Ledger
 from traffic.trex.server import ServerConfig, command, config_text, find_installation, interface_text
 
@@ -97,15 +98,17 @@ def start(home: Path, folder: Path, far: str, ledger: Ledger, shared: Path) -> A
     mounted = f'mount --bind {shared} {SEES} && exec "$@"'
     with log.open("wb") as out:
         process = subprocess.Popen(
-            ["ip", "netns", "exec", far, "unshare", "-m", "sh", "-c", mounted, "sh"]
+            ["ip", "netns", "exec", far, *PRIORITY, "unshare", "-m", "sh", "-c", mounted, "sh"]
             + command(installation, config, path),
             cwd=installation.home,
             env={**os.environ, "LD_LIBRARY_PATH": str(installation.home)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     ledger.add_process(process.pid)
+    favour(process.pid)  # a machine of its own would have nobody else on it
     deadline = time.monotonic() + UP_SECONDS
     while not listening(far):
         assert process.poll() is None, log.read_text()[-2000:]
