@@ -36,6 +36,7 @@ from traffic.trex.server import (
     ServerConfig,
     command,
     config_text,
+    how_it_ended,
     interface_text,
     why_it_ended,
 )
@@ -236,7 +237,7 @@ class TrexDriver:
         """Raises what went wrong with the server or the worker, if anything did."""
         if self.server is not None and self.server.poll() is not None:
             raise MissingError(
-                f"the TRex server ended with exit code {self.server.returncode}",
+                f"the TRex server {how_it_ended(self.server.returncode)}",
                 install=f"its log is {self.log}",
                 why=why_it_ended(self.log.read_text(errors="replace")),
             )

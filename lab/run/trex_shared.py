@@ -28,7 +28,7 @@ __all__ = ["LATE_BEGIN_NS", "beginnings_heard", "heard_clock", "heard_stamps", "
 
 LINES = ("A", "B")
 LOOK_SECONDS = 0.005  # the page changes every 0.1 ms, a heartbeat comes every 2 ms
-LOOKS_MIN = 50  # with a heartbeat of their own each
+LOOKS_MIN = 20  # with a heartbeat of their own each
 EARLY_PERCENT = (
     10  # of the looks may be early, since the engine stood still in the poll that took the heartbeat
 )
