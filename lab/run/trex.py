@@ -266,9 +266,13 @@ class TrexDriver:
         else:
             began = self._line_beginnings(tap, int(ready["first_sequence"]), published, asked_ns)
         started_ns = min(began.values()) + int(published["market_ns"])
-        if started_ns - time.monotonic_ns() < AHEAD_NS:
+        left_ns = started_ns - time.monotonic_ns()
+        if left_ns < AHEAD_NS:
             raise UndecidedError(
                 "TRex's lead-in was over before the lab knew when it had begun",
+                why=f"asked {(time.monotonic_ns() - asked_ns) / 1e6:.0f} ms ago, lines began "
+                f"{', '.join(f'{(at - asked_ns) / 1e6:+.0f}' for at in began.values())} ms from then, and the market "
+                f"has {left_ns / 1e6:.0f} ms left",
                 todo="give traffic.trex a longer lead_in",
             )
         self.told["start"] = {

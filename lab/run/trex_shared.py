@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.journal_binding import journal_records
 from lab.errors import UndecidedError
@@ -29,9 +30,9 @@ __all__ = ["LATE_BEGIN_NS", "beginnings_heard", "heard_clock", "heard_stamps", "
 LINES = ("A", "B")
 LOOK_SECONDS = 0.005  # the page changes every 0.1 ms, a heartbeat comes every 2 ms
 LOOKS_MIN = 20  # with a heartbeat of their own each
-EARLY_PERCENT = (
-    10  # of the looks may be early, since the engine stood still in the poll that took the heartbeat
-)
+LEAD_IN_SHARE = 0.5  # of it is waited for
+EARLY_PERCENT = 10  # of the looks may be too early: the engine stood still in the poll that took a heartbeat,
+EARLY_NS = 200_000  # by more than this before the others
 LATE_BEGIN_NS = 10_000_000_000  # a server may take so long to begin
 STALL_NS = 20_000  # ENGINE_STALL_NS
 DATAGRAM = 2  # JOURNAL_DATAGRAM
@@ -55,13 +56,17 @@ def no_lead_in(
 def beginnings_heard(
     page: Path, published: Mapping[str, Any], *, asked_ns: int, check: Callable[[], None], where: Path
 ) -> dict[str, int]:
-    """When each line's first record was due: datagram n of the lead-in, minus n times their distance, an early one."""
+    """When each line's first record was due: datagram n of the lead-in, minus n times their distance, the earliest.
+
+    Minus the uncertainty of its stamp, so that no packet is said to be meant for later than it was.
+    """
     every_ns, last = int(published["lead_every_ns"]), int(published["lead_in"])
     deadline_ns = asked_ns + int(published["market_ns"]) + LATE_BEGIN_NS
     began: dict[str, dict[int, int]] = {line: {} for line in LINES}
+    enough_ns = asked_ns + int(LEAD_IN_SHARE * int(published["market_ns"]))
     engine = EnginePage(page)
     try:
-        while min(map(len, began.values())) < LOOKS_MIN:
+        while time.monotonic_ns() < enough_ns or min(map(len, began.values())) < LOOKS_MIN:
             time.sleep(LOOK_SECONDS)
             heard = engine.lines()
             for line, packets, heard_ns in (
@@ -74,7 +79,12 @@ def beginnings_heard(
                 raise no_lead_in({line: len(some) for line, some in began.items()}, LOOKS_MIN, where=where)
     finally:
         engine.close()
-    return {line: int(np.percentile(list(some.values()), EARLY_PERCENT)) for line, some in began.items()}
+    return {line: earliest(np.array(list(some.values()))) for line, some in began.items()}
+
+
+def earliest(began: NDArray[np.int64]) -> int:
+    """The earliest that others stand by."""
+    return int(began[began >= np.percentile(began, EARLY_PERCENT) - EARLY_NS].min()) - STALL_NS
 
 
 def heard_stamps(engine: Path, directory: Path, others: Rows) -> Rows:
