@@ -46,7 +46,7 @@ from traffic.exchange_bindings import (
 from traffic.market.itch_file import itch_file_stream
 from traffic.market.order_flow import order_flow_stream
 from traffic.market.sessions import Session, roll_sessions
-from traffic.market.stream import Stream
+from traffic.market.stream import Stream, scan_stream
 from traffic.noise_bindings import Noise, NoiseProfile
 from traffic.profiles.load import load_profile
 from traffic.profiles.program import FOREVER_NS
@@ -226,6 +226,7 @@ def _make_exchange(
             switches=config.switches,
             noise=noise,
             follows=config.publisher is not None,
+            cycle=stream.cycle,
             cpu=config.cpu,
             notify_fd=notify_fd,
             orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),
@@ -312,7 +313,8 @@ def _run(config: Config) -> None:
         stream, sessions = _load(config)
         stream, published = _rendered(config, stream)
         noise = _load_noise(config, stream)
-        adds = stream.scan.types.get("A", 0) + stream.scan.types.get("F", 0)
+        types = (stream.scan if stream.cycle is None else scan_stream(stream.arena)).types
+        adds = types.get("A", 0) + types.get("F", 0)
         messages = stream.arena if stream.packet_lines is None else stream.arena[:0]
         book = PublishedBook.for_stream(messages, adds=adds)
         exchange = _make_exchange(config, stream, sessions, book, progress, notify_fd, noise)

@@ -46,7 +46,7 @@ static void test_arrivals_do_not_go_back_at_any_rate(void) {
 
 static uint64_t generate(uint64_t seed, uint32_t symbols, uint64_t messages, uint8_t *arena) {
     static struct model model;
-    struct model_options options = {seed, messages, symbols};
+    struct model_options options = {.seed = seed, .messages = messages, .symbols = symbols};
     void *memory = aligned_alloc(64, (model_bytes(symbols) + 63) & ~UINT64_C(63));
     memset(memory, 0, model_bytes(symbols));
     model_init(&model, &options, memory);

@@ -117,6 +117,8 @@ static void follow(struct exchange *exchange, const struct packet_record *packet
     exchange->progress->published_messages += packet->count;
     exchange->progress->published_packets++;
     exchange->progress->last_intended_ns = packet->intended_ns;
+    if (exchange->options.cycle.packets)
+        cycle_renew(&exchange->options.cycle, exchange->next_packet, packet);
 }
 
 static void notify(const struct exchange *exchange) {

@@ -17,6 +17,7 @@
  * while waiting are the machine taking the core away.
  * Raw payloads (packet_lines): what a capture had is sent as it was, each packet on its own line. The exchange knows
  * nothing of their protocol: the book stays empty, and heartbeats and ends of session are those of the capture.
+ * Cycle: a packet's messages are made those of the next round behind its send (cycle.h).
  * Noise: frames of other channels leave in between (noise.h); market data comes first.
  * Following (`follows`): another publishes both lines. The loop learns from followed.h what is out, and does with it what
  * it does behind a send of its own; it sends nothing, and sleeps a little while nothing new comes, because the core may
@@ -30,6 +31,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "traffic/exchange/cycle.h"
 #include "traffic/exchange/followed.h"
 #include "traffic/exchange/gateway.h"
 #include "traffic/exchange/history.h"
@@ -103,6 +105,7 @@ struct exchange_options {
     uint32_t switch_count;
     struct exchange_progress *progress;
     bool follows;                      /* another publishes; exchange_follow() says where it can be seen */
+    struct cycle cycle;                /* packets that come again; none with follows or packet_lines */
 };
 
 struct exchange_counters {
