@@ -1,7 +1,9 @@
 """How many messages a second a wire brings the engine without loss: trials at rates, and the highest one by search.
 
 A trial is one pass of packed, evenly spaced messages on both lines into the whole engine (feed, book, strategy, risk,
-orders), journal off. Its verdict is about the engine's end of the wire: LOST when a packet did not arrive, or found no
+orders), journal off. A round of messages that leaves no order behind is played over and over, with sequence numbers,
+times, references and match numbers that only rise (traffic/exchange/cycle.h), so that a trial can be long; what is lost
+on both lines cannot be asked for again, so the feed ends there, in GAP. Its verdict is about the engine's end of the wire: LOST when a packet did not arrive, or found no
 room where it was to leave, or the feed had a gap; SLOW when the exchange did not keep the rate, so that nothing is said
 about the wire; else FREE.
 A latency runs from the first stamp of the trigger's packet to its order's at the far end, as wire_to_wire does; what
@@ -36,12 +38,14 @@ __all__ = ["Capacity", "Trial", "measure_capacity", "search", "show_capacity"]
 
 PACKED = 30  # messages a packet
 SYMBOLS = 100
-COOLDOWN = 50_000  # messages of the feed between two orders of a symbol: a few thousand orders a second
+ROUND = 1_000_000  # messages of a round
+COOLDOWN = 50_000  # messages of the feed between two orders of a symbol: a few thousand orders a second ...
+ORDERS_MAX = 200_000  # ... and at most so many in a trial, which what records them has room for
 REACHED = 0.99  # of the rate, or else the exchange was slow
 SEARCH_FROM, SEARCH_MAX = 250_000, 20_000_000
 PRECISION = 1.1  # the search ends when the next rate up is less than this times the highest free one
 TRIALS_MAX = 14
-MESSAGES_MAX = 50_000_000  # of the market model, all in memory before the start
+MESSAGES_MAX = 1_000_000_000  # 50 bytes a packet are kept in memory
 
 Verdict = Literal["FREE", "LOST", "SLOW"]
 
@@ -86,12 +90,12 @@ class Capacity:
         return {"trials": [trial.to_json() for trial in self.trials], "highest_free_per_s": self.highest}
 
 
-def engine_over(wire: str) -> Engine:
-    """The engine of a trial: everything but the journal, and few orders."""
+def engine_over(wire: str, messages: int) -> Engine:
+    """The engine of a trial: everything but the journal and recovery, and few orders."""
     lines = {"wire": "dpdk", "dpdk": {"device": wire}} if wire.startswith("net_") else {"wire": wire}
-    parameters = {"cooldown_messages": COOLDOWN}
+    parameters = {"cooldown_messages": max(COOLDOWN, messages * SYMBOLS // ORDERS_MAX)}
     return Engine.model_validate(
-        {**lines, "parameters": parameters, "journal": False, "strategy": "touch_taker"}
+        {**lines, "parameters": parameters, "journal": False, "recovery": [], "strategy": "touch_taker"}
     )
 
 
@@ -105,12 +109,19 @@ def trial_plan(wire: str, rate_per_s: int, duration_ns: int, *, number: int) -> 
             "messages": messages,
             "arrivals": "even",
             "rate_per_s": rate_per_s,
+            "cycle_messages": ROUND,
         },
         packing={"messages_max": PACKED, "gap_min_ns": PACKED * 1_000_000_000 // rate_per_s},
         bursts=None,
         seed=1,
-        engine=engine_over(wire),
+        engine=engine_over(wire, messages),
     )
+
+
+def triggering(packets: Rows, orders: Rows) -> Rows:
+    """The packets that carry the orders' triggers: of millions, those whose stamps are looked at."""
+    owner = np.searchsorted(packets["first_sequence"], orders["trigger_sequence"], side="right") - 1
+    return packets[np.unique(owner[owner >= 0])]
 
 
 def latencies(packets: Rows, stamps: Rows, orders: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -139,11 +150,13 @@ def trial_of(wire: str, rate_per_s: int, engine: Engine, result: PassResult) -> 
         len(packets) - (line["packets"] - line["heartbeats"] - line["ends"])
         for line in (lines["A"], lines["B"])
     ]
-    begun, ended = packets["sent_ns"][0, 0], packets["sent_ns"][-1, 0]
+    sent_ns = packets["sent_ns"][packets["sent_ns"][:, 0] > 0, 0]
+    begun, ended = (sent_ns[0], sent_ns[-1]) if len(sent_ns) else (0, 0)
     messages = int(packets["count"].sum())
     spent_ns = max(1, int(ended - begun))
-    stamps = market_stamps(engine, packets, result.directory)
-    times = latencies(packets, stamps, order_arrivals(result.directory / "order_frames.bin"))
+    orders = order_arrivals(result.directory / "order_frames.bin")
+    wanted = triggering(packets, orders)
+    times = latencies(wanted, market_stamps(engine, wanted, result.directory), orders)
     p50, p99 = np.percentile(times, (50, 99), method="higher") if len(times) else (-1, -1)
     return Trial(
         wire=wire,
@@ -200,7 +213,7 @@ def measure_capacity(
     most = max([*rates_per_s, SEARCH_MAX if searching else 0]) * duration_ns // 1_000_000_000
     if most > MESSAGES_MAX:
         raise UsageError(
-            f"a trial would publish {most:,} messages, and at most {MESSAGES_MAX:,} are made beforehand",
+            f"a trial would publish {most:,} messages, and at most {MESSAGES_MAX:,} can be kept record of",
             todo="a shorter --duration, or lower rates",
         )
     trials: list[Trial] = []

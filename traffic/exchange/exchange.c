@@ -325,12 +325,14 @@ static void *thread_main(void *argument) {
         CPU_SET((unsigned)exchange->options.cpu, &cpus);
         exchange->pin_error = pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
     }
+    dpdk_line_enter();
     exchange->looked_ns = exchange->polled_ns = clock_ns();
     if (exchange->options.follows)
         run_following(exchange);
     else
         run(exchange);
     end_run(exchange);
+    dpdk_line_leave();
     exchange->progress->state = EXCHANGE_STOPPED;
     notify(exchange);
     return NULL;
