@@ -3,9 +3,10 @@
 A trial is one pass of packed, evenly spaced messages on both lines into the whole engine (feed, book, strategy, risk,
 orders), journal off. A round of messages that leaves no order behind is played over and over, with sequence numbers,
 times, references and match numbers that only rise (traffic/exchange/cycle.h), so that a trial can be long; what is lost
-on both lines cannot be asked for again, so the feed ends there, in GAP. Its verdict is about the engine's end of the wire: LOST when a packet did not arrive, or found no
-room where it was to leave, or the feed had a gap; SLOW when the exchange did not keep the rate, so that nothing is said
-about the wire; else FREE.
+on both lines cannot be asked for again, and the feed stays in GAP behind it.
+Its verdict is about the engine's end of the wire: LOST when a packet did not arrive, or found no room where it was to
+leave, or the feed had a gap; SLOW when the exchange did not keep the rate, so that nothing is said about the wire; else
+FREE.
 A latency runs from the first stamp of the trigger's packet to its order's at the far end, as wire_to_wire does; what
 the exchange sent late is not in it, so a SLOW trial's figures are those of the rate that it reached.
 """
@@ -23,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lab.errors import UsageError
+from lab.errors import UndecidedError, UsageError
 from lab.measure.rows import Rows
 from lab.run.command import showing_progress
 from lab.run.dpdk import market_stamps
@@ -46,6 +47,8 @@ SEARCH_FROM, SEARCH_MAX = 250_000, 20_000_000
 PRECISION = 1.1  # the search ends when the next rate up is less than this times the highest free one
 TRIALS_MAX = 14
 MESSAGES_MAX = 1_000_000_000  # 50 bytes a packet are kept in memory
+
+BOOK_COUNTS = ("ignored", "applied", "order_count", "order_count_max", "level_count_max", "complete")
 
 Verdict = Literal["FREE", "LOST", "SLOW"]
 
@@ -140,11 +143,23 @@ def latencies(packets: Rows, stamps: Rows, orders: Rows) -> np.ndarray[Any, np.d
     return times
 
 
+def refusals(report: dict[str, Any]) -> dict[str, int]:
+    """What the engine counted that a feed without faults never makes it count."""
+    counted = {**report["decode"], **report["book"]}
+    return {name: int(count) for name, count in counted.items() if count and name not in BOOK_COUNTS}
+
+
 def trial_of(wire: str, rate_per_s: int, engine: Engine, result: PassResult) -> Trial:
     """What a pass shows."""
     packets = load_rows(result.exchange / "packets.npy")
     report = json.loads((result.engine / "engine.json").read_text())
     exchange = json.loads((result.exchange / "exchange.json").read_text())
+    refused = refusals(report)
+    if refused:
+        raise UndecidedError(
+            "the engine's decoder or book refused messages of a feed that is whole",
+            why=f"it counted {refused}",
+        )
     lines = report["feed"]["lines"]
     lost = [
         len(packets) - (line["packets"] - line["heartbeats"] - line["ends"])

@@ -32,7 +32,10 @@ def _cycled_stream(
     """The day's opening once, then a round of `cycle_messages` that leaves no order behind, over and over."""
     model = generate_closed_model(seed=seed, symbols=source.symbols, messages=cycle_messages)
     times_ns = arrival_offsets(
-        source.arrivals, seed=seed, rate_per_s=source.rate_per_s, count=model.opening_messages + cycle_messages
+        source.arrivals,
+        seed=seed,
+        rate_per_s=source.rate_per_s,
+        count=model.opening_messages + cycle_messages,
     )
     first, arena = model.opening_messages, model.arena
     opening = pack(
