@@ -58,15 +58,18 @@ def play_rounds(opening: Records, round_: Records, *, messages: int, time_ns: in
     return packets
 
 
+def _end(packet: np.void) -> int:
+    """Of its last block in the arena."""
+    return int(packet["message_offset"]) + int(packet["bytes"]) - MOLD_HEADER_BYTES
+
+
 def scan_rounds(arena: NDArray[np.uint8], packets: Records, cycle: Cycle) -> ItchScan:
     """What the whole pass holds, counted from the arena and how often each part of it is played."""
-    first = int(packets["message_offset"][cycle.first_packet]) if packets.size > cycle.first_packet else 0
+    first = _end(packets[cycle.first_packet - 1])
     rounds, rest = divmod(packets.size - cycle.first_packet, cycle.packets)
     parts = [(arena[:first], 1), (arena[first:], rounds)]
     if rest:
-        last = packets[-1]
-        end = int(last["message_offset"]) + int(last["bytes"]) - MOLD_HEADER_BYTES
-        parts.append((arena[first:end], 1))
+        parts.append((arena[first : _end(packets[-1])], 1))
     types: Counter[str] = Counter()
     size = 0
     scan = scan_itch(arena, strict=False)
