@@ -14,14 +14,21 @@ from lab.measure.rows import MARKET_TAPS, ORDER_ARRIVALS, PACKETS
 from lab.run.capacity import (
     PRECISION,
     SEARCH_FROM,
+    ORDERS_MAX,
+    ROUND,
     SEARCH_MAX,
+    SYMBOLS,
     TRIALS_MAX,
     Trial,
     Verdict,
     latencies,
     measure_capacity,
+    refusals,
     search,
+    trial_plan,
+    triggering,
 )
+from traffic.config import ModelSource
 
 TRIAL: dict[str, Any] = {
     "wire": "af_xdp", "rate_per_s": 1000, "reached_per_s": 1000, "messages": 50, "delivered": 50, "lost": (0, 0),
@@ -78,6 +85,35 @@ def test_a_latency_runs_from_the_first_stamp_of_the_triggers_packet() -> None:
     ]  # the last came on the recovery wire alone
     assert latencies(packets, stamps[:0], orders).tolist() == []
     assert latencies(packets, stamps, orders[:0]).tolist() == []
+
+
+def test_only_packets_that_triggered_an_order_are_looked_at() -> None:
+    packets = np.zeros(4, PACKETS)
+    packets["first_sequence"], packets["count"] = (1, 31, 61, 91), 30
+    orders = np.zeros(3, ORDER_ARRIVALS)
+    orders["trigger_sequence"] = (60, 31, 120)
+    assert triggering(packets, orders)["first_sequence"].tolist() == [31, 91]
+    assert triggering(packets, orders[:0]).size == 0
+
+
+def test_what_a_whole_feed_never_makes_the_engine_count_is_a_refusal() -> None:
+    decode = {"unknown_types": 0, "length_errors": 0, "long_messages": 0}
+    book = {"ignored": 5, "applied": 9, "unknown_reference": 0, "order_count": 3, "complete": 1}
+    assert refusals({"decode": decode, "book": book}) == {}
+    faulty = {"decode": {**decode, "length_errors": 1}, "book": {**book, "unknown_reference": 2}}
+    assert refusals(faulty) == {"length_errors": 1, "unknown_reference": 2}
+
+
+@pytest.mark.parametrize("seconds", [1, 60])
+@pytest.mark.parametrize("rate", [1_000_000, 5_000_000])
+def test_a_long_trial_goes_round_and_has_room_for_its_orders(rate: int, seconds: int) -> None:
+    plan = trial_plan("net_memif", rate, seconds * 10**9, number=0)
+    source = ModelSource.model_validate(plan.source)
+    assert (source.messages, source.cycle_messages) == (rate * seconds, ROUND)
+    cooldown = plan.engine.parameters.cooldown_messages
+    assert cooldown >= 50_000
+    assert source.messages * SYMBOLS // cooldown <= ORDERS_MAX
+    assert plan.engine.recovery == ()
 
 
 @pytest.mark.parametrize(
