@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lab.errors import UsageError
 from lab.measure.rows import MARKET_TAPS, ORDER_ARRIVALS, PACKETS
 from lab.run.capacity import (
-    PRECISION,
-    SEARCH_FROM,
     ORDERS_MAX,
+    PRECISION,
     ROUND,
+    SEARCH_FROM,
     SEARCH_MAX,
     SYMBOLS,
     TRIALS_MAX,
