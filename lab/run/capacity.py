@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -48,14 +49,21 @@ PRECISION = 1.1  # the search ends when the next rate up is less than this times
 TRIALS_MAX = 14
 MESSAGES_MAX = 1_000_000_000  # 50 bytes a packet are kept in memory
 
+PARTS = ("to_engine", "answer")
 BOOK_COUNTS = ("ignored", "applied", "order_count", "order_count_max", "level_count_max", "complete")
 
+Times = NDArray[np.int64]
 Verdict = Literal["FREE", "LOST", "SLOW"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One pass. ``lost`` packets by line; ``missed`` is what the wire itself counted; latencies in ns, -1: no order."""
+    """One pass. ``lost`` packets by line; ``missed`` is what the wire itself counted; latencies in ns, -1: no order.
+
+    ``stalls`` are polls of the engine that came more than 20 us behind the one before, ``stalled_ns`` in all: the host
+    away with the core, the backlog of that, or an order's send call. ``steal_ns`` is what the hypervisor owns to.
+    ``parts_p99_ns``: until the packet is in the engine's hand, and from there to the order's stamp.
+    """
 
     wire: str
     rate_per_s: int
@@ -71,6 +79,9 @@ class Trial:
     max_ns: int
     late_max_ns: int
     steal_ns: int
+    stalls: int = 0
+    stalled_ns: int = 0
+    parts_p99_ns: tuple[int, int] = (-1, -1)
 
     @property
     def verdict(self) -> Verdict:
@@ -79,7 +90,9 @@ class Trial:
         return "FREE" if self.reached_per_s >= REACHED * self.rate_per_s else "SLOW"
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "lost": dict(zip("AB", self.lost, strict=True)), "verdict": self.verdict}
+        parts = dict(zip(PARTS, self.parts_p99_ns, strict=True))
+        lost = dict(zip("AB", self.lost, strict=True))
+        return {**vars(self), "lost": lost, "parts_p99_ns": parts, "verdict": self.verdict}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,20 +140,34 @@ def triggering(packets: Rows, orders: Rows) -> Rows:
     return packets[np.unique(owner[owner >= 0])]
 
 
-def latencies(packets: Rows, stamps: Rows, orders: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """From the first stamp of each trigger's packet to its order's, in ns; without a stamp there is none."""
+def latencies(packets: Rows, stamps: Rows, orders: Rows) -> tuple[Times, Rows]:
+    """From the first stamp of each trigger's packet to its order's, in ns, and those orders: all that have a stamp."""
     lines = stamps[(stamps["line"] < 2) & (stamps["count"] > 0) & (stamps["count"] < 0xFFFF)]
     lines = lines[np.argsort(lines["sequence"], kind="stable")]
     sequences, begins = np.unique(lines["sequence"], return_index=True)
     if not len(sequences) or not len(orders):
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int64), orders[:0]
     first_ns = np.minimum.reduceat(lines["stamp_ns"], begins)
     owner = np.searchsorted(packets["first_sequence"], orders["trigger_sequence"], side="right") - 1
     wanted = packets["first_sequence"][np.maximum(owner, 0)]
     place = np.minimum(np.searchsorted(sequences, wanted), len(sequences) - 1)
     found = (owner >= 0) & (sequences[place] == wanted)
-    times: np.ndarray[Any, np.dtype[np.int64]] = (orders["stamp_ns"] - first_ns[place])[found]
-    return times
+    times: Times = (orders["stamp_ns"] - first_ns[place])[found]
+    return times, orders[found]
+
+
+def parts_p99(times: Times, orders: Rows, decisions: Rows) -> tuple[int, int]:
+    """The 99th percentile of each of PARTS, over the orders whose decision the engine kept; -1: there is none."""
+    sent = decisions[decisions["reason"] == 0]
+    sent = sent[np.argsort(sent["trigger_sequence"], kind="stable")]
+    if not len(sent) or not len(orders):
+        return -1, -1
+    place = np.searchsorted(sent["trigger_sequence"], orders["trigger_sequence"]).clip(max=len(sent) - 1)
+    known = sent["trigger_sequence"][place] == orders["trigger_sequence"]
+    taken_ns, arrived_ns = sent["rx_ns"][place[known]], orders["stamp_ns"][known]
+    parts = (taken_ns - arrived_ns + times[known], arrived_ns - taken_ns)
+    first, second = (int(np.percentile(part, 99, method="higher")) if len(part) else -1 for part in parts)
+    return first, second
 
 
 def refusals(report: dict[str, Any]) -> dict[str, int]:
@@ -171,8 +198,9 @@ def trial_of(wire: str, rate_per_s: int, engine: Engine, result: PassResult) -> 
     spent_ns = max(1, int(ended - begun))
     orders = order_arrivals(result.directory / "order_frames.bin")
     wanted = triggering(packets, orders)
-    times = latencies(wanted, market_stamps(engine, wanted, result.directory), orders)
+    times, answered = latencies(wanted, market_stamps(engine, wanted, result.directory), orders)
     p50, p99 = np.percentile(times, (50, 99), method="higher") if len(times) else (-1, -1)
+    decisions = load_rows(result.engine / "decisions.npy")
     return Trial(
         wire=wire,
         rate_per_s=rate_per_s,
@@ -188,6 +216,9 @@ def trial_of(wire: str, rate_per_s: int, engine: Engine, result: PassResult) -> 
         max_ns=int(times.max()) if len(times) else -1,
         late_max_ns=int(exchange["loop"]["late_max_ns"]),
         steal_ns=result.steal_ns,
+        stalls=int(report["loop"]["stalls"]),
+        stalled_ns=int(report["loop"]["stall_ns_total"]),
+        parts_p99_ns=parts_p99(times, answered, decisions),
     )
 
 
@@ -284,6 +315,7 @@ def show_capacity(capacity: Capacity, console: Console) -> None:
         "p50 us",
         "p99 us",
         "max us",
+        "stalled ms",
     ):
         table.add_column(column, justify="left" if column in ("wire", "") else "right")
     for trial in capacity.trials:
@@ -295,6 +327,7 @@ def show_capacity(capacity: Capacity, console: Console) -> None:
             trial.verdict,
             *(f"{count:,}" for count in (*trial.lost, trial.gaps, trial.orders)),
             *(f"{time / 1e3:,.1f}" if time >= 0 else "-" for time in times),
+            f"{trial.stalled_ns / 1e6:,.0f}",
         )
     console.print(table)
     for wire, rate in capacity.highest.items():
@@ -304,3 +337,4 @@ def show_capacity(capacity: Capacity, console: Console) -> None:
             else f"{wire}: none"
         )
     console.print("SLOW: the exchange did not keep the rate; LOST: packets, or gaps of the feed")
+    console.print("stalled: between polls of the engine that came 20 us or more behind the one before")

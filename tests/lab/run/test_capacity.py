@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import UsageError
-from lab.measure.rows import MARKET_TAPS, ORDER_ARRIVALS, PACKETS
+from lab.measure.rows import DECISIONS, MARKET_TAPS, ORDER_ARRIVALS, PACKETS
 from lab.run.capacity import (
     ORDERS_MAX,
     PRECISION,
@@ -23,6 +23,7 @@ from lab.run.capacity import (
     Verdict,
     latencies,
     measure_capacity,
+    parts_p99,
     refusals,
     search,
     trial_plan,
@@ -78,13 +79,23 @@ def test_a_latency_runs_from_the_first_stamp_of_the_triggers_packet() -> None:
     stamps["stamp_ns"], stamps["count"] = (95, 100, 200, 210, 290, 300), (30, 30, 30, 30, 0, 30)
     orders = np.zeros(4, ORDER_ARRIVALS)
     orders["trigger_sequence"], orders["stamp_ns"] = (1, 30, 45, 61), (150, 160, 240, 400)
-    assert latencies(packets, stamps, orders).tolist() == [
-        55,
-        65,
-        40,
-    ]  # the last came on the recovery wire alone
-    assert latencies(packets, stamps[:0], orders).tolist() == []
-    assert latencies(packets, stamps, orders[:0]).tolist() == []
+    times, answered = latencies(packets, stamps, orders)
+    assert times.tolist() == [55, 65, 40]  # the last came on the recovery wire alone
+    assert answered["trigger_sequence"].tolist() == [1, 30, 45]
+    assert latencies(packets, stamps[:0], orders)[0].tolist() == []
+    assert latencies(packets, stamps, orders[:0])[0].tolist() == []
+
+
+def test_the_parts_of_a_latency_are_split_at_the_engines_own_stamps() -> None:
+    orders = np.zeros(3, ORDER_ARRIVALS)
+    orders["trigger_sequence"], orders["stamp_ns"] = (30, 7, 9), (1_000, 2_000, 3_000)
+    decisions = np.zeros(4, DECISIONS)
+    decisions["trigger_sequence"], decisions["reason"] = (7, 30, 30, 11), (0, 9, 0, 0)
+    decisions["rx_ns"] = (1_900, 1, 800, 5)
+    times = np.array([300, 120, 50], np.int64)  # begun at 700, 1_880; the third decision was not kept
+    assert parts_p99(times, orders, decisions) == (100, 200)
+    assert parts_p99(times, orders, decisions[:0]) == (-1, -1)
+    assert parts_p99(times[:0], orders[:0], decisions) == (-1, -1)
 
 
 def test_only_packets_that_triggered_an_order_are_looked_at() -> None:
