@@ -76,10 +76,11 @@ void guard_use(struct guard *guard)
 void guard_end_call(struct guard *guard, uint64_t call)
 {
     int thread = atomic_load(&guard->thread);
-    if (thread == 0 || call == 0)
+    if (thread == 0 || call == 0 || atomic_load(&guard->doomed) == call)
         return;
     atomic_store(&guard->doomed, call);
-    syscall(SYS_tgkill, getpid(), thread, guard_signal());
+    if (syscall(SYS_tgkill, getpid(), thread, guard_signal()))
+        atomic_store(&guard->doomed, 0); /* no room in the queue: the next look tries again */
 }
 
 const char *guard_signal_name(int number)

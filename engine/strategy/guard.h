@@ -58,7 +58,8 @@ static inline bool guard_same_call(const struct guard *guard, uint64_t *seen)
     return same;
 }
 
-/* Ends the call numbered `call`, if it is still under way. */
+/* Ends the call numbered `call`, if it is still under way. One signal a call, however often it is asked for: real-time
+ * signals queue, and all that wait for a thread that is not run are given to it at once, a frame of its stack each. */
 void guard_end_call(struct guard *guard, uint64_t call);
 
 static inline void guard_enter(struct guard *guard)

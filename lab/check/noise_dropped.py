@@ -1,13 +1,15 @@
 """Did the engine drop and count every frame of other channels that reached its port, and nothing else?
 
-Judged where the engine reads frames itself (af_xdp); on kernel sockets the kernel drops what was not joined. Frames
-that found no room in the bypass's ring were dropped before the engine could count them.
+Judged where the engine is handed the feed's port and nothing else (af_xdp, net_af_xdp): on kernel sockets the kernel
+drops what was not joined, and net_af_packet counts every frame of the wire. Frames that found no room in the ring were
+dropped before the engine could count them.
 """
 
 from __future__ import annotations
 
 from lab.check.base import CheckResult, Evidence, failed, passed, register, unknown
 from lab.measure.figures import look_up
+from lab.scenario.dpdk import handed_over
 from lab.scenario.models import Scenario
 
 __all__ = ["check"]
@@ -17,7 +19,7 @@ EXPECTED = "every frame of other channels dropped and counted"
 
 
 def _wanted(scenario: Scenario) -> bool:
-    return bool(scenario.traffic.noise) and scenario.engine.wire == "af_xdp"
+    return bool(scenario.traffic.noise) and all(handed_over(scenario.engine, name) for name in "AB")
 
 
 @register(NAME, always=_wanted)

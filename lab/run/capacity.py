@@ -47,6 +47,7 @@ REACHED = 0.99  # of the rate, or else the exchange was slow
 SEARCH_FROM, SEARCH_MAX = 250_000, 20_000_000
 PRECISION = 1.1  # the search ends when the next rate up is less than this times the highest free one
 TRIALS_MAX = 14
+DURATION_MIN_NS = 10_000_000
 MESSAGES_MAX = 1_000_000_000  # 50 bytes a packet are kept in memory
 
 PARTS = ("to_engine", "answer")
@@ -256,6 +257,8 @@ def measure_capacity(
         rates_per_s, duration_ns = [parse_rate_per_s(rate) for rate in rates], parse_duration_ns(duration)
     except ValueError as error:
         raise UsageError(str(error), todo="--rate 2M/s --duration 5s") from error
+    if duration_ns < DURATION_MIN_NS:
+        raise UsageError(f"--duration {duration} is too short for a trial", todo="--duration 10ms or longer")
     most = max([*rates_per_s, SEARCH_MAX if searching else 0]) * duration_ns // 1_000_000_000
     if most > MESSAGES_MAX:
         raise UsageError(

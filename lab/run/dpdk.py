@@ -15,13 +15,12 @@ from lab.measure.data import ClockInfo
 from lab.measure.rows import MARKET_TAPS, Rows
 from lab.results.stored import MARKET_STAMPS
 from lab.scenario import Engine
-from lab.scenario.dpdk import Dpdk, is_shared
+from lab.scenario.dpdk import Dpdk, device_of, handed_over, is_shared
 from lab.tap import market_rows
 
 __all__ = [
     "VIRTUAL",
     "exchange_end",
-    "handed_over",
     "line_wire",
     "market_stamps",
     "send_time_bound_ns",
@@ -49,18 +48,6 @@ def devargs(dpdk: Dpdk, name: str, interface: str, socket: Path) -> str:
         if device in VIRTUAL
         else device
     )
-
-
-def device_of(dpdk: Dpdk, name: str) -> str:
-    """A driver that the lab completes, or whole devargs."""
-    return dpdk.device if isinstance(dpdk.device, str) else dpdk.device["A" if name == "A" else "B"]
-
-
-def handed_over(engine: Engine, name: str) -> bool:
-    """True when the tap's program hands the line's packets over to a socket in its map."""
-    if engine.wire != "dpdk" or engine.dpdk is None:
-        return engine.wire == "af_xdp"
-    return device_of(engine.dpdk, name).startswith("net_af_xdp")
 
 
 def tap_poses(engine: Engine) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from lab.measure.noise import NOISE, NoiseData
 from lab.measure.rows import require_rows
 from lab.scenario import Scenario
+from lab.scenario.dpdk import handed_over
 from lab.tap import noise_rows
 
 __all__ = ["noise_data", "noise_settings"]
@@ -43,7 +44,7 @@ def noise_data(scenario: Scenario, *, exchange: Path, engine: Path, taps: Path) 
     by_trex = scenario.traffic.driver == "trex"  # which has no record of each frame
     report = engine / "engine.json"
     wire = json.loads(report.read_text()).get("wire", {}) if report.exists() else {}
-    reads_frames = scenario.engine.wire == "af_xdp"
+    reads_frames = all(handed_over(scenario.engine, name) for name in "AB")
     return NoiseData(
         records=np.zeros(0, NOISE)
         if by_trex

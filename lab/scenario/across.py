@@ -24,6 +24,7 @@ from lab.faults import (
 from lab.scenario.document import KeyPath
 from lab.scenario.dpdk import dpdk_problems
 from lab.scenario.models import Engine, Traffic
+from lab.scenario.ports import Ports
 from lab.scenario.trex import trex_problems
 from lab.scenario.venue import venue_problems
 from lab.units import format_duration_exact
@@ -41,11 +42,12 @@ def problems_across(
     engine: Engine | None,
     faults: Sequence[tuple[int, FaultOptions]],
     expected: Collection[str] = (),
+    ports: Ports | None = None,
 ) -> Iterator[Found]:
     """``faults`` with their index in the file; a section that could not be read is None."""
     yield from venue_problems(traffic, engine, faults, expected)
     yield from trex_problems(traffic, faults)
-    yield from dpdk_problems(engine, faults)
+    yield from dpdk_problems(engine, faults, ports)
     yield from _rolls(faults)
     yield from _rules(faults)
     if engine is not None and engine.venue != "mdp3":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,13 +12,15 @@ from pydantic import Field, field_validator
 from engine.config import DEVARGS
 from lab.faults import FaultOptions, wire_places_of
 from lab.quantities import FrozenModel
+from lab.scenario.ports import Ports
 
 if TYPE_CHECKING:
     from lab.scenario.models import Engine
 
-__all__ = ["DRIVERS", "Dpdk", "dpdk_filled", "dpdk_problems", "is_shared"]
+__all__ = ["DRIVERS", "Dpdk", "device_of", "dpdk_filled", "dpdk_problems", "handed_over", "is_shared"]
 
 DRIVERS = ("net_af_packet", "net_af_xdp", "net_memif")  # the lab completes these for each line
+BOTH = "{A: DEVARGS, B: DEVARGS}"
 
 
 class Dpdk(FrozenModel):
@@ -35,19 +38,28 @@ class Dpdk(FrozenModel):
         Field(description="DPDK's memory from huge pages; auto: when enough are free."),
     ] = "auto"
 
-    @field_validator("device")
+    @field_validator("device", mode="before")
     @classmethod
-    def whole_devargs(cls, device: str | dict[str, str]) -> str | dict[str, str]:
+    def a_driver_or_both_lines(cls, device: Any) -> Any:
         if isinstance(device, str):
+            if device not in DRIVERS:
+                close = difflib.get_close_matches(device, DRIVERS, n=1)
+                hint = f"; did you mean {close[0]}?" if close else f"; another device: {BOTH}"
+                raise ValueError(f"{device!r} is not one of {', '.join(DRIVERS)}{hint}")
             return device
-        if set(device) != {"A", "B"}:
-            raise ValueError("devargs are needed for both lines: {A: ..., B: ...}")
+        if not isinstance(device, dict) or set(device) != {"A", "B"}:
+            raise ValueError(f"devargs are needed for both lines: {BOTH}")
         for line, devargs in device.items():
-            if not re.fullmatch(DEVARGS, devargs):
+            if not isinstance(devargs, str) or not re.fullmatch(DEVARGS, devargs):
                 raise ValueError(
                     f"{line}: {devargs!r} is neither net_DRIVER[,key=value...] nor a PCI address"
                 )
         return device
+
+    @field_validator("hugepages", mode="before")
+    @classmethod
+    def yaml_reads_yes_as_true(cls, pages: Any) -> Any:
+        return {True: "yes", False: "no"}[pages] if isinstance(pages, bool) else pages
 
 
 def dpdk_filled(engine: Any) -> Any:
@@ -66,11 +78,32 @@ def is_shared(engine: Engine) -> bool:
     return engine.wire == "dpdk" and engine.dpdk is not None and engine.dpdk.device == "net_memif"
 
 
+def device_of(dpdk: Dpdk, name: str) -> str:
+    """A driver that the lab completes, or whole devargs."""
+    return dpdk.device if isinstance(dpdk.device, str) else dpdk.device["A" if name == "A" else "B"]
+
+
+def handed_over(engine: Engine, name: str) -> bool:
+    """True when the tap's program hands the line's packets over to a socket in its map."""
+    if engine.wire != "dpdk" or engine.dpdk is None:
+        return engine.wire == "af_xdp"
+    return device_of(engine.dpdk, name).startswith("net_af_xdp")
+
+
 def dpdk_problems(
-    engine: Engine | None, faults: Sequence[tuple[int, FaultOptions]]
+    engine: Engine | None, faults: Sequence[tuple[int, FaultOptions]], ports: Ports | None = None
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """(where, what) of what cannot be with lines in shared memory."""
-    if engine is None or not is_shared(engine):
+    """(where, what) of what cannot be with such lines."""
+    if engine is None or engine.wire != "dpdk":
+        return
+    if ports is not None and ports.stamps == "hardware":
+        for name in sorted(ports.wires.keys() & {"A", "B"}):
+            if handed_over(engine, name):
+                yield (
+                    ("ports", "stamps"),
+                    f"net_af_xdp on line {name} leaves a card's stamps unread; take wire: af_xdp, or stamps: software",
+                )
+    if not is_shared(engine):
         return
     if engine.venue == "mdp3":
         yield (

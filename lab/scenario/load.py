@@ -161,7 +161,8 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     parts = _sections(load, data, file, base, check_files=check_files)
     expected = data.get("expect")
     names = list(expected) if isinstance(expected, dict) else []
-    for where, message in problems_across(parts.traffic, parts.values.get("engine"), parts.faults, names):
+    engine, ports = parts.values.get("engine"), parts.values.get("ports")
+    for where, message in problems_across(parts.traffic, engine, parts.faults, names, ports):
         load.add(where, message)
     for where, message in unusable_tables(parts.faults) if check_files else ():
         load.add(where, message)

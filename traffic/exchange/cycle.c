@@ -6,7 +6,7 @@
 
 void cycle_renew(const struct cycle *cycle, uint64_t index, const struct packet_record *packet) {
     uint64_t again = index + cycle->packets;
-    if (index < cycle->first_packet || again >= cycle->packet_count)
+    if (cycle->packets == 0 || index < cycle->first_packet || again >= cycle->packet_count)
         return;
     uint8_t *blocks = cycle->arena + packet->message_offset;
     itch50_shift(&cycle->by, blocks, packet->count);

@@ -30,7 +30,7 @@ struct cycle {
     struct itch50_shift by;   /* from one round to the next */
 };
 
-/* Packet `index` was sent and followed: make it what it is one round later. */
+/* Packet `index` was sent and followed: make it what it is one round later, if it comes again. */
 void cycle_renew(const struct cycle *cycle, uint64_t index, const struct packet_record *packet);
 
 #endif

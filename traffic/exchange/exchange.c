@@ -117,8 +117,7 @@ static void follow(struct exchange *exchange, const struct packet_record *packet
     exchange->progress->published_messages += packet->count;
     exchange->progress->published_packets++;
     exchange->progress->last_intended_ns = packet->intended_ns;
-    if (exchange->options.cycle.packets)
-        cycle_renew(&exchange->options.cycle, exchange->next_packet, packet);
+    cycle_renew(&exchange->options.cycle, exchange->next_packet, packet);
 }
 
 static void notify(const struct exchange *exchange) {
@@ -247,10 +246,16 @@ static int64_t next_due_ns(struct exchange *exchange) {
     return exchange->start_ns + exchange->options.packets[exchange->next_packet].intended_ns - exchange->options.lead_ns;
 }
 
-/* Before the start the core belongs to whoever prepares the run; orders and services are answered a little later. */
-static void rest(struct exchange *exchange, int64_t now_ns) {
-    if (exchange->start_ns && exchange->start_ns - now_ns < EXCHANGE_AWAKE_NS)
-        return;
+/* Before the start, and a while after the last packet, the core belongs to whoever prepares and ends the run; orders
+ * and services are answered a little later. */
+static bool may_rest(const struct exchange *exchange, int64_t now_ns) {
+    if (exchange->next_packet == 0)
+        return exchange->start_ns == 0 || exchange->start_ns - now_ns >= EXCHANGE_AWAKE_NS;
+    return exchange->progress->state == EXCHANGE_IDLE && exchange->noise.due_ns == INT64_MAX &&
+           now_ns - exchange->counters.published_ns >= EXCHANGE_AFTER_NS;
+}
+
+static void rest(struct exchange *exchange) {
     clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = EXCHANGE_REST_NS}, NULL);
     exchange->looked_ns = clock_ns();
 }
@@ -282,8 +287,8 @@ static void run(struct exchange *exchange) {
             release_held(exchange, now_ns);
         if (__builtin_expect(now_ns >= exchange->switches.due_ns, 0))
             switches_throw(&exchange->switches, exchange->start_ns);
-        if (__builtin_expect(exchange->next_packet == 0, 0))
-            rest(exchange, now_ns);
+        if (__builtin_expect(due_ns == INT64_MAX || exchange->next_packet == 0, 0) && may_rest(exchange, now_ns))
+            rest(exchange);
     }
 }
 

@@ -48,7 +48,8 @@ enum {
     EXCHANGE_POLL_EVERY_NS = 8000,
     EXCHANGE_STARVED_NS = 200000,
     EXCHANGE_AWAKE_NS = 20000000,     /* the loop is busy from so long before the first packet on; before, it sleeps */
-    EXCHANGE_REST_NS = 200000,        /* for so long at a time, so that the run can be prepared on its core */
+    EXCHANGE_AFTER_NS = 50000000,     /* ... and until so long after the last one */
+    EXCHANGE_REST_NS = 200000,        /* sleeps last so long, so that the run can be prepared and ended on its core */
     EXCHANGE_END_EVERY_NS = 1000000,  /* between end-of-session packets when the run ends */
     EXCHANGE_NAME_BYTES = 11,
 };

@@ -19,6 +19,7 @@ __all__ = ["DISTRIBUTION", "Library", "load_library"]
 DISTRIBUTION = "lbr-trex-client"
 INSTALL = f"python -m pip install {DISTRIBUTION}"
 BUNDLED = ("scapy", "zmq", "yaml")
+PLOTTING = "matplotlib"  # its scapy takes half a second to load it, for plots that nobody asks for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ def load_library() -> Library:
         raise MissingError(f"the TRex client library is not installed: {INSTALL}") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a library that is ten years old in places
+        hidden = sys.modules.setdefault(PLOTTING, None) is None  # type: ignore[arg-type]  # None: not to be found
         try:
             importlib.import_module("lbr_trex_client")
             api: Any = importlib.import_module("trex.stl.api")
@@ -62,6 +64,9 @@ def load_library() -> Library:
             raise MissingError(
                 f"{DISTRIBUTION} {found} cannot be imported by Python {python}: {error}: use Python 3.11 or 3.12"
             ) from None
+        finally:
+            if hidden:
+                del sys.modules[PLOTTING]
         speaks = api.STLClient(verbose_level="none").ctx.api_ver
     return Library(
         version=found, api=api, api_name=speaks["name"], api_major=speaks["major"], api_minor=speaks["minor"]

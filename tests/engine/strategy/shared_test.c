@@ -133,6 +133,30 @@ static void test_a_hang_is_ended_by_another_thread(void)
     loader_reclaim(strategies, report.slot);
 }
 
+/* A thread that is not run for a while finds every signal at once, and each has a frame on the signal stack. */
+static void test_a_call_gets_one_signal_however_often_it_is_ended(void)
+{
+    struct guard *guard = &strategies->guard;
+    volatile bool landed = false;
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, guard_signal());
+    guard_use(guard);
+    for (volatile int i = 0; i < 2; i++) {
+        pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+        landed = true;
+        if (sigsetjmp(guard->landing, 0) == 0) {
+            guard_enter(guard);
+            for (int looks = 0; looks < 1000; looks++)
+                guard_end_call(guard, guard->calls);
+            pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
+            landed = false;
+        }
+        CHECK(landed);
+        CHECK_EQUAL(guard->inside, 0);
+    }
+}
+
 static void test_a_late_signal_harms_no_other_call(void)
 {
     struct loader_report report;
@@ -204,6 +228,7 @@ int main(int count, char **arguments)
     RUN(test_what_does_not_fit_leaves_no_trace);
     RUN(test_a_crash_lands_and_can_happen_again);
     RUN(test_a_hang_is_ended_by_another_thread);
+    RUN(test_a_call_gets_one_signal_however_often_it_is_ended);
     RUN(test_a_late_signal_harms_no_other_call);
     RUN(test_a_fault_outside_of_a_call_is_what_it_always_was);
     RUN(test_purses_fill_by_messages_and_no_further);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,20 @@ from pydantic import ValidationError
 
 from engine.config import LineConfig
 from engine.wires import bypass_built, dpdk_built
+from lab.errors import ScenarioError
 from lab.faults import registered
 from lab.measure.rows import PACKETS
 from lab.run.dpdk import (
     VIRTUAL,
     exchange_end,
-    handed_over,
     line_wire,
     send_time_bound_ns,
     sent_stamps,
     tap_poses,
 )
 from lab.run.settings import order_wire
-from lab.scenario.dpdk import dpdk_problems
+from lab.scenario import load_scenarios
+from lab.scenario.dpdk import dpdk_problems, handed_over
 from lab.scenario.models import Engine
 from traffic.config import LineConfig as ExchangeLine
 
@@ -62,6 +64,52 @@ def test_another_wire_has_no_such_section() -> None:
 def test_a_device_that_can_be_none_is_refused(device: Any) -> None:
     with pytest.raises(ValidationError):
         engine(device=device)
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("{device: net_memfi}", "engine.dpdk.device: 'net_memfi' is not one of .*; did you mean net_memif?"),
+        ("{device: {A: net_ring0}}", "engine.dpdk.device: devargs are needed for both lines: .*"),
+        ("{device: 3}", "engine.dpdk.device: devargs are needed for both lines: .*"),
+        ("{device: {A: net_ring0, B: 7}}", "engine.dpdk.device: B: 7 is neither .*"),
+        ("{hugepages: maybe}", "engine.dpdk.hugepages: 'maybe' is not one of auto, no, yes"),
+    ],
+)
+def test_a_mistake_is_one_problem(tmp_path: Path, section: str, line: str) -> None:
+    path = tmp_path / "mistake.yaml"
+    path.write_text(f"title: A mistake\nengine: {{wire: dpdk, dpdk: {section}}}\n")
+    with pytest.raises(ScenarioError) as caught:
+        load_scenarios([path])
+    [problem] = caught.value.problems
+    assert re.search(line, str(problem)), str(problem)
+
+
+@pytest.mark.parametrize(
+    ("word", "pages"), [("yes", "yes"), ("no", "no"), ("auto", "auto"), ("'yes'", "yes")]
+)
+def test_huge_pages_take_the_words_of_yaml(tmp_path: Path, word: str, pages: str) -> None:
+    path = tmp_path / "pages.yaml"
+    path.write_text(f"title: Pages\nengine: {{wire: dpdk, dpdk: {{hugepages: {word}}}}}\n")
+    [scenario] = load_scenarios([path])
+    assert scenario.engine.dpdk is not None
+    assert scenario.engine.dpdk.hugepages == pages
+
+
+@pytest.mark.parametrize(("device", "refused"), [("net_af_xdp", True), ("net_af_packet", False)])
+def test_stamps_of_a_card_that_nobody_would_read_are_refused(
+    tmp_path: Path, device: str, refused: bool
+) -> None:
+    path = tmp_path / "stamps.yaml"
+    path.write_text(
+        f"title: Stamps\nengine: {{wire: dpdk, dpdk: {{device: {device}}}}}\n"
+        "ports: {A: {exchange: p0, engine: p1}, stamps: hardware}\n"
+    )
+    if not refused:
+        load_scenarios([path])
+        return
+    with pytest.raises(ScenarioError, match="net_af_xdp on line A leaves a card's stamps unread"):
+        load_scenarios([path])
 
 
 @needs_dpdk
