@@ -171,6 +171,16 @@ def parts_p99(times: Times, orders: Rows, decisions: Rows) -> tuple[int, int]:
     return first, second
 
 
+def engine_report_of(result: PassResult) -> dict[str, Any]:
+    """What the engine said of itself at its end. UndecidedError: it said nothing."""
+    path = result.engine / "engine.json"
+    if not path.exists():
+        why = result.engine_stderr.strip() or "it said nothing"
+        raise UndecidedError(f"the engine left no report: exit code {result.engine_exit}", why=why)
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
+
+
 def refusals(report: dict[str, Any]) -> dict[str, int]:
     """What the engine counted that a feed without faults never makes it count."""
     counted = {**report["decode"], **report["book"]}
@@ -180,7 +190,7 @@ def refusals(report: dict[str, Any]) -> dict[str, int]:
 def trial_of(wire: str, rate_per_s: int, engine: Engine, result: PassResult) -> Trial:
     """What a pass shows."""
     packets = load_rows(result.exchange / "packets.npy")
-    report = json.loads((result.engine / "engine.json").read_text())
+    report = engine_report_of(result)
     exchange = json.loads((result.exchange / "exchange.json").read_text())
     refused = refusals(report)
     if refused:
