@@ -28,6 +28,7 @@ from lab.run.capacity import (
     search,
     trial_plan,
     triggering,
+    twice,
 )
 from traffic.config import ModelSource
 
@@ -69,6 +70,18 @@ def test_the_search_finds_the_limit_within_its_precision(limit: int, beyond: Ver
     else:
         assert found in asked
         assert found * PRECISION >= min(limit, SEARCH_MAX)
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict", "tries"),
+    [(["FREE"], "FREE", 1), (["LOST", "FREE"], "FREE", 2), (["SLOW", "LOST"], "LOST", 2)],
+)
+def test_a_rate_of_the_search_is_given_up_when_it_is_not_free_twice(
+    answers: list[Verdict], verdict: Verdict, tries: int
+) -> None:
+    given_ = iter(answers)
+    assert twice(lambda: next(given_)) == verdict
+    assert len(answers) - len(list(given_)) == tries
 
 
 def test_a_latency_runs_from_the_first_stamp_of_the_triggers_packet() -> None:
