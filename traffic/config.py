@@ -138,6 +138,9 @@ class PackingConfig(_Model):
 
     messages_max: Annotated[int, Field(ge=1, le=0xFFFE)] = 1
     gap_min_ns: Annotated[int, Field(ge=0)] = 4_000
+    late_gap_ns: Annotated[int, Field(ge=0, le=1_000_000_000)] = (
+        0  # a packet behind its time keeps so far behind the one before; 0: it leaves at once
+    )
 
 
 class BurstsConfig(_Model):

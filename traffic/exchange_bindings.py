@@ -119,6 +119,7 @@ class ExchangeOptions:
     switches: SwitchesConfig | None = None
     noise: Noise | None = None
     lead_ns: int = 0
+    late_gap_ns: int = 0
     cpu: int | None = None
     notify_fd: int = -1
     orders_max: int = 1 << 16
@@ -164,6 +165,7 @@ class Exchange:
         given.sums = self._array("const uint16_t *", self._sums(given.cycle, header_bytes=header_bytes))
         given.heartbeat_ns = options.heartbeat_ns
         given.lead_ns = options.lead_ns
+        given.late_gap_ns = options.late_gap_ns
         given.ends = options.ends
         given.follows = options.follows
         given.cpu = -1 if options.cpu is None else options.cpu

@@ -219,6 +219,7 @@ def _make_exchange(
             newest_wins=config.gateway.newest_wins,
             heartbeat_ns=config.heartbeat_ns,
             lead_ns=config.lead_ns,
+            late_gap_ns=config.packing.late_gap_ns,
             seed=config.seed,
             ends=config.end.repeat,
             recovery=_recovery_options(config),

@@ -3,7 +3,8 @@
 A trial is one pass of packed, evenly spaced messages on both lines into the whole engine (feed, book, strategy, risk,
 orders), journal off. A round of messages that leaves no order behind is played over and over, with sequence numbers,
 times, references and match numbers that only rise (traffic/exchange/cycle.h), so that a trial can be long; what is lost
-on both lines cannot be asked for again, and the feed stays in GAP behind it.
+on both lines cannot be asked for again, and the feed stays in GAP behind it. An exchange that was kept from its core
+catches up at 1.25 times the rate: a burst as fast as it can would try the wire at a rate that nobody asked for.
 Its verdict is about the engine's end of the wire: LOST when a packet did not arrive, or found no room where it was to
 leave, or the feed had a gap; SLOW when the exchange did not keep the rate, so that nothing is said about the wire; else
 FREE.
@@ -43,6 +44,9 @@ SYMBOLS = 100
 ROUND = 1_000_000  # messages of a round
 COOLDOWN = 50_000  # messages of the feed between two orders of a symbol: a few thousand orders a second ...
 ORDERS_MAX = 200_000  # ... and at most so many in a trial, which what records them has room for
+CATCH_UP = (
+    0.8  # of the spacing is between packets of an exchange that was kept from its core: no burst but its rate
+)
 REACHED = 0.99  # of the rate, or else the exchange was slow
 SEARCH_FROM, SEARCH_MAX = 250_000, 20_000_000
 PRECISION = 1.1  # the search ends when the next rate up is less than this times the highest free one
@@ -118,6 +122,7 @@ def engine_over(wire: str, messages: int) -> Engine:
 
 def trial_plan(wire: str, rate_per_s: int, duration_ns: int, *, number: int) -> PassPlan:
     messages = max(rate_per_s * duration_ns // 1_000_000_000, PACKED)
+    spacing_ns = PACKED * 1_000_000_000 // rate_per_s
     return PassPlan(
         name=f"capacity-{number}",
         source={
@@ -128,7 +133,7 @@ def trial_plan(wire: str, rate_per_s: int, duration_ns: int, *, number: int) -> 
             "rate_per_s": rate_per_s,
             "cycle_messages": ROUND,
         },
-        packing={"messages_max": PACKED, "gap_min_ns": PACKED * 1_000_000_000 // rate_per_s},
+        packing={"messages_max": PACKED, "gap_min_ns": spacing_ns, "late_gap_ns": int(spacing_ns * CATCH_UP)},
         bursts=None,
         seed=1,
         engine=engine_over(wire, messages),

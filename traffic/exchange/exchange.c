@@ -267,7 +267,9 @@ static void run(struct exchange *exchange) {
             due_ns = next_due_ns(exchange);
         int64_t now_ns = look(exchange, DOING_WAIT);
         bool starved = now_ns - exchange->polled_ns > EXCHANGE_STARVED_NS;
-        if (now_ns >= due_ns && !starved && !noise_must_go(&exchange->noise, now_ns)) {
+        if (now_ns >= due_ns && now_ns >= exchange->not_before_ns && !starved &&
+            !noise_must_go(&exchange->noise, now_ns)) {
+            exchange->not_before_ns = now_ns + exchange->options.late_gap_ns;
             exchange->options.packets[exchange->next_packet].intended_ns = due_ns + exchange->options.lead_ns;
             publish_next(exchange);
             due_ns = next_due_ns(exchange);

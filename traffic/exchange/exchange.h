@@ -5,8 +5,9 @@
  * before), looks after orders and heartbeats while the next packet is far enough away, and keeps time.
  *
  * Owner: the thread of exchange_start(); other threads use only the exchange_command_*() functions and read the
- * progress page. Times are CLOCK_MONOTONIC ns. A packet behind its time leaves at once, and the times intended for
- * those after it stay as they are: nothing shifts, so that no delay hides (coordinated omission).
+ * progress page. Times are CLOCK_MONOTONIC ns. A packet behind its time leaves at once, or late_gap_ns behind the one
+ * before, and the times intended for those after it stay as they are: nothing shifts, so that no delay hides
+ * (coordinated omission).
  * Between "the intended time is reached" and the send call there is no system call. Orders are looked at only when
  * the next packet is EXCHANGE_SLACK_NS or more away; if that never comes for EXCHANGE_STARVED_NS (a schedule at its
  * limit), once all the same, counted as polls_forced. Services for receivers that lost something have rules of their
@@ -93,6 +94,7 @@ struct exchange_options {
     const uint8_t *packet_lines;       /* the line of each packet, which is a raw payload then; NULL: MoldUDP64 */
     int64_t heartbeat_ns;
     int64_t lead_ns;                   /* send so much before the intended time: what the way to the wire takes */
+    int64_t late_gap_ns;               /* a late packet keeps so far behind the one before; 0: it leaves at once */
     uint32_t ends;                     /* end-of-session packets on each line */
     struct line_options lines[LINES_MAX];
     uint32_t line_count;
@@ -128,6 +130,7 @@ struct exchange {
     int64_t held_due_ns;               /* impairments hold a packet that is to leave then; INT64_MAX: none */
     int64_t start_ns;
     int64_t looked_ns;                 /* last look at the clock */
+    int64_t not_before_ns;             /* the next packet leaves no sooner: late_gap_ns behind the last */
     int64_t polled_ns;
     int64_t line_heard_ns[LINES_MAX];  /* last attempt to send */
     struct exchange_progress *progress;
