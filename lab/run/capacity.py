@@ -84,6 +84,7 @@ class Trial:
     max_ns: int
     late_max_ns: int
     steal_ns: int
+    p90_ns: int = -1
     stalls: int = 0
     stalled_ns: int = 0
     parts_p99_ns: tuple[int, int] = (-1, -1)
@@ -215,7 +216,7 @@ def trial_of(wire: str, rate_per_s: int, engine: Engine, result: PassResult) -> 
     orders = order_arrivals(result.directory / "order_frames.bin")
     wanted = triggering(packets, orders)
     times, answered = latencies(wanted, market_stamps(engine, wanted, result.directory), orders)
-    p50, p99 = np.percentile(times, (50, 99), method="higher") if len(times) else (-1, -1)
+    p50, p90, p99 = np.percentile(times, (50, 90, 99), method="higher") if len(times) else (-1, -1, -1)
     decisions = load_rows(result.engine / "decisions.npy")
     return Trial(
         wire=wire,
@@ -232,6 +233,7 @@ def trial_of(wire: str, rate_per_s: int, engine: Engine, result: PassResult) -> 
         max_ns=int(times.max()) if len(times) else -1,
         late_max_ns=int(exchange["loop"]["late_max_ns"]),
         steal_ns=result.steal_ns,
+        p90_ns=int(p90),
         stalls=int(report["loop"]["stalls"]),
         stalled_ns=int(report["loop"]["stall_ns_total"]),
         parts_p99_ns=parts_p99(times, answered, decisions),
@@ -256,6 +258,11 @@ def search(attempt: Callable[[int], Verdict]) -> int:
         else:
             break
     return free
+
+
+def highest_free(trials: Sequence[Trial], wire: str) -> int:
+    """Of every trial of the wire, those before the search too; 0: none was free."""
+    return max((one.rate_per_s for one in trials if one.wire == wire and one.verdict == "FREE"), default=0)
 
 
 def twice(attempt: Callable[[], Verdict]) -> Verdict:
@@ -298,7 +305,8 @@ def measure_capacity(
             for rate in rates_per_s:
                 attempt(wire, rate)
             if searching:
-                highest[wire] = search(lambda rate, wire=wire: twice(lambda: attempt(wire, rate)))  # type: ignore[misc]
+                search(lambda rate, wire=wire: twice(lambda: attempt(wire, rate)))  # type: ignore[misc]
+                highest[wire] = highest_free(trials, wire)
     return Capacity(trials=trials, highest=highest)
 
 
@@ -337,13 +345,14 @@ def show_capacity(capacity: Capacity, console: Console) -> None:
         "gaps",
         "orders",
         "p50 us",
+        "p90 us",
         "p99 us",
         "max us",
         "stalled ms",
     ):
         table.add_column(column, justify="left" if column in ("wire", "") else "right")
     for trial in capacity.trials:
-        times = (trial.p50_ns, trial.p99_ns, trial.max_ns)
+        times = (trial.p50_ns, trial.p90_ns, trial.p99_ns, trial.max_ns)
         table.add_row(
             trial.wire.removeprefix("net_"),
             format_rate(trial.rate_per_s),

@@ -21,6 +21,7 @@ from lab.run.capacity import (
     TRIALS_MAX,
     Trial,
     Verdict,
+    highest_free,
     latencies,
     measure_capacity,
     parts_p99,
@@ -70,6 +71,14 @@ def test_the_search_finds_the_limit_within_its_precision(limit: int, beyond: Ver
     else:
         assert found in asked
         assert found * PRECISION >= min(limit, SEARCH_MAX)
+
+
+def test_the_highest_free_rate_is_that_of_any_trial_of_the_wire() -> None:
+    trials = [
+        Trial(**{**TRIAL, "rate_per_s": rate, "reached_per_s": reached, "wire": wire})
+        for wire, rate, reached in (("a", 8, 8), ("a", 4, 4), ("a", 9, 1), ("b", 20, 20))
+    ]
+    assert [highest_free(trials, wire) for wire in "abc"] == [8, 20, 0]
 
 
 @pytest.mark.parametrize(
