@@ -3,6 +3,8 @@
 stdout   {"event": "ready", ...}  the wires are open and the order session is up
          {"event": "stopped", ...}
 stdin    {"do": "stop"}, or its end
+         First of all, when the engine was started as `python -m engine -` to be loaded before it is needed, and stdin
+         is a socket: {"config": PATH, "descriptors": [N...]}, with descriptors along, which get these numbers
 files    decisions.npy book.npy own_orders.npy audit.jsonl engine.json, in the config's output directory;
          with venue mdp3: levels.npy arrivals.npy audit.jsonl engine.json
 """
@@ -10,6 +12,8 @@ files    decisions.npy book.npy own_orders.npy audit.jsonl engine.json, in the c
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 import threading
 import time
@@ -30,6 +34,7 @@ from engine.venue import Mdp3Runner, runner_for
 __all__ = ["main"]
 
 READY_SECONDS_MAX = 10.0
+TOLD_BYTES_MAX, DESCRIPTORS_MAX = 65_536, 8
 EXIT_USAGE = 64
 EXIT_MISSING = 69
 
@@ -145,14 +150,30 @@ def serve(config: EngineConfig) -> None:
     runner.close()
 
 
+def told_config() -> Path | None:
+    """The first line of stdin, a socket, with its descriptors under their numbers. None: stdin has ended."""
+    with socket.socket(fileno=os.dup(sys.stdin.fileno())) as lab:
+        text, given, _, _ = socket.recv_fds(lab, TOLD_BYTES_MAX, DESCRIPTORS_MAX)
+    if not text:
+        return None
+    told = json.loads(text)
+    for descriptor, number in zip(given, told["descriptors"], strict=True):
+        os.dup2(descriptor, number, inheritable=False)
+        os.close(descriptor)
+    return Path(told["config"])
+
+
 def main(arguments: list[str]) -> int:
-    """``python -m engine CONFIG.json``; returns the exit code."""
+    """``python -m engine CONFIG.json``, or ``-`` to be told it later; returns the exit code."""
     if len(arguments) != 1:
         complain("usage: python -m engine CONFIG.json")
         return EXIT_USAGE
+    path = told_config() if arguments[0] == "-" else Path(arguments[0])
+    if path is None:
+        return 0
     try:
-        config = load(Path(arguments[0]))
-        check_output(Path(arguments[0]), config)
+        config = load(path)
+        check_output(path, config)
     except EngineError as error:
         complain(str(error))
         return EXIT_USAGE

@@ -6,6 +6,7 @@ import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,7 +34,8 @@ def favour(pid: int) -> None:
 class Child:
     """``python -m MODULE CONFIG`` inside a namespace (None: in this one), at the highest ordinary priority.
 
-    stderr goes to a file, of which errors quote the last line.
+    stderr goes to a file, of which errors quote the last line. With ``loading_on`` it is only loaded meanwhile, on that
+    core, and begins when ``configure`` says that the file is there.
     """
 
     def __init__(
@@ -45,15 +47,17 @@ class Child:
         namespace: str | None,
         ledger: Ledger,
         pass_descriptors: Sequence[int] = (),
+        loading_on: int | None = None,
     ) -> None:
-        self.module = module
+        self.module, self._config = module, config
         self._errors = config.with_suffix(".stderr")
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
-        program = [*PRIORITY, sys.executable, "-m", module, str(config)]
-        with self._errors.open("wb") as errors:
+        program = [*PRIORITY, sys.executable, "-m", module, str(config) if loading_on is None else "-"]
+        self._socket, theirs = socket.socketpair()
+        with self._errors.open("wb") as errors, theirs:
             self.process = subprocess.Popen(
                 program if namespace is None else topology.command(namespace, *program),
-                stdin=subprocess.PIPE,
+                stdin=theirs.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 pass_fds=tuple(pass_descriptors),
@@ -62,7 +66,18 @@ class Child:
             )
         ledger.add_process(self.process.pid)
         favour(self.process.pid)
+        if loading_on is not None:
+            os.sched_setaffinity(self.process.pid, {loading_on})
         self._pending = b""
+
+    def configure(self, descriptors: Sequence[int] = ()) -> None:
+        """Its configuration is written: begin, on the lab's core again, with these descriptors under their numbers."""
+        os.sched_setaffinity(self.process.pid, os.sched_getaffinity(0))
+        told = {"config": str(self._config), "descriptors": list(descriptors)}
+        try:
+            socket.send_fds(self._socket, [json.dumps(told).encode() + b"\n"], list(descriptors))
+        except BrokenPipeError as error:
+            raise self.failure() from error
 
     @property
     def pid(self) -> int:
@@ -77,10 +92,8 @@ class Child:
         return lines[-1] if lines else ""
 
     def send(self, message: Mapping[str, Any]) -> None:
-        assert self.process.stdin
         try:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
         except BrokenPipeError as error:
             raise self.failure() from error
 
@@ -155,9 +168,6 @@ class Child:
         if self.alive:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream and not stream.closed:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
+        self._socket.close()
+        if self.process.stdout:
+            self.process.stdout.close()

@@ -6,8 +6,10 @@ outlives the last order, and the taps outlive both.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -42,6 +44,7 @@ from lab.topology import Ledger, Topology
 
 __all__ = ["PassResult", "Progress", "run_pass"]
 
+DESCRIPTORS_FROM = 512  # numbers that no process which was just started has taken
 READY_SECONDS = 120.0  # a large file is read and packed before the exchange is ready
 LEAD_NS = 100_000_000  # from the start command to the first packet
 PROGRESS_NS = 500_000_000
@@ -125,10 +128,11 @@ class Pass:
 
     def run(self) -> PassResult:
         with no_collection(), self.stack:
+            engine = self._load_engine()
             exchange, ready = self._start_exchange()
             tap, capacity = self._open_tap(ready)
             trex = self._start_trex(exchange, tap)
-            engine = self._start_engine(tap, ready)
+            self._start_engine(engine, tap, ready)
             nemesis = Nemesis(
                 self.faults,
                 topology=self.topology,
@@ -254,32 +258,41 @@ class Pass:
         exchange.send({"do": "follow", "map": tap.followed_map})
         return trex
 
-    def _start_engine(self, tap: Tap, ready: dict[str, Any]) -> Child:
-        sockets = tap.engine_sockets
-        settings = engine_settings(
-            self.plan,
-            directory=self.directory / "engine",
-            scratch=self.scratch,
-            cores=self.cores,
-            socket_map=sockets,
-            session=str(ready["session"]),
-            first_sequence=int(ready["first_sequence"]),
-            messages=int(ready["messages"]),
-            packets=int(ready["packets"]),
-            duration_ns=int(ready["duration_ns"]),
-        )
+    def _load_engine(self) -> Child:
+        """On its core, while the exchange prepares the market on the other one."""
         engine = Child(
             "engine",
-            self._write("engine", settings),
+            self.directory / "engine" / "config.json",
             topology=self.topology,
             namespace=self.topology.engine,
             ledger=self.ledger,
-            pass_descriptors=[sockets],
+            loading_on=self.cores.engine,
         )
         self.stack.callback(engine.end)
-        self.progress(f"{self.plan.name}: starting the engine", 0, 0)
-        engine.wait_for("ready", seconds=READY_SECONDS)
         return engine
+
+    def _start_engine(self, engine: Child, tap: Tap, ready: dict[str, Any]) -> None:
+        self.stack.callback(engine.end)  # before the taps go
+        sockets = fcntl.fcntl(tap.engine_sockets, fcntl.F_DUPFD_CLOEXEC, DESCRIPTORS_FROM)
+        try:
+            settings = engine_settings(
+                self.plan,
+                directory=self.directory / "engine",
+                scratch=self.scratch,
+                cores=self.cores,
+                socket_map=sockets,
+                session=str(ready["session"]),
+                first_sequence=int(ready["first_sequence"]),
+                messages=int(ready["messages"]),
+                packets=int(ready["packets"]),
+                duration_ns=int(ready["duration_ns"]),
+            )
+            self._write("engine", settings)
+            self.progress(f"{self.plan.name}: starting the engine", 0, 0)
+            engine.configure([sockets])
+        finally:
+            os.close(sockets)
+        engine.wait_for("ready", seconds=READY_SECONDS)
 
     def _watch(
         self,

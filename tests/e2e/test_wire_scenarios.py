@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from lab_cli import REPOSITORY, Run, play, replays, tailgate
 
@@ -18,6 +19,7 @@ ALL = sorted(path.stem for path in (REPOSITORY / "scenarios" / "wires").glob("*.
 SCENARIOS = [name for name in ALL if dpdk_built() or not name.startswith("dpdk")]
 FALLBACKS = [name for name in SCENARIOS if "fallback" in name]
 DPDK = [name for name in SCENARIOS if name.startswith("dpdk")]
+READERS = [name for name in SCENARIOS if "fallback" not in name]  # the same market on every wire
 TIMED = {"pacing"}  # the host has a say in it
 PREFIX = "tgwires"
 
@@ -37,6 +39,23 @@ def run(request: pytest.FixtureRequest, played: dict[str, Run]) -> Run:
 @pytest.mark.parametrize("run", SCENARIOS, indirect=True)
 def test_every_check_but_the_timed_ones_passes(run: Run) -> None:
     assert set(run.not_passed()) - TIMED == set(), json.dumps(run.summary["checks"])
+
+
+def of_the_market(run: Run) -> tuple[bytes, list[tuple[int, ...]]]:
+    """The engine's book at the end, and every order that was decided on; a late one is the host's, and was not sent."""
+    engine = run.path / "raw" / "run" / "engine"
+    decisions = np.load(engine / "decisions.npy")
+    names = json.loads((engine / "engine.json").read_text())["reason_names"]
+    assert {names[str(reason)] for reason in np.unique(decisions["reason"])} <= {"none", "late"}
+    columns = ["trigger_sequence", "symbol", "side", "price", "shares"]
+    return (engine / "book.npy").read_bytes(), decisions[columns].tolist()
+
+
+@pytest.mark.parametrize("run", READERS, indirect=True)
+def test_every_wire_gives_the_same_orders_and_book(run: Run, played: dict[str, Run]) -> None:
+    book, orders = of_the_market(played["af_xdp"])
+    assert len(orders) > 1_000
+    assert of_the_market(run) == (book, orders)
 
 
 @pytest.mark.skipif(not DPDK, reason="built without DPDK: apt-get install libdpdk-dev")

@@ -109,7 +109,7 @@ STRATEGIES = st.builds(
 FIRST = st.sampled_from([1, 2, 1_000, 2**47])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.data(), st.one_of(orderly(), adversarial()), STRATEGIES, FIRST)
 def test_triggers_and_book_are_those_of_the_oracle(
     data: st.DataObject, messages: list[bytes], strategy: TouchTaker, first: int

@@ -66,7 +66,7 @@ def perform(table: Table, model: Orders, action: tuple[Any, ...], matches: int) 
     return matches
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(actions=actions, open_max=st.integers(1, 6), dead_keep=st.integers(1, 4))
 def test_any_message_sequence_gives_what_the_model_gives(
     actions: list[tuple[Any, ...]], open_max: int, dead_keep: int

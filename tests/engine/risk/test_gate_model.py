@@ -11,9 +11,9 @@ from gate_case import Case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-CASES = 3_000
+CASES = 2_000
 STEPS = 60
-SHARDS = 6
+SHARDS = 4
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

@@ -48,7 +48,7 @@ def decided(played: Engine) -> list[tuple[Any, ...]]:
 # The same rule twice
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data(), st.one_of(orderly(), adversarial()), STRATEGIES, FIRST)
 def test_touch_taker_as_an_object_gives_the_orders_of_the_one_compiled_in(
     data: st.DataObject, messages: list[bytes], strategy: TouchTaker, first: int
@@ -62,7 +62,7 @@ def test_touch_taker_as_an_object_gives_the_orders_of_the_one_compiled_in(
         assert outside.strategies()["active"]["generation"] == 1
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.data(), st.one_of(orderly(), adversarial()), STRATEGIES)
 def test_a_swap_and_a_rollback_are_new_beginnings_and_lose_no_message(
     data: st.DataObject, messages: list[bytes], strategy: TouchTaker

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,13 @@ from lab.run.child import PRIORITY, Child
 SECONDS = 20.0
 STAND_IN = """
 import json, os, sys, time
-for do, value in json.load(open(sys.argv[1])):
+config = sys.argv[1]
+if config == "-":
+    from engine.process import told_config
+    config = told_config()
+    if config is None:
+        sys.exit(0)
+for do, value in json.load(open(config)):
     if do == "say":
         print(value, flush=True)
     elif do == "say in two parts":
@@ -126,6 +134,28 @@ def test_a_descriptor_is_inherited_under_its_number(start: Start) -> None:
     child = start(("descriptor", reader), pass_descriptors=[reader])
     os.close(reader)
     assert child.wait_for("read", seconds=SECONDS)["text"] == "from the lab"
+
+
+def test_a_child_that_was_loaded_ahead_is_told_its_configuration_and_gets_descriptors(start: Start) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"from the lab")
+    os.close(writer)
+    number = fcntl.fcntl(reader, fcntl.F_DUPFD_CLOEXEC, 500)
+    here = os.sched_getaffinity(0)
+    child = start(("descriptor", number), loading_on=min(here))
+    assert child.poll(0.2) is None
+    assert os.sched_getaffinity(child.pid) == {min(here)}
+    child.configure([number])
+    os.close(reader)
+    os.close(number)
+    assert child.wait_for("read", seconds=SECONDS)["text"] == "from the lab"
+    assert os.sched_getaffinity(child.pid) == here
+
+
+def test_a_child_that_is_told_nothing_ends(start: Start) -> None:
+    child = start(("exit", 3), loading_on=min(os.sched_getaffinity(0)))
+    child._socket.shutdown(socket.SHUT_WR)
+    assert child.process.wait(SECONDS) == 0
 
 
 def test_polling_without_a_message_gives_nothing(start: Start) -> None:
