@@ -20,6 +20,7 @@ __all__ = [
     "MOLD_HEADER_BYTES",
     "PACKET_DTYPE",
     "Bytes",
+    "ClosedModel",
     "ItchScan",
     "PublishedBook",
     "Records",
@@ -27,6 +28,7 @@ __all__ = [
     "arrival_offsets",
     "build_schedule",
     "counters_of",
+    "generate_closed_model",
     "generate_model",
     "itch_length",
     "packet_sums",
@@ -137,13 +139,49 @@ def arrival_offsets(kind: str, *, seed: int, rate_per_s: int, count: int) -> Tim
 
 def generate_model(*, seed: int, symbols: int, messages: int) -> Bytes:
     """Framed messages of the order-flow model, times 0."""
+    return _run_model(seed=seed, symbols=symbols, messages=messages, closes=False)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedModel:
+    """Messages of the order-flow model, times 0: the start of the day, then a round that leaves no order behind.
+
+    `references` and `matches` are how many numbers a round takes up.
+    """
+
+    arena: Bytes
+    opening_messages: int
+    opening_bytes: int
+    references: int
+    matches: int
+
+
+def generate_closed_model(*, seed: int, symbols: int, messages: int) -> ClosedModel:
+    """A round of `messages`, at least 32 a symbol, behind the start of the day."""
+    opening = int(lib.model_opening_messages(symbols))
+    arena, model, _memory = _run_model(seed=seed, symbols=symbols, messages=opening + messages, closes=True)
+    if model.book.live_orders:
+        raise ValueError(f"a round of {messages} messages of {symbols} symbols does not close")
+    return ClosedModel(
+        arena=arena,
+        opening_messages=opening,
+        opening_bytes=int(model.opening_bytes),
+        references=int(model.reference) - lib.MODEL_REFERENCES_BEGIN,
+        matches=int(model.match) - lib.MODEL_MATCHES_BEGIN,
+    )
+
+
+def _run_model(*, seed: int, symbols: int, messages: int, closes: bool) -> tuple[Bytes, Any, Bytes]:
+    """The arena, the model behind its last message, and the model's memory."""
     memory = zeroed(lib.model_bytes(symbols))
     model = ffi.new("struct model *")
-    options = ffi.new("struct model_options *", {"seed": seed, "messages": messages, "symbols": symbols})
+    options = ffi.new(
+        "struct model_options *", {"seed": seed, "messages": messages, "symbols": symbols, "closes": closes}
+    )
     lib.model_init(model, options, pointer("void *", memory))
     arena = np.empty(messages * MODEL_FRAME_BYTES_MAX, np.uint8)
     size = lib.model_run(model, pointer("uint8_t *", arena))
-    return arena[:size]
+    return arena[:size], model, memory
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,8 @@ Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 U32 = Annotated[int, Field(ge=0, lt=2**32)]
 Position = Annotated[int, Field(ge=0, lt=2**48)]  # session ordinal << 40 | sequence
 RECOVERY_LINE = "recovery"
+MODEL_MESSAGES_MAX = 50_000_000  # all in memory before the start
+CYCLE_MESSAGES_A_SYMBOL_MIN = 32  # room to fill the books, to trade, and to empty them
 
 
 class _Model(BaseModel):
@@ -57,9 +59,27 @@ class ModelSource(_Model):
 
     kind: Literal["model"]
     symbols: Annotated[int, Field(ge=1, le=20_000)] = 100
-    messages: Annotated[int, Field(ge=1, le=50_000_000)] = 500_000
+    messages: Annotated[int, Field(ge=1, le=2_000_000_000)] = 500_000
     arrivals: Literal["hawkes", "poisson", "even"] = "hawkes"
     rate_per_s: Rate = 100_000
+    cycle_messages: Annotated[int, Field(ge=1, le=MODEL_MESSAGES_MAX)] | None = (
+        None  # behind the opening, a round of so many that leaves no order behind is played over and over
+    )
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Self:
+        if self.cycle_messages is None:
+            if self.messages > MODEL_MESSAGES_MAX:
+                raise ValueError(
+                    f"messages {self.messages}: at most {MODEL_MESSAGES_MAX} are made beforehand; "
+                    "with cycle_messages a part of them is played over and over"
+                )
+        elif self.cycle_messages < CYCLE_MESSAGES_A_SYMBOL_MIN * self.symbols:
+            raise ValueError(
+                f"cycle_messages {self.cycle_messages}: a round has at least {CYCLE_MESSAGES_A_SYMBOL_MIN} "
+                f"messages a symbol, {CYCLE_MESSAGES_A_SYMBOL_MIN * self.symbols} here"
+            )
+        return self
 
 
 class ItchFileSource(_Model):
@@ -118,6 +138,9 @@ class PackingConfig(_Model):
 
     messages_max: Annotated[int, Field(ge=1, le=0xFFFE)] = 1
     gap_min_ns: Annotated[int, Field(ge=0)] = 4_000
+    late_gap_ns: Annotated[int, Field(ge=0, le=1_000_000_000)] = (
+        0  # a packet behind its time keeps so far behind the one before; 0: it leaves at once
+    )
 
 
 class BurstsConfig(_Model):
@@ -348,6 +371,22 @@ class Config(_Model):
         if any(set(rule.lines) - {RECOVERY_LINE} for rule in self.impairments):
             raise ValueError(
                 "publisher: the lines are another's, and impairments of theirs are not possible here"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cycle_is_one_plain_session(self) -> Self:
+        if not isinstance(self.source, ModelSource) or self.source.cycle_messages is None:
+            return self
+        if self.recovery is not None:
+            raise ValueError(
+                "recovery: a cycle (source.cycle_messages) overwrites what it has played, and nothing of it can be "
+                "sent again: set recovery to null"
+            )
+        if self.sessions or self.bursts is not None or self.publisher is not None:
+            raise ValueError(
+                "source.cycle_messages: a cycle is one session, played by the exchange itself at its rate: "
+                "no sessions, no bursts, no publisher"
             )
         return self
 

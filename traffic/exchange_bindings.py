@@ -35,6 +35,7 @@ from traffic.config import (
 )
 from traffic.errors import TrafficError
 from traffic.impairment_bindings import Impairer, impairment_rule, of_2_32
+from traffic.market.cycle import Cycle
 from traffic.market.sessions import Session
 from traffic.noise_bindings import Noise
 
@@ -118,12 +119,14 @@ class ExchangeOptions:
     switches: SwitchesConfig | None = None
     noise: Noise | None = None
     lead_ns: int = 0
+    late_gap_ns: int = 0
     cpu: int | None = None
     notify_fd: int = -1
     orders_max: int = 1 << 16
     protocol: str = "ouch42"
     newest_wins: bool = False
     follows: bool = False  # another publishes; see follow()
+    cycle: Cycle | None = None  # packets that come again; the arena is written to
 
 
 def _packed_address(address: bytes) -> int:
@@ -159,10 +162,10 @@ class Exchange:
         if options.packet_lines is not None:
             header_bytes = 0
             given.packet_lines = pointer("const uint8_t *", options.packet_lines)
-        sums = packet_sums(options.arena, options.packets, header_bytes=header_bytes)
-        given.sums = self._array("const uint16_t *", sums)
+        given.sums = self._array("const uint16_t *", self._sums(given.cycle, header_bytes=header_bytes))
         given.heartbeat_ns = options.heartbeat_ns
         given.lead_ns = options.lead_ns
+        given.late_gap_ns = options.late_gap_ns
         given.ends = options.ends
         given.follows = options.follows
         given.cpu = -1 if options.cpu is None else options.cpu
@@ -189,6 +192,22 @@ class Exchange:
         kept = ffi.new("char[]", text.encode())
         self._kept.append(kept)
         return kept
+
+    def _sums(self, given: Any, *, header_bytes: int) -> Any:
+        """Of every packet; of a cycle, those of the first round: the others are made in the run."""
+        options, cycle = self._options, self._options.cycle
+        if cycle is None:
+            return packet_sums(options.arena, options.packets, header_bytes=header_bytes)
+        once = options.packets[: cycle.first_packet + cycle.packets]
+        sums = touched(np.zeros(options.packets.size, np.uint16))
+        sums[: once.size] = packet_sums(options.arena, once, header_bytes=header_bytes)
+        given.first_packet, given.packets = cycle.first_packet, cycle.packets
+        given.packet_count = options.packets.size
+        given.arena = pointer("uint8_t *", options.arena)
+        given.sums = pointer("uint16_t *", sums)
+        given.by.time_ns = cycle.time_ns
+        given.by.references, given.by.matches = cycle.references, cycle.matches
+        return sums
 
     def _give_history(self, history: Any) -> None:
         options = self._options

@@ -47,7 +47,7 @@ from traffic.exchange_bindings import (
 from traffic.market.itch_file import itch_file_stream
 from traffic.market.order_flow import order_flow_stream
 from traffic.market.sessions import Session, roll_sessions
-from traffic.market.stream import Stream
+from traffic.market.stream import Stream, scan_stream
 from traffic.noise_bindings import Noise, NoiseProfile
 from traffic.profiles.load import load_profile
 from traffic.profiles.program import FOREVER_NS
@@ -223,6 +223,7 @@ def _make_exchange(
             newest_wins=config.gateway.newest_wins,
             heartbeat_ns=config.heartbeat_ns,
             lead_ns=config.lead_ns,
+            late_gap_ns=config.packing.late_gap_ns,
             seed=config.seed,
             ends=config.end.repeat,
             recovery=_recovery_options(config),
@@ -230,6 +231,7 @@ def _make_exchange(
             switches=config.switches,
             noise=noise,
             follows=config.publisher is not None,
+            cycle=stream.cycle,
             cpu=config.cpu,
             notify_fd=notify_fd,
             orders_max=min(ORDERS_MAX, max(1 << 14, stream.scan.messages)),
@@ -319,7 +321,8 @@ def _run(config: Config) -> None:
         stream, sessions = _load(config)
         stream, published = _rendered(config, stream)
         noise = _load_noise(config, stream)
-        adds = stream.scan.types.get("A", 0) + stream.scan.types.get("F", 0)
+        types = (stream.scan if stream.cycle is None else scan_stream(stream.arena)).types
+        adds = types.get("A", 0) + types.get("F", 0)
         messages = stream.arena if stream.packet_lines is None else stream.arena[:0]
         book = PublishedBook.for_stream(messages, adds=adds)
         exchange = _make_exchange(config, stream, sessions, book, progress, notify_fd, noise)

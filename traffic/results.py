@@ -4,6 +4,7 @@ messages.itch, packets.npy, drop_copy.npy, book.npy, then exchange.json; each is
 noise.npy, a row for each frame that came up for sending (exchange/noise_plan.h).
 Raw payloads (source two_lines) are payloads.bin instead of messages.itch: row i of packets.npy is the packet that left
 at sent_ns on line packet_lines.npy[i], with `bytes` bytes at message_offset of that file; its count is 1.
+Of a cycle there is no messages.itch: its messages were overwritten as they were played (exchange/cycle.h).
 """
 
 import json
@@ -71,7 +72,8 @@ def write_results(
             int(packets["message_offset"][-1]) + int(packets["bytes"][-1]) - (0 if raw else MOLD_HEADER_BYTES)
         )
     name = "payloads.bin" if raw else "messages.itch"
-    _write(folder, name, lambda file: file.write(stream.arena[:end].data))
+    if stream.cycle is None:
+        _write(folder, name, lambda file: file.write(stream.arena[:end].data))
     if stream.packet_lines is not None:
         _write_array(folder, "packet_lines.npy", stream.packet_lines[: packets.size])
     _write_array(folder, "packets.npy", packets)

@@ -200,10 +200,15 @@ def exchange_settings(plan: PassPlan, *, directory: Path, scratch: Path, cores: 
         },
         "heartbeat_ns": plan.heartbeat_ns,
         **plan.exchange,
-        "recovery": None if plan.engine.venue == "mdp3" else exchange_services(plan),
+        "recovery": None if serves_nothing(plan) else exchange_services(plan),
         "switches": switches(plan, scratch),
         "publisher": publisher_settings(plan.trex, scratch),
     }
+
+
+def serves_nothing(plan: PassPlan) -> bool:
+    """True where no recovery is possible: another venue's lines, or a cycle, which overwrites what it has played."""
+    return plan.engine.venue == "mdp3" or "cycle_messages" in plan.source
 
 
 def exchange_services(plan: PassPlan) -> dict[str, Any]:

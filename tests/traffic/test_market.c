@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "tests/engine/check.h"
+#include "traffic/exchange/cycle.h"
 #include "traffic/market/arrivals.h"
 #include "traffic/market/model.h"
 #include "traffic/market/schedule.h"
 #include "traffic/wire/bytes.h"
 #include "traffic/wire/itch50.h"
+#include "traffic/wire/itch50_shift.h"
+#include "traffic/wire/udp_frame.h"
 
 static struct random generator;
 
@@ -46,7 +49,7 @@ static void test_arrivals_do_not_go_back_at_any_rate(void) {
 
 static uint64_t generate(uint64_t seed, uint32_t symbols, uint64_t messages, uint8_t *arena) {
     static struct model model;
-    struct model_options options = {seed, messages, symbols};
+    struct model_options options = {.seed = seed, .messages = messages, .symbols = symbols};
     void *memory = aligned_alloc(64, (model_bytes(symbols) + 63) & ~UINT64_C(63));
     memset(memory, 0, model_bytes(symbols));
     model_init(&model, &options, memory);
@@ -84,6 +87,57 @@ static void test_one_seed_is_one_stream_on_every_machine(void) {
         hash = (hash ^ arena[i]) * UINT64_C(0x100000001b3);
     CHECK_EQUAL(hash, UINT64_C(11770812087096986928));
     free(arena);
+}
+
+/* In memory of exactly its size: the sanitizers see every byte beyond it. */
+static void test_a_closed_round_is_played_again_with_new_numbers(void) {
+    static const struct { uint32_t symbols; uint64_t messages; } shapes[] = {{1, 32}, {7, 224}, {7, 225}, {100, 30000}};
+    for (uint64_t seed = 0; seed < 3; seed++)
+        for (unsigned shape = 0; shape < sizeof shapes / sizeof *shapes; shape++) {
+            static struct model model;
+            uint32_t symbols = shapes[shape].symbols;
+            uint64_t opening = model_opening_messages(symbols), messages = opening + shapes[shape].messages;
+            struct model_options options = {.seed = seed, .messages = messages, .symbols = symbols, .closes = true};
+            void *memory = aligned_alloc(64, (model_bytes(symbols) + 63) & ~UINT64_C(63));
+            memset(memory, 0, model_bytes(symbols));
+            model_init(&model, &options, memory);
+            uint8_t *roomy = malloc(messages * MODEL_FRAME_BYTES_MAX);
+            uint64_t size = model_run(&model, roomy);
+            uint8_t *arena = memcpy(malloc(size), roomy, size);
+            free(roomy);
+            CHECK_EQUAL(model.book.live_orders, 0);
+            struct packet_record packets[2] = {
+                {.count = (uint16_t)opening, .bytes = (uint32_t)(20 + model.opening_bytes)},
+                {.count = (uint16_t)(messages - opening), .bytes = (uint32_t)(20 + size - model.opening_bytes),
+                 .message_offset = model.opening_bytes}};
+            uint16_t *sums = calloc(4, sizeof *sums);
+            struct cycle cycle = {.first_packet = 1, .packets = 1, .arena = arena, .sums = sums, .packet_count = 4,
+                                  .by = {.time_ns = UINT64_C(86399999999999), .references = model.reference - 1000,
+                                         .matches = model.match - 100}};
+            cycle_renew(&cycle, 0, &packets[0]);
+            for (uint64_t index = 1; index < 4; index++) {  /* the last has no round behind it */
+                published_book_apply_framed(&model.book, arena + model.opening_bytes, size - model.opening_bytes);
+                cycle_renew(&cycle, index, &packets[1]);
+            }
+            CHECK_EQUAL(model.book.live_orders, 0);
+            CHECK_EQUAL(model.book.outcomes[PUBLISHED_UNKNOWN_REFERENCE], 0);
+            CHECK_EQUAL(model.book.outcomes[PUBLISHED_DUPLICATE_REFERENCE], 0);
+            CHECK_EQUAL(sums[0] + sums[1], 0);
+            CHECK_EQUAL(sums[3], udp_sum(arena + model.opening_bytes, (uint32_t)(size - model.opening_bytes)));
+            free(sums);
+            free(arena);
+            free(memory);
+        }
+}
+
+static void test_a_message_shorter_than_its_type_keeps_its_numbers(void) {
+    static const uint8_t blocks[] = "\0\13E\0\1\0\0\0\0\0\0\0\5\0\2Ex\0\0";
+    uint8_t *moved = memcpy(malloc(sizeof blocks - 1), blocks, sizeof blocks - 1);
+    const struct itch50_shift by = {.time_ns = 2, .references = 3, .matches = 4};
+    CHECK(itch50_shift(&by, moved, 3) == moved + sizeof blocks - 1);
+    CHECK_EQUAL(load_be48(moved + 7), 7);
+    CHECK(memcmp(moved + 13, blocks + 13, sizeof blocks - 1 - 13) == 0);
+    free(moved);
 }
 
 static void test_a_schedule_covers_the_arena(void) {
@@ -127,6 +181,8 @@ int main(void) {
     RUN(test_arrivals_do_not_go_back_at_any_rate);
     RUN(test_the_model_stays_within_its_memory_and_its_rules);
     RUN(test_one_seed_is_one_stream_on_every_machine);
+    RUN(test_a_closed_round_is_played_again_with_new_numbers);
+    RUN(test_a_message_shorter_than_its_type_keeps_its_numbers);
     RUN(test_a_schedule_covers_the_arena);
     return check_result();
 }

@@ -284,3 +284,22 @@ def test_a_reader_that_goes_away_ends_the_run_with_one_line(wires: Wires, tmp_pa
 def test_usage_is_one_line_and_exit_64() -> None:
     done = subprocess.run([sys.executable, "-m", "traffic"], capture_output=True, text=True, cwd="/")
     assert (done.returncode, done.stderr) == (64, "traffic: error: usage: python -m traffic CONFIG.json\n")
+
+
+@pytest.mark.privileged
+def test_late_packets_keep_the_gap_that_was_asked_for_and_their_intended_times(
+    wires: Wires, tmp_path: Path
+) -> None:
+    source = {"kind": "model", "symbols": 1, "messages": 200, "arrivals": "even", "rate_per_s": 10**8}
+    packing = {"messages_max": 1, "gap_min_ns": 1_000, "late_gap_ns": 50_000}
+    config = configure(tmp_path, source=source, packing=packing, bursts=None)
+    with Process(config, namespace=wires.namespace) as process:
+        process.event()
+        process.command(do="start", at_ns=time.monotonic_ns() + 20_000_000)
+        assert process.event()["event"] == "published"
+        process.command(do="stop")
+        assert process.event() == {"event": "stopped"}
+    packets = np.load(tmp_path / "out" / "packets.npy")
+    assert set(np.diff(packets["intended_ns"])) == {1_000}
+    sent_ns = packets["sent_ns"][:, 0]
+    assert sent_ns[-1] - sent_ns[0] > 0.9 * 199 * 50_000

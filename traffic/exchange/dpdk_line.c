@@ -16,7 +16,7 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 
-enum { NAME_BYTES = 64, ARGUMENT_BYTES = 32, ARGUMENTS = 11, QUEUE = 0 };
+enum { NAME_BYTES = 64, ARGUMENT_BYTES = 32, ARGUMENTS = 11, QUEUE = 0, NEAR_BUFFERS = 32 };
 
 struct dpdk_line {
     struct rte_mempool *pool;
@@ -24,6 +24,7 @@ struct dpdk_line {
     bool taken; /* the device is ours to close */
 };
 
+static bool environment_made;
 static char complaint[192]; /* the first line that DPDK logged */
 
 static ssize_t keep_first_line(void *cookie, const char *bytes, size_t size) {
@@ -47,12 +48,11 @@ static bool huge_pages_free(void) {
 
 /* 0 or -errno. This thread keeps its CPUs. */
 static int make_environment(void) {
-    static bool made;
     static char text[ARGUMENTS][ARGUMENT_BYTES]; /* DPDK keeps pointers into it */
     char *arguments[ARGUMENTS + 1] = {NULL};
     cpu_set_t cpus;
     int cpu = 0, count = 0;
-    if (made)
+    if (environment_made)
         return 0;
     pthread_getaffinity_np(pthread_self(), sizeof cpus, &cpus);
     while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, &cpus))
@@ -83,7 +83,7 @@ static int make_environment(void) {
     if (result < 0)
         return rte_errno ? -rte_errno : -EINVAL;
     rmdir(rte_eal_get_runtime_dir()); /* made even without a shared configuration; empty */
-    made = true;
+    environment_made = true;
     return 0;
 }
 
@@ -101,7 +101,7 @@ static int start(struct dpdk_line *line, const char *device, const char **tried)
     line->taken = true;
     *tried = "cannot have buffers";
     snprintf(name, sizeof name, "line_%u", line->number);
-    line->pool = rte_pktmbuf_pool_create(name, DPDK_LINE_BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    line->pool = rte_pktmbuf_pool_create(name, DPDK_LINE_BUFFERS, NEAR_BUFFERS, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
     if (!line->pool)
         return -rte_errno;
     *tried = "cannot configure it";
@@ -132,6 +132,16 @@ struct dpdk_line *dpdk_line_open(const char *device, char *error, uint32_t error
     dpdk_line_close(line);
     errno = -result;
     return NULL;
+}
+
+void dpdk_line_enter(void) {
+    if (environment_made)
+        rte_thread_register(); /* refused is fine: buffers come from the pool's ring then */
+}
+
+void dpdk_line_leave(void) {
+    if (environment_made)
+        rte_thread_unregister();
 }
 
 bool dpdk_line_send(struct dpdk_line *line, const struct iovec *pieces, uint32_t count) {

@@ -24,6 +24,11 @@ bool dpdk_line_built(void);
 /* NULL with a line in `error` that names what was tried; errno says which kind it was. */
 struct dpdk_line *dpdk_line_open(const char *device, char *error, uint32_t error_size);
 
+/* The calling thread is the one that sends, until it leaves: buffers that a driver gives back at once come to it again
+ * while they are still in its cache, and not in turn with thousands of others. */
+void dpdk_line_enter(void);
+void dpdk_line_leave(void);
+
 /* One frame from its pieces. */
 bool dpdk_line_send(struct dpdk_line *line, const struct iovec *pieces, uint32_t count);
 

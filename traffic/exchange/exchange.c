@@ -117,6 +117,7 @@ static void follow(struct exchange *exchange, const struct packet_record *packet
     exchange->progress->published_messages += packet->count;
     exchange->progress->published_packets++;
     exchange->progress->last_intended_ns = packet->intended_ns;
+    cycle_renew(&exchange->options.cycle, exchange->next_packet, packet);
 }
 
 static void notify(const struct exchange *exchange) {
@@ -266,7 +267,9 @@ static void run(struct exchange *exchange) {
             due_ns = next_due_ns(exchange);
         int64_t now_ns = look(exchange, DOING_WAIT);
         bool starved = now_ns - exchange->polled_ns > EXCHANGE_STARVED_NS;
-        if (now_ns >= due_ns && !starved && !noise_must_go(&exchange->noise, now_ns)) {
+        if (now_ns >= due_ns && now_ns >= exchange->not_before_ns && !starved &&
+            !noise_must_go(&exchange->noise, now_ns)) {
+            exchange->not_before_ns = now_ns + exchange->options.late_gap_ns;
             exchange->options.packets[exchange->next_packet].intended_ns = due_ns + exchange->options.lead_ns;
             publish_next(exchange);
             due_ns = next_due_ns(exchange);
@@ -329,12 +332,14 @@ static void *thread_main(void *argument) {
         CPU_SET((unsigned)exchange->options.cpu, &cpus);
         exchange->pin_error = pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
     }
+    dpdk_line_enter();
     exchange->looked_ns = exchange->polled_ns = clock_ns();
     if (exchange->options.follows)
         run_following(exchange);
     else
         run(exchange);
     end_run(exchange);
+    dpdk_line_leave();
     exchange->progress->state = EXCHANGE_STOPPED;
     notify(exchange);
     return NULL;

@@ -5,8 +5,9 @@
  * before), looks after orders and heartbeats while the next packet is far enough away, and keeps time.
  *
  * Owner: the thread of exchange_start(); other threads use only the exchange_command_*() functions and read the
- * progress page. Times are CLOCK_MONOTONIC ns. A packet behind its time leaves at once, and the times intended for
- * those after it stay as they are: nothing shifts, so that no delay hides (coordinated omission).
+ * progress page. Times are CLOCK_MONOTONIC ns. A packet behind its time leaves at once, or late_gap_ns behind the one
+ * before, and the times intended for those after it stay as they are: nothing shifts, so that no delay hides
+ * (coordinated omission).
  * Between "the intended time is reached" and the send call there is no system call. Orders are looked at only when
  * the next packet is EXCHANGE_SLACK_NS or more away; if that never comes for EXCHANGE_STARVED_NS (a schedule at its
  * limit), once all the same, counted as polls_forced. Services for receivers that lost something have rules of their
@@ -17,6 +18,7 @@
  * while waiting are the machine taking the core away.
  * Raw payloads (packet_lines): what a capture had is sent as it was, each packet on its own line. The exchange knows
  * nothing of their protocol: the book stays empty, and heartbeats and ends of session are those of the capture.
+ * Cycle: a packet's messages are made those of the next round behind its send (cycle.h).
  * Noise: frames of other channels leave in between (noise.h); market data comes first.
  * Following (`follows`): another publishes both lines. The loop learns from followed.h what is out, and does with it what
  * it does behind a send of its own; it sends nothing, and sleeps a little while nothing new comes, because the core may
@@ -30,6 +32,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "traffic/exchange/cycle.h"
 #include "traffic/exchange/followed.h"
 #include "traffic/exchange/gateway.h"
 #include "traffic/exchange/history.h"
@@ -91,6 +94,7 @@ struct exchange_options {
     const uint8_t *packet_lines;       /* the line of each packet, which is a raw payload then; NULL: MoldUDP64 */
     int64_t heartbeat_ns;
     int64_t lead_ns;                   /* send so much before the intended time: what the way to the wire takes */
+    int64_t late_gap_ns;               /* a late packet keeps so far behind the one before; 0: it leaves at once */
     uint32_t ends;                     /* end-of-session packets on each line */
     struct line_options lines[LINES_MAX];
     uint32_t line_count;
@@ -104,6 +108,7 @@ struct exchange_options {
     uint32_t switch_count;
     struct exchange_progress *progress;
     bool follows;                      /* another publishes; exchange_follow() says where it can be seen */
+    struct cycle cycle;                /* packets that come again; none with follows or packet_lines */
 };
 
 struct exchange_counters {
@@ -125,6 +130,7 @@ struct exchange {
     int64_t held_due_ns;               /* impairments hold a packet that is to leave then; INT64_MAX: none */
     int64_t start_ns;
     int64_t looked_ns;                 /* last look at the clock */
+    int64_t not_before_ns;             /* the next packet leaves no sooner: late_gap_ns behind the last */
     int64_t polled_ns;
     int64_t line_heard_ns[LINES_MAX];  /* last attempt to send */
     struct exchange_progress *progress;

@@ -98,18 +98,16 @@ static struct published_side *side_of(struct published_book *book, uint16_t symb
     return &book->sides[symbol * 2 + (side == 'S')];
 }
 
-/* Where `price` is or belongs: the number of levels that are worse. */
+/* Where `price` is or belongs: the number of levels that are worse. Prices of offers are turned around, so that worse is
+ * less on both sides; which half is taken is arithmetic, since no branch predictor knows it. */
 static uint32_t level_rank(const struct published_level *levels, uint32_t count, uint32_t price, uint8_t side) {
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        bool worse = side == 'B' ? levels[middle].price < price : levels[middle].price > price;
-        if (worse)
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t turn = side == 'B' ? 0 : UINT32_MAX, wanted = price ^ turn, low = 0;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        low += (levels[low + half - 1].price ^ turn) < wanted ? half : 0;
+        count -= half;
     }
-    return low;
+    return low + (count && (levels[low].price ^ turn) < wanted);
 }
 
 static bool take_levels(struct published_book *book, uint32_t level_class, uint32_t *place) {

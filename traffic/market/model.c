@@ -285,20 +285,50 @@ static void act_rarely(struct model *model) {
     emit(model, end);
 }
 
+static void act_or_rarely(struct model *model) {
+    if (model->until_rare-- == 0) {
+        model->until_rare = (uint32_t)random_below(&model->random, 2 * RARE_EVERY);
+        act_rarely(model);
+    } else {
+        act(model);
+    }
+}
+
+/* Act as long as there is room for the deletion of all that rests behind it. A message adds one order at most, so half
+ * of the spare room is safe to spend. */
+static void act_until_closing(struct model *model) {
+    while (model->left >= model->book.live_orders + 2) {
+        uint64_t kept = model->left - (model->left - model->book.live_orders) / 2;
+        model->left -= kept;
+        act_or_rarely(model);
+        model->left += kept;
+    }
+}
+
+/* Delete every order, a side of a symbol after the other, all growing thinner together. */
+static void empty_books(struct model *model) {
+    if (model->left > model->book.live_orders)
+        print_hidden(model, &model->symbols[0]);
+    while (model->left)
+        for (uint32_t i = 0; i < model->symbol_count; i++)
+            for (int half = 0; half < 2; half++)
+                if (side_of(model, &model->symbols[i], half ? 'S' : 'B')->orders)
+                    delete_order(model, &model->symbols[i], half ? 'S' : 'B');
+}
+
 uint64_t model_run(struct model *model, uint8_t *arena) {
     model->out = arena;
     model_day_open(model, emit);
+    model->opening_bytes = (uint64_t)(model->out - arena);
     for (uint32_t round = 0; round < MODEL_DEPTH_MAX; round++)  /* fill the books, all symbols growing together */
         for (uint32_t i = 0; i < model->symbol_count; i++)
             for (int half = 0; half < 2 && round < model->symbols[i].depth_target && model->left; half++)
                 add_new_order(model, &model->symbols[i], half ? 'S' : 'B');
-    while (model->left) {
-        if (model->until_rare-- == 0) {
-            model->until_rare = (uint32_t)random_below(&model->random, 2 * RARE_EVERY);
-            act_rarely(model);
-        } else {
-            act(model);
-        }
+    if (model->closes) {
+        act_until_closing(model);
+        empty_books(model);
     }
+    while (model->left)
+        act_or_rarely(model);
     return (uint64_t)(model->out - arena);
 }

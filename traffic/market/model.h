@@ -8,6 +8,8 @@
  * the published book is never locked or crossed. Deletions, cancels and replacements fall mostly on orders that are
  * young and near the touch. Depth per side is held around a target (active symbols are deeper) and sides never
  * empty. The day does not end: the stream is a window on it, and books stay full.
+ * A closed stream (`closes`) ends with every order deleted instead, all symbols emptying together, so that what comes
+ * behind the opening can be played again behind itself (exchange/cycle.h).
  *
  * Times in the messages are 0; the schedule stamps them. Owner: the thread that generates. The model applies every
  * message it writes to a published book of its own, small enough for the cache. The caller gives the memory.
@@ -16,6 +18,7 @@
 #ifndef TRAFFIC_MARKET_MODEL_H
 #define TRAFFIC_MARKET_MODEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "traffic/exchange/published_book.h"
@@ -49,14 +52,24 @@ struct model {
     uint64_t reference;            /* last used */
     uint64_t match;
     uint64_t left;                 /* messages still to write */
+    uint64_t opening_bytes;        /* of the start of the day, once it is written */
     uint8_t *out;
+    bool closes;
 };
 
 struct model_options {
     uint64_t seed;
     uint64_t messages;             /* at least MODEL_MESSAGES_A_SYMBOL_MIN * symbols */
     uint32_t symbols;              /* 1..MODEL_SYMBOLS_MAX */
+    bool closes;                   /* end with an empty book */
 };
+
+enum { MODEL_REFERENCES_BEGIN = 1000, MODEL_MATCHES_BEGIN = 100 }; /* the last before the first of a stream */
+
+/* Messages of the start of the day. */
+static inline uint64_t model_opening_messages(uint32_t symbols) {
+    return 4 + 3 * (uint64_t)symbols;
+}
 
 /* Bytes of zeroed memory that model_init() needs. */
 uint64_t model_bytes(uint32_t symbols);

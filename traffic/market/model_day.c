@@ -81,8 +81,9 @@ void model_init(struct model *model, const struct model_options *options, void *
         symbol->fair_cents = 1000 + (uint32_t)random_below(&model->random, 40000);
     }
     build_aliases(model->symbols, count, scaled, work);
-    model->reference = 1000;
-    model->match = 100;
+    model->reference = MODEL_REFERENCES_BEGIN;
+    model->match = MODEL_MATCHES_BEGIN;
+    model->closes = options->closes;
     model->until_rare = 16;
 }
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from traffic.bindings import ItchScan, ScheduleOptions, build_schedule, scan_itch
 from traffic.config import BurstsConfig, PackingConfig
+from traffic.market.cycle import Cycle
 
 __all__ = ["Stream", "bounded_gaps", "even_offsets", "pack", "scan_stream"]
 
@@ -21,6 +22,7 @@ class Stream:
     the wire; `notes` is what a user should know of the source: counts, or mappings of counts.
     With `packet_lines` (index of the line of each packet) the arena has whole payloads of no protocol known here,
     each for one line alone; otherwise blocks of MoldUDP64, each packet for all lines.
+    With `cycle` the packets of a round share the messages of the round before; `scan` counts all that is played.
     """
 
     arena: NDArray[np.uint8]
@@ -29,6 +31,7 @@ class Stream:
     session: bytes
     first_sequence: int = 1
     packet_lines: NDArray[np.uint8] | None = None
+    cycle: Cycle | None = None
     notes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

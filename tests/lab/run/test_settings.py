@@ -157,8 +157,9 @@ def test_the_exchange_gets_the_traffic_of_the_scenario(tmp_path: Path) -> None:
         "messages": 20_000,
         "arrivals": "poisson",
         "rate_per_s": 10_000,
+        "cycle_messages": None,
     }
-    assert exchange.packing.model_dump() == {"messages_max": 5, "gap_min_ns": 6_000}
+    assert exchange.packing.model_dump() == {"messages_max": 5, "gap_min_ns": 6_000, "late_gap_ns": 0}
     assert exchange.bursts is not None
     assert exchange.bursts.model_dump() == {
         "messages": 100,
