@@ -56,6 +56,12 @@ struct control {
     _Atomic uint32_t wire_switches;
     _Atomic uint64_t wire_watch_ns; /* CLOCK_MONOTONIC of the watchdog's last look */
     uint8_t wire_reserved[32];
+    /* written by the engine: for lines that no tap sees, what each has told of so far */
+    _Atomic uint64_t line_next[2];     /* number behind the last message that it told of, heartbeats included; 0: nothing */
+    _Atomic uint64_t line_packets[2];  /* datagrams */
+    _Atomic uint64_t line_heard_ns[2]; /* the last of them */
+    _Atomic uint64_t line_looks;       /* rises before and after the six are written: odd while they are */
+    uint8_t line_reserved[8];
 };
 
 _Static_assert(offsetof(struct control, heartbeat_ns) == 64, "one cache line per writer");
@@ -63,7 +69,8 @@ _Static_assert(offsetof(struct control, command_kind) == 128, "one cache line pe
 _Static_assert(offsetof(struct control, acknowledged) == 192, "one cache line per writer");
 _Static_assert(offsetof(struct control, wire_handled) == 256, "one cache line per writer");
 _Static_assert(offsetof(struct control, wire_command) == 60, "read by the lab");
-_Static_assert(sizeof(struct control) == 320, "five cache lines");
+_Static_assert(offsetof(struct control, line_next) == 320, "read by the lab, followed by the exchange");
+_Static_assert(sizeof(struct control) == 384, "six cache lines");
 
 /* A command to change wires: any `number` that differs from the last command's, the ports (a sum of CONTROL_PORT_), and
  * where to. 0 is no command. Done when wire_handled is equal to it. */

@@ -1,7 +1,7 @@
 """Commands: bytes of stdin enter, whole and checked commands leave.
 
 {"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "gateway", "set": {...}}   {"do": "stop"}
-{"do": "follow", "map": N}: with a publisher in the configuration, before the start
+{"do": "follow", "map": N} or {"do": "follow", "page": PATH, "offset": N}: with a publisher, before the start
 end of file = stop
 """
 
@@ -42,9 +42,11 @@ class BehaveGateway:
 
 @dataclass(frozen=True, kw_only=True)
 class Follow:
-    """Another publishes; the BPF map with this number tells how far it is."""
+    """Another publishes; the BPF map with this number tells how far it is, or the page at ``offset`` of a file."""
 
-    map_id: int
+    map_id: int = 0
+    page: str | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +91,11 @@ class Commands:
             case {"do": "follow", "map": map_id, **rest} if (
                 not rest and type(map_id) is int and 0 < map_id < 2**32
             ):
-                if not self._follows or self._started:
-                    raise InputError(
-                        "command follow: for a configuration with a publisher, and before the start"
-                    )
-                return Follow(map_id=map_id)
+                return self._follow(Follow(map_id=map_id))
+            case {"do": "follow", "page": str(page), "offset": offset, **rest} if (
+                not rest and type(offset) is int and 0 <= offset < 2**32
+            ):
+                return self._follow(Follow(page=page, offset=offset))
             case {"do": "recovery", "set": dict(changes), **rest} if not rest:
                 return self._behave(changes)
             case {"do": "gateway", "set": dict(changes), **rest} if not rest:
@@ -105,6 +107,11 @@ class Commands:
             f"command {line.decode(errors='replace')[:200]!r}: expected "
             '{"do": "start", "at_ns": T}, {"do": "recovery" or "gateway", "set": {...}} or {"do": "stop"}'
         )
+
+    def _follow(self, command: Follow) -> Follow:
+        if not self._follows or self._started:
+            raise InputError("command follow: for a configuration with a publisher, and before the start")
+        return command
 
     def _start(self, at_ns: int) -> Start:
         if self._started:

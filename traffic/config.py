@@ -321,9 +321,11 @@ class PublisherConfig(_Model):
     """Somebody else publishes the lines, from files that are made here (trex/render.py); the exchange follows.
 
     ``speed_up`` and ``gap_min_ns`` are what the generator is told: the intended times are those that it makes of them.
+    ``own_macs``: the frames carry the addresses of our interfaces; otherwise the generator puts its own in.
     """
 
     kind: Literal["trex"]
+    own_macs: bool = True
     folder: Annotated[str, Field(pattern=r"^/")]
     speed_up: Speed = 1.0
     gap_min_ns: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0

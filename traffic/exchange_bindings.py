@@ -359,6 +359,12 @@ class Exchange:
         if outcome:
             raise TrafficError(f"command follow: BPF map {map_id}: {os.strerror(-outcome)}")
 
+    def follow_file(self, path: str, offset: int) -> None:
+        """The same from the page that stands at `offset` of a file."""
+        outcome = lib.exchange_follow_file(self._exchange, path.encode(), offset)
+        if outcome:
+            raise TrafficError(f"command follow: page {path}, offset {offset}: {os.strerror(-outcome)}")
+
     def start(self, at_ns: int) -> None:
         """Publish, the first packet at `at_ns` (CLOCK_MONOTONIC). TrafficError: the page of switches is not there."""
         if self._options.switches is not None:

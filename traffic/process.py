@@ -3,7 +3,8 @@
 stdout  {"event": "ready", ...}   {"event": "published", "at_ns": T}   {"event": "stopped"}
         {"event": "done", "do": "recovery"}: the command is in effect
 stdin   {"do": "start", "at_ns": T}   {"do": "recovery", "set": {...}}   {"do": "stop"}   end of file = stop
-With a publisher, "ready" names the files that it is to play, and {"do": "follow", "map": N} comes before the start.
+With a publisher, "ready" names the files that it is to play, and {"do": "follow", "map": N} comes before the start; or
+"page": PATH, "offset": N instead of the map.
 
 The main thread sleeps until a command or the loop's eventfd wakes it; the C loop works in its own thread.
 """
@@ -51,7 +52,7 @@ from traffic.noise_bindings import Noise, NoiseProfile
 from traffic.profiles.load import load_profile
 from traffic.profiles.program import FOREVER_NS
 from traffic.results import write_results
-from traffic.trex.render import plan_of, render
+from traffic.trex.render import ANY_MAC, plan_of, render
 
 __all__ = ["load_stream", "run"]
 
@@ -117,7 +118,10 @@ def _rendered(config: Config, stream: Stream) -> tuple[Stream, dict[str, object]
     if publisher is None:
         return stream, {}
     plan = plan_of(stream, publisher, heartbeat_ns=config.heartbeat_ns)
-    files = render(stream, plan, lines=config.lines, folder=Path(publisher.folder), ends=config.end.repeat)
+    macs = None if publisher.own_macs else {line.name: ANY_MAC for line in config.lines}
+    files = render(
+        stream, plan, lines=config.lines, folder=Path(publisher.folder), ends=config.end.repeat, macs=macs
+    )
     stream.packets["intended_ns"] = plan.packets_ns
     published = {
         "files": files,
@@ -277,7 +281,10 @@ def _serve(
                     case Stop():
                         return
                     case Follow():
-                        exchange.follow(command.map_id)
+                        if command.page is None:
+                            exchange.follow(command.map_id)
+                        else:
+                            exchange.follow_file(command.page, command.offset)
                     case Start():
                         exchange.start(command.at_ns)
                     case Behave():

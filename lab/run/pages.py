@@ -9,13 +9,22 @@ from pathlib import Path
 
 from lab.errors import UndecidedError
 
-__all__ = ["ENGINE_KILL_OFFSET", "EnginePage", "EngineState", "ExchangePage", "ExchangeProgress"]
+__all__ = [
+    "ENGINE_KILL_OFFSET",
+    "ENGINE_LINES_OFFSET",
+    "EnginePage",
+    "EngineState",
+    "ExchangePage",
+    "ExchangeProgress",
+]
 
 EXCHANGE_MAGIC = 0x7461696C67617465
 ENGINE_MAGIC = 0x656E67696E657431
 EXCHANGE_FIELDS = struct.Struct("<10Q")
 ENGINE_FIELDS = struct.Struct("<4Q2I2Q")
 ENGINE_STATE_OFFSET = 64
+ENGINE_LINES = struct.Struct("<7Q")
+ENGINE_LINES_OFFSET = 320  # begins with the numbers that an exchange can follow
 ENGINE_KILL_OFFSET = 12  # a 32-bit word, not 0: no order leaves
 
 
@@ -44,6 +53,15 @@ class EngineState:
     session_up: bool
     stalls: int
     stall_ns_max: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinesHeard:
+    """Of lines A and B: the number behind the last message told of, datagrams so far, when the last of them came."""
+
+    next: tuple[int, ...]
+    packets: tuple[int, ...]
+    heard_ns: tuple[int, ...]
 
 
 class Page:
@@ -101,3 +119,10 @@ class EnginePage(Page):
             stalls=stalls,
             stall_ns_max=stall_max,
         )
+
+    def lines(self) -> LinesHeard | None:
+        """What the lines told of, as the engine last published it; None: it was about to write."""
+        first = ENGINE_LINES.unpack_from(self._map, ENGINE_LINES_OFFSET)
+        if first[6] % 2 or ENGINE_LINES.unpack_from(self._map, ENGINE_LINES_OFFSET) != first:
+            return None
+        return LinesHeard(next=first[0:2], packets=first[2:4], heard_ns=first[4:6])

@@ -33,11 +33,14 @@ from lab.run.settings import (
     REQUEST_PORT,
     SNAPSHOT_PORT,
     PassPlan,
+    control_page,
     control_socket,
     engine_settings,
     exchange_settings,
+    memif_socket,
 )
 from lab.run.trex import TrexDriver
+from lab.run.trex_plan import files_folder
 from lab.tap import ProgramCost, Tap, TapCounts
 from lab.tap.card_clock import CARD_ENDS
 from lab.topology import Ledger, Topology
@@ -131,8 +134,10 @@ class Pass:
             engine = self._load_engine()
             exchange, ready = self._start_exchange()
             tap, capacity = self._open_tap(ready)
-            trex = self._start_trex(exchange, tap)
+            trex = self._start_trex()
             self._start_engine(engine, tap, ready)
+            if trex:
+                exchange.send({"do": "follow", **trex.followed(tap)})
             nemesis = Nemesis(
                 self.faults,
                 topology=self.topology,
@@ -197,6 +202,8 @@ class Pass:
         settings = exchange_settings(
             self.plan, directory=self.directory / "exchange", scratch=self.scratch, cores=self.cores
         )
+        if self.plan.trex is not None and self.plan.trex.options.folder is not None:
+            self.ledger.add_directory(files_folder(self.plan.trex, self.scratch))
         exchange = Child(
             "traffic",
             self._write("exchange", settings),
@@ -242,11 +249,11 @@ class Pass:
         self.stack.callback(tap.close)
         return tap, capacity
 
-    def _start_trex(self, exchange: Child, tap: Tap) -> TrexDriver | None:
+    def _start_trex(self) -> TrexDriver | None:
         if self.plan.trex is None:
             return None
         self.progress(f"{self.plan.name}: starting TRex", 0, 0)
-        trex = TrexDriver(
+        return TrexDriver(
             self.plan.trex,
             topology=self.topology,
             ledger=self.ledger,
@@ -254,9 +261,9 @@ class Pass:
             directory=self.directory,
             scratch=self.scratch,
             stack=self.stack,
+            page=control_page(self.plan, self.scratch),
+            socket=memif_socket(self.plan, self.scratch),
         )
-        exchange.send({"do": "follow", "map": tap.followed_map})
-        return trex
 
     def _load_engine(self) -> Child:
         """On its core, while the exchange prepares the market on the other one."""

@@ -42,10 +42,18 @@ from lab.run.mdp3 import engine_report_of, two_line_parts
 from lab.run.noise import noise_data
 from lab.run.passes import PassResult, Progress, run_pass
 from lab.run.settings import FLOOR_EVERY, floor_plan, main_plan
+from lab.run.trex_shared import heard_clock, heard_stamps
 from lab.scenario import Scenario, StrategyParameters
 from lab.scenario.dpdk import is_shared
 from lab.scenario.ports import Ports
-from lab.tap import arrivals_among, messages_among, order_arrivals, order_packets, stamps_by_card
+from lab.tap import (
+    arrivals_among,
+    market_rows,
+    messages_among,
+    order_arrivals,
+    order_packets,
+    stamps_by_card,
+)
 from lab.tap.card_clock import CARD_ENDS, stored_clocks
 from lab.topology import Ledger, PortPlan, Topology, heal, survey_ports
 
@@ -278,7 +286,7 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     packets = load_rows(result.exchange / "packets.npy")
     if not len(packets):
         raise UndecidedError("the exchange published nothing", where=str(directory))
-    taps = market_stamps(scenario.engine, packets, directory)
+    taps = line_stamps(scenario, result, packets)
     asked = order_packets(directory / "order_frames.bin")
     arrivals = arrivals_among(asked)
     if scenario.engine.venue == "mdp3":
@@ -311,8 +319,19 @@ def run_data(scenario: Scenario, result: PassResult, floor: FloorData | None) ->
     )
 
 
+def line_stamps(scenario: Scenario, result: PassResult, packets: Rows) -> Rows:
+    """The market's stamps of a run, by whoever could give them."""
+    if is_shared(scenario.engine) and result.generator is not None:
+        return heard_stamps(
+            result.engine, result.directory, market_rows(result.directory / "market_taps.bin")
+        )
+    return market_stamps(scenario.engine, packets, result.directory)
+
+
 def clock_info(scenario: Scenario, result: PassResult, *, taps: Rows, orders: int) -> ClockInfo:
     """The grade that every packet got: hw only when each of them has its card's stamp."""
+    if is_shared(scenario.engine) and result.generator is not None:
+        return heard_clock(taps=taps, orders=orders, uncertainty_ns=TAP_UNCERTAINTY_NS)
     if is_shared(scenario.engine):
         return shared_clock(result.exchange, taps=taps, orders=orders, uncertainty_ns=TAP_UNCERTAINTY_NS)
     if not any(result.tap.card_stamped):

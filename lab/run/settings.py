@@ -17,6 +17,7 @@ from lab.run.noise import noise_settings
 from lab.run.pages import ENGINE_KILL_OFFSET
 from lab.run.trex_plan import TrexPlan, publisher_settings, trex_plan
 from lab.scenario import Engine, Scenario
+from lab.scenario.dpdk import is_shared
 from lab.topology import ORDER_WIRE, RECOVERY_WIRE
 from lab.topology.wires import WIRES
 
@@ -27,11 +28,13 @@ __all__ = [
     "REQUEST_PORT",
     "SNAPSHOT_PORT",
     "PassPlan",
+    "control_page",
     "control_socket",
     "engine_settings",
     "exchange_settings",
     "floor_plan",
     "main_plan",
+    "memif_socket",
     "order_wire",
 ]
 
@@ -112,7 +115,7 @@ def main_plan(scenario: Scenario, *, lead_ns: int = 0, trex_home: Path | None = 
         engine=scenario.engine,
         lead_ns=lead_ns if scenario.traffic.driver == "exchange" else 0,
         heartbeat_ns=scenario.traffic.heartbeat_ns,
-        trex=trex_plan(scenario.traffic, trex_home),
+        trex=trex_plan(scenario.traffic, trex_home, shared=is_shared(scenario.engine)),
         exchange=exchange_extras(scenario),
         strategies=tuple(
             object_path(fault.strategy) for fault in scenario.faults if isinstance(fault, DeployOptions)

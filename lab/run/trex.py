@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ from lab.errors import MissingError, UndecidedError
 from lab.host import Cores
 from lab.measure.rows import Rows
 from lab.run.child import PRIORITY, Child, favour
+from lab.run.pages import ENGINE_LINES_OFFSET
+from lab.run.trex_cables import check_far_ends
 from lab.run.trex_latency import with_percentiles
-from lab.run.trex_plan import TrexPlan
+from lab.run.trex_plan import TrexPlan, files_folder, path_at_server
 from lab.run.trex_probe import ProbePath, second_interfaces, second_profiles, second_streams
+from lab.run.trex_shared import LATE_BEGIN_NS, beginnings_heard, no_lead_in
 from lab.tap import Tap, market_rows
 from lab.topology import Ledger, Topology
 from lab.topology.wires import WIRES
@@ -33,6 +36,7 @@ from traffic.trex.server import (
     ServerConfig,
     command,
     config_text,
+    how_it_ended,
     interface_text,
     why_it_ended,
 )
@@ -44,11 +48,12 @@ UP_SECONDS = 90  # from the server's start to its first answer
 LOOK_SECONDS = 0.05
 LEAD_IN_SHARE = 0.5  # of the lead-in's heartbeats, that are waited for; the earliest of all of them counts
 AHEAD_NS = 50_000_000  # the start is known so long before the market begins
-LATE_BEGIN_NS = 10_000_000_000  # a server may take so long to begin
 END_SECONDS = 5.0
 STOP_SECONDS = 15.0
+GIVE_BACK_SECONDS = 5.0  # for a worker on the way out
 INIT = 1  # its CPUs are the machine's: this process is pinned while a lab is up
 PLACEHOLDERS = ("02:00:00:00:00:01", "01:00:5e:00:00:01")
+CABLE_ADVICE = "name the engine's ends of its cables: ports: {A: {engine: PORT}, B: {engine: PORT}}"
 LIMITS = (
     "latency in whole microseconds, stamped by TRex's software on both sides: the time that its core takes to send "
     "and to look at its receive queue is in it",
@@ -58,6 +63,20 @@ LIMITS = (
     "TRex moves the rest of its schedule by any delay of its own above 100 us: lateness stays until the file's end",
     "its minimum, maximum and average are since its last look; count and percentiles of its HdrHistogram are of all",
 )
+ELSEWHERE = (
+    "the server's clock is another host's: what it drifts from this one's is in pacing_error and response (50 ppm are "
+    "50 us a second)"
+)
+SHARED = (
+    "lines in shared memory have the engine's own stamps: what waited there while a poll went on, up to 20 us, is not "
+    "in wire_to_wire; what waited longer is counted among the stalls"
+)
+
+
+def limits_of(plan: TrexPlan) -> list[str]:
+    """What is to be known of the figures of such a run."""
+    elsewhere = [] if plan.installation is not None else [ELSEWHERE]
+    return [*elsewhere, *([SHARED] if plan.shared else []), *LIMITS]
 
 
 def began_ns(heartbeats: Rows, *, every_ns: int) -> int:
@@ -79,11 +98,15 @@ class TrexDriver:
         directory: Path,
         scratch: Path,
         stack: ExitStack,
+        page: Path,
+        socket: Path,
     ) -> None:
+        """``page``: the engine's, in which it tells of lines that no tap sees; ``socket``: of memory shared with it."""
+        self.page, self.socket = page, socket
         self.plan, self.topology, self.ledger, self.cores = plan, topology, ledger, cores
         self.directory, self.scratch, self.stack = directory / "trex", scratch, stack
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.told: dict[str, Any] = {"driver": "trex", "server": plan.server, "limits": list(LIMITS)}
+        self.told: dict[str, Any] = {"driver": "trex", "server": plan.server, "limits": limits_of(plan)}
         self.server: subprocess.Popen[bytes] | None = None
         self.files: dict[str, dict[str, str]] = {}
         if plan.options.latency is not None:
@@ -95,6 +118,15 @@ class TrexDriver:
         self.worker = self._start_worker()
         self.client = TrexClient(self.worker)
         self._wait_until_ready()
+        if topology.far_lines:
+            check_far_ends(
+                self.client,
+                topology=topology,
+                ports=dict(zip(LINES, self.market_ports, strict=True)),
+                folder=files_folder(plan, scratch),
+                at_server=lambda path: path_at_server(plan, path),
+                server=f"TRex server {self.name}",
+            )
 
     @property
     def market_ports(self) -> tuple[int, int]:
@@ -102,10 +134,18 @@ class TrexDriver:
         first, second = self.plan.ports if self.plan.installation is None else (0, 1)
         return int(first), int(second)
 
+    def followed(self, tap: Tap) -> dict[str, Any]:
+        """Where the exchange learns how far the lines are; the engine is up."""
+        if self.plan.shared:
+            return {"page": str(self.page), "offset": ENGINE_LINES_OFFSET}
+        return {"map": tap.followed_map}
+
     def _interfaces(self) -> tuple[list[str], list[tuple[str, str]]]:
         names = [str(port) for port in self.plan.ports] or [WIRES[line].interface for line in LINES]
         macs = [PLACEHOLDERS] * len(names)
-        if not self.plan.ports:
+        if self.plan.shared:
+            names = [f"memif:{self.socket},id={index}" for index in range(len(LINES))]
+        elif not self.plan.ports:
             names += second_interfaces(self.plan)
             ends = (self.topology.exchange, self.topology.engine)
             macs = [(self.topology.hardware_address(ends[0], name), self.topology.hardware_address(ends[1], name))
@@ -172,7 +212,17 @@ class TrexDriver:
             ledger=self.ledger,
         )
         self.stack.callback(worker.end)
+        if not local:
+            self.stack.callback(self._let_go, worker)
         return worker
+
+    @staticmethod
+    def _let_go(worker: Child) -> None:
+        """It gives its ports back, which a server that goes on would keep for it."""
+        if worker.alive:
+            worker.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(timeout=GIVE_BACK_SECONDS)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + UP_SECONDS + 30
@@ -181,12 +231,13 @@ class TrexDriver:
             if time.monotonic() > deadline:
                 raise UndecidedError("TRex: neither ready nor refused in time", where=str(self.directory))
         self.told |= {name: value for name, value in said.items() if name not in ("event", "server")}
+        self.name = str(said["server"])
 
     def check(self) -> None:
         """Raises what went wrong with the server or the worker, if anything did."""
         if self.server is not None and self.server.poll() is not None:
             raise MissingError(
-                f"the TRex server ended with exit code {self.server.returncode}",
+                f"the TRex server {how_it_ended(self.server.returncode)}",
                 install=f"its log is {self.log}",
                 why=why_it_ended(self.log.read_text(errors="replace")),
             )
@@ -203,16 +254,25 @@ class TrexDriver:
             self.client.streams(port, streams.get(port, ()), profiles.get(port, ()))
         options = self.plan.options
         asked_ns = self.client.push(
-            {ports[line]: self.files[line]["market"] for line in LINES},
+            {ports[line]: path_at_server(self.plan, self.files[line]["market"]) for line in LINES},
             speed_up=options.speed_up,
             gap_min_ns=options.gap_min_ns,
             own_macs=not self.plan.ports,
         )
-        began = self._line_beginnings(tap, int(ready["first_sequence"]), published, asked_ns)
+        if self.plan.shared:
+            began = beginnings_heard(
+                self.page, published, asked_ns=asked_ns, check=self.check, where=self.directory
+            )
+        else:
+            began = self._line_beginnings(tap, int(ready["first_sequence"]), published, asked_ns)
         started_ns = min(began.values()) + int(published["market_ns"])
-        if started_ns - time.monotonic_ns() < AHEAD_NS:
+        left_ns = started_ns - time.monotonic_ns()
+        if left_ns < AHEAD_NS:
             raise UndecidedError(
                 "TRex's lead-in was over before the lab knew when it had begun",
+                why=f"asked {(time.monotonic_ns() - asked_ns) / 1e6:.0f} ms ago, lines began "
+                f"{', '.join(f'{(at - asked_ns) / 1e6:+.0f}' for at in began.values())} ms from then, and the market "
+                f"has {left_ns / 1e6:.0f} ms left",
                 todo="give traffic.trex a longer lead_in",
             )
         self.told["start"] = {
@@ -239,19 +299,19 @@ class TrexDriver:
                 return {line: began_ns(some, every_ns=every_ns) for line, some in of_line.items()}
             self.check()
             if time.monotonic_ns() > deadline_ns:
-                seen = ", ".join(f"{len(some)} on line {line}" for line, some in of_line.items())
-                raise UndecidedError(
-                    "TRex's lead-in did not reach the engine's ports",
-                    why=f"{seen}, {wanted} wanted",
-                    where=str(self.directory),
-                )
+                todo = None if self.topology.far_lines or not self.plan.ports else CABLE_ADVICE
+                seen = {line: len(some) for line, some in of_line.items()}
+                raise no_lead_in(seen, wanted, where=self.directory, todo=todo)
 
     def finish(self) -> dict[str, Any]:
         """Ends the session on the wires, asks for the counters and takes everything down."""
         ports = self.market_ports
         self.client.end(ports)
         self.client.push(
-            {port: self.files[line]["end"] for line, port in zip(LINES, ports, strict=True)},
+            {
+                port: path_at_server(self.plan, self.files[line]["end"])
+                for line, port in zip(LINES, ports, strict=True)
+            },
             own_macs=not self.plan.ports,
         )
         deadline = time.monotonic() + END_SECONDS

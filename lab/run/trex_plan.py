@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from traffic.errors import InputError
 from traffic.errors import MissingError as TrafficMissing
 from traffic.trex.server import Installation, find_installation, interface_text
 
-__all__ = ["TrexPlan", "publisher_settings", "trex_plan"]
+__all__ = ["TrexPlan", "files_folder", "path_at_server", "publisher_settings", "trex_plan"]
 
 LEAD_EVERY_NS = 2_000_000  # between the lead-in's heartbeats
 TAIL_NS = 10_000_000_000  # heartbeats behind the market, longer than the lab waits for the last answers
@@ -22,16 +23,20 @@ TAIL_NS = 10_000_000_000  # heartbeats behind the market, longer than the lab wa
 
 @dataclass(frozen=True, kw_only=True)
 class TrexPlan:
-    """``installation`` is None for a remote server; ``ports`` are of A and B, empty for the lab's wires."""
+    """``installation`` is None for a remote server; ``ports`` are of A and B, empty for the lab's wires.
+
+    ``shared``: TRex and the engine share memory, and nothing of the market is on the wires.
+    """
 
     server: str
     ports: tuple[int | str, ...]
     options: Trex
     installation: Installation | None
     noise: tuple[Noise, ...] = ()
+    shared: bool = False
 
 
-def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
+def trex_plan(traffic: Traffic, home: Path | None, *, shared: bool = False) -> TrexPlan | None:
     """None when the exchange sends. MissingError: no TRex at ``home``. UsageError: a port that is none."""
     if traffic.driver != "trex":
         return None
@@ -50,12 +55,21 @@ def trex_plan(traffic: Traffic, home: Path | None) -> TrexPlan | None:
         options=traffic.trex,
         installation=installation,
         noise=traffic.noise,
+        shared=shared,
     )
 
 
 def files_folder(plan: TrexPlan, scratch: Path) -> Path:
-    """Where the files to be played are: in the lab's memory, or where a remote server finds them."""
-    return Path(plan.options.folder) if plan.options.folder else scratch / "trex"
+    """Where the files to be played are: in the lab's memory, or in a folder of this lab's where a server finds them."""
+    if plan.options.folder is None:
+        return scratch / "trex"
+    return Path(plan.options.folder) / f"{scratch.name}-{os.uname().nodename}"
+
+
+def path_at_server(plan: TrexPlan, path: str | Path) -> str:
+    """What the server calls a file that is in ``files_folder``."""
+    ours, theirs = plan.options.folder, plan.options.server_folder
+    return str(path) if ours is None or theirs is None else str(Path(theirs) / Path(path).relative_to(ours))
 
 
 def publisher_settings(plan: TrexPlan | None, scratch: Path) -> dict[str, Any] | None:
@@ -65,6 +79,7 @@ def publisher_settings(plan: TrexPlan | None, scratch: Path) -> dict[str, Any] |
     return {
         "kind": "trex",
         "folder": str(files_folder(plan, scratch)),
+        "own_macs": not plan.ports,
         "speed_up": plan.options.speed_up,
         "gap_min_ns": plan.options.gap_min_ns,
         "lead_in_ns": plan.options.lead_in_ns,

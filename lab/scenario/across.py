@@ -25,7 +25,7 @@ from lab.scenario.document import KeyPath
 from lab.scenario.dpdk import dpdk_problems
 from lab.scenario.models import Engine, Traffic
 from lab.scenario.ports import Ports
-from lab.scenario.trex import trex_problems
+from lab.scenario.trex import shared_problems, trex_problems
 from lab.scenario.venue import venue_problems
 from lab.units import format_duration_exact
 
@@ -47,6 +47,7 @@ def problems_across(
     """``faults`` with their index in the file; a section that could not be read is None."""
     yield from venue_problems(traffic, engine, faults, expected)
     yield from trex_problems(traffic, faults)
+    yield from shared_problems(traffic, engine)
     yield from dpdk_problems(engine, faults, ports)
     yield from _rolls(faults)
     yield from _rules(faults)

@@ -21,7 +21,7 @@ from lab.scenario.document import Document, KeyPath, read_document
 from lab.scenario.figures import canonical, figure_for, kind_problem, nearest
 from lab.scenario.models import Engine, Measure, Parameter, Scenario, Traffic, traffic_conflicts
 from lab.scenario.noise import noise_problems, with_paths
-from lab.scenario.ports import Ports
+from lab.scenario.ports import Ports, far_end_problems
 from lab.scenario.problems import keys_of, problems_of
 from lab.units import UnitError, parse_threshold
 
@@ -164,6 +164,9 @@ def _load(file: Path, settings: Mapping[str, str], base: Path, *, check_files: b
     engine, ports = parts.values.get("engine"), parts.values.get("ports")
     for where, message in problems_across(parts.traffic, engine, parts.faults, names, ports):
         load.add(where, message)
+    told = (parts.values.get("ports"), parts.traffic, parts.values.get("measure"), parts.faults)
+    for where, message in far_end_problems(*told):
+        load.add(where, message)
     for where, message in unusable_tables(parts.faults) if check_files else ():
         load.add(where, message)
     if check_files and not load.problems and not load.unset and parts.traffic is not None:
@@ -254,7 +257,7 @@ def _sections(load: _Load, data: dict[str, Any], file: Path, base: Path, *, chec
         except ValidationError as error:
             if not _awaits(load, value):
                 load.problems += problems_of(error, load.document, (name,), model)
-            if name == "traffic" and isinstance(value, dict):
+            if name == "traffic" and isinstance(value, dict) and not _awaits(load, value):
                 parts.traffic = _without_errors(value, error)
     parts.traffic = parts.values.get("traffic", parts.traffic)
     _faults(load, data.get("faults"), parts)

@@ -162,7 +162,7 @@ class Traffic(FrozenModel):
     ports: Annotated[
         tuple[Port, ...],
         as_tuple,
-        Field(max_length=2, description="TRex's ports of A and B; none: the lab's wires."),
+        Field(description="TRex's ports of A and B; none: the lab's wires."),
     ] = ()
     trex: Annotated[Trex, Field(description="How TRex plays it.")] = Trex()
     recovery: Annotated[

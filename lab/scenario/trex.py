@@ -14,11 +14,12 @@ from pydantic import BeforeValidator, Field
 
 from lab.faults import FaultOptions, SenderFault, SessionRollOptions, fault_for
 from lab.quantities import Count, Duration, FrozenModel, Rate, as_tuple
+from lab.scenario.dpdk import is_shared
 
 if TYPE_CHECKING:
-    from lab.scenario.models import Traffic
+    from lab.scenario.models import Engine, Traffic
 
-__all__ = ["Background", "Driver", "Latency", "Port", "Trex", "trex_problems"]
+__all__ = ["Background", "Driver", "Latency", "Port", "Trex", "shared_problems", "trex_problems"]
 
 Driver = Literal["exchange", "trex"]
 Port = Annotated[int | str, Field(union_mode="left_to_right")]
@@ -77,8 +78,12 @@ class Trex(FrozenModel):
         str | None,
         Field(
             pattern=r"^/",
-            description="A remote server finds the files here, at the path where the lab writes.",
+            description="A folder that a remote server shares: the lab writes the files here.",
         ),
+    ] = None
+    server_folder: Annotated[
+        str | None,
+        Field(pattern=r"^/", description="Where the server finds that folder; none: at the same path."),
     ] = None
     rpc_port: Annotated[Count, Field(ge=1, le=65535, description="The server's RPC port.")] = 4501
     publish_port: Annotated[Count, Field(ge=1, le=65535, description="The server's publisher port.")] = 4500
@@ -87,6 +92,41 @@ class Trex(FrozenModel):
         tuple[Background, ...], as_tuple, Field(max_length=8, description="Streams beside the market.")
     ] = ()
     latency: Annotated[Latency | None, Field(description="TRex's latency stream; none by default.")] = None
+
+
+def shared_problems(
+    traffic: Traffic | None, engine: Engine | None
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What driver: trex cannot do with lines in memory that it shares with the engine."""
+    if traffic is None or engine is None or traffic.driver != "trex":
+        return
+    memif = [str(port) for port in traffic.ports if str(port).startswith("memif:")]
+    if not is_shared(engine):
+        if memif:
+            why = "leave ports out, and the lab joins both: engine: {wire: dpdk, dpdk: {device: net_memif}}"
+            yield ("traffic", "ports"), f"{memif[0]}: {why}"
+        return
+    if traffic.server != LOCAL:
+        yield (
+            ("traffic", "server"),
+            "the engine's lines are memory of this machine (net_memif): server: local",
+        )
+    elif traffic.ports:
+        yield (
+            ("traffic", "ports"),
+            "the engine's lines are shared memory (net_memif), whose ends the lab makes: leave out",
+        )
+    elif traffic.noise or traffic.trex.background or traffic.trex.latency:
+        key = "noise" if traffic.noise else "trex"
+        yield (
+            ("traffic", key),
+            "beside the market there is no second port on lines in shared memory (net_memif)",
+        )
+    if not engine.journal:
+        yield (
+            ("engine", "journal"),
+            "no tap sees lines in shared memory: TRex's packets have their stamps in the journal",
+        )
 
 
 def trex_problems(
@@ -114,7 +154,12 @@ def trex_problems(
     if not local and not traffic.ports:
         yield ("traffic", "ports"), "a remote server needs them: the numbers of its ports for A and B"
     if not local and traffic.trex.folder is None:
-        yield ("traffic", "trex"), "a remote server needs folder: where it finds what the lab writes there"
+        yield (
+            ("traffic", "trex"),
+            "a remote server needs folder: it reads the files by itself (push_remote), from a folder shared with it",
+        )
+    if traffic.trex.server_folder is not None and traffic.trex.folder is None:
+        yield ("traffic", "trex", "server_folder"), "is the server's path of folder, which is not given"
     beside = traffic.trex.background or traffic.trex.latency or traffic.noise
     if beside and (not local or traffic.ports):
         yield (

@@ -39,9 +39,12 @@ PROBE_TYPE, PROBE_BYTES, PROBE_SECONDS = 0x88B5, 60, 0.2  # EtherType for local 
 
 @dataclass(frozen=True, kw_only=True)
 class PortPlan:
-    """Wire name -> names of the interfaces (or PCI addresses) at the exchange's and at the engine's end."""
+    """Wire name -> names of the interfaces (or PCI addresses) at the exchange's and at the engine's end.
 
-    wires: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    None at the exchange's: the cable leads to a port that is not ours, and the wire has no end in that namespace.
+    """
+
+    wires: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
     allow_default_route: bool = False
     stamps: Literal["auto", "hardware", "software"] = "auto"
 
@@ -60,6 +63,8 @@ def survey(
     with IPRoute() as route:
         for wire, ends in plan.wires.items():
             for end, name in zip(ENDS, ends, strict=True):
+                if name is None:
+                    continue
                 interface = interface_of(name)
                 link = link_named(route, interface)
                 if link is None:

@@ -6,7 +6,8 @@
   o  10.77.3.1/24  ----- orders -----    o  10.77.3.2/24
   r  10.77.4.1/24  ---- recovery ----    r  10.77.4.2/24
 
-A wire for which the scenario names ports is two interfaces of the host instead of a pair; see ``ports``.
+A wire for which the scenario names ports is two interfaces of the host instead of a pair; see ``ports``. A line of
+which only the engine's end is named has no interface in the exchange's namespace: whoever sends on it is elsewhere.
 """
 
 from __future__ import annotations
@@ -126,9 +127,16 @@ class Topology:
             checksum_every_packet(ORDER_WIRE.interface)
         for name in (self.exchange, self.engine):
             for wire in WIRES.values():
-                self.set_link(name, wire.interface, up=True)
-        for name, ends in self.ports.wires.items():
-            check_cable(name, ends, (self.exchange, self.engine), WIRES[name].interface)
+                if name == self.engine or wire.name not in self.far_lines:
+                    self.set_link(name, wire.interface, up=True)
+        for name, (here, there) in self.ports.wires.items():
+            if here is not None:
+                check_cable(name, (here, there), (self.exchange, self.engine), WIRES[name].interface)
+
+    @property
+    def far_lines(self) -> tuple[str, ...]:
+        """Lines whose far end is another's port, reached by a cable."""
+        return tuple(name for name, (exchange, _) in self.ports.wires.items() if exchange is None)
 
     def _take(self, port: PortState) -> None:
         wire, at_exchange = WIRES[port.wire], port.namespace == self.exchange

@@ -11,11 +11,15 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lab_cli import REPOSITORY, Answer, Run, left_behind, replays, runs_in, start, tailgate
+
+from lab.tap import market_rows
 
 sys.path.append(str(REPOSITORY / "tests" / "traffic" / "trex"))
 
@@ -27,6 +31,7 @@ PREFIX = "tgtrex"
 SCENARIO = "scenarios/trex/both_drivers"
 TIMED = {"pacing", "clock"}  # the host has a say in it, and a stand-in in Python more so
 WAIT_SECONDS = 90.0
+SHORT = ("--set", "duration=2s")
 TREX_HOME = os.environ.get("TREX_HOME")
 needs_trex = pytest.mark.skipif(
     not TREX_HOME, reason="no TRex: set TREX_HOME to the folder of an installation"
@@ -49,12 +54,12 @@ def refused(answer: Answer, code: int) -> str:
 
 
 def by_exchange(folder: Path) -> Run:
-    assert run(folder).code in (0, 2)
+    assert run(folder, *SHORT).code in (0, 2)
     return runs_in(folder)["both_drivers"]
 
 
 def by_trex(folder: Path, home: str | Path) -> Run:
-    answer = run(folder, "--set", "driver=trex", "--trex-home", home)
+    answer = run(folder, *SHORT, "--set", "driver=trex", "--trex-home", home)
     assert answer.err == ""
     assert answer.code in (0, 2)
     return runs_in(folder)["both_drivers"]
@@ -124,6 +129,54 @@ def test_trex_sends_the_same_market_to_the_same_end(exchange: Run, trex: Run) ->
 
 @pytest.mark.trex
 @needs_trex
+@pytest.mark.parametrize(("options", "gap_us"), [("speed_up: 4", 250), ("speed_up: 4, gap_min: 400us", 400)])
+def test_trex_divides_gaps_and_keeps_their_floor(tmp_path: Path, options: str, gap_us: int) -> None:
+    """A packet a millisecond in the file; on the wire, over stretches in which bursts and pauses even out."""
+    scenario = tmp_path / "gaps.yaml"
+    scenario.write_text(
+        "title: gaps are divided, and no shorter than their floor\n"
+        "traffic:\n  driver: trex\n  rate: 1k/s\n  duration: 2s\n  arrivals: even\n  packing: 1\n"
+        f"  trex: {{{options}, lead_in: 1s}}\nmeasure: {{wire_floor: false, pacing_bound: 1s}}\n"
+        "expect: {book_matches_oracle: true}\n"
+    )
+    assert run(tmp_path / "r", "--trex-home", str(TREX_HOME), scenario=scenario).code in (0, 2)
+    (one,) = runs_in(tmp_path / "r").values()
+    assert set(one.not_passed()) <= TIMED, json.dumps(one.summary["checks"])
+    raw = one.path / "raw" / "run"
+    intended = np.diff(np.load(raw / "exchange" / "packets.npy")["intended_ns"])
+    assert len(intended) == 1999
+    assert set(intended // 1000) == {gap_us}, "what the run is judged by is what TRex was told"
+    taps = market_rows(raw / "market_taps.bin")
+    for line in (0, 1):
+        stamps = taps[(taps["line"] == line) & (taps["count"] > 0) & (taps["count"] < 0xFFFF)]["stamp_ns"]
+        assert len(stamps) == 2000
+        stretches = (stamps[64:] - stamps[:-64]) / 64
+        assert abs(float(np.median(stretches)) / (1000 * gap_us) - 1) < 0.02, "as stamped on the wire"
+
+
+@pytest.mark.trex
+@needs_trex
+def test_trex_and_the_engine_share_memory(tmp_path: Path) -> None:
+    """The same market from TRex and from the exchange, neither through the kernel, ends alike."""
+    scenario = "scenarios/trex/shared_memory"
+    assert run(tmp_path / "x", scenario=scenario).code in (0, 2)
+    assert run(
+        tmp_path / "t", "--set", "driver=trex", "--trex-home", str(TREX_HOME), scenario=scenario
+    ).code in (0, 2)
+    ((exchange,), (trex,)) = (runs_in(tmp_path / name).values() for name in "xt")
+    assert set(trex.not_passed()) <= TIMED, json.dumps(trex.summary["checks"])
+    same_market(exchange, trex)
+    assert trex.summary["clock"]["grade"] == "sw-app"
+    assert trex.summary["wires"]["dpdk"]["A"]["driver"] == "net_memif"
+    assert [port["driver"] for port in trex.summary["generator"]["ports"]] == ["net_memif"] * 2
+    assert trex.summary["generator"]["statistics"]["queue_full"] == 0
+    for line in trex.summary["feed_quality"]["lines"].values():
+        assert line["packets_seen"] == trex.summary["run"]["packets"]
+    assert replays(trex).counts["orders"] > 500
+
+
+@pytest.mark.trex
+@needs_trex
 def test_trex_sends_background_and_measures_its_path(tmp_path: Path) -> None:
     scenario = tmp_path / "beside.yaml"
     scenario.write_text(
@@ -180,50 +233,65 @@ def test_no_trex_is_one_line(tmp_path: Path) -> None:
     assert "TREX_HOME /nowhere: no _t-rex-64 in it" in line
 
 
+def brief(folder: Path) -> Path:
+    path = folder / "brief.yaml"
+    path.write_text(
+        "title: it comes to nothing\n"
+        "traffic: {driver: trex, rate: 100/s, duration: 1s}\nmeasure: {wire_floor: false}\n"
+    )
+    return path
+
+
 def test_a_server_that_does_not_come_up_is_one_line(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home", before="echo 'ERROR no such interface line_a'; exit 1")
-    line = refused(run(tmp_path / "r", "--set", "driver=trex", "--trex-home", home), 69)
+    line = refused(run(tmp_path / "r", "--trex-home", home, scenario=brief(tmp_path)), 69)
     assert "the TRex server ended with exit code 1" in line
     assert "ERROR no such interface line_a" in line
 
 
 def test_a_server_with_another_interface_is_one_line(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home", before="export STANDIN_API=4.9")
-    line = refused(run(tmp_path / "r", "--set", "driver=trex", "--trex-home", home), 69)
+    line = refused(run(tmp_path / "r", "--trex-home", home, scenario=brief(tmp_path)), 69)
     assert "v3.08 speaks interface 4.9, the client STL 5.1" in line
+
+
+@contextmanager
+def publishing(home: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run that is long enough to meet with an accident, from its first packets on."""
+    scenario = folder / "long.yaml"
+    scenario.write_text(
+        "title: long enough for an accident\n"
+        "traffic: {driver: trex, rate: 100/s, duration: 60s, trex: {lead_in: 1s}}\nmeasure: {wire_floor: false}\n"
+    )
+    words = ("--trex-home", home, "--results", folder / "r", "--prefix", PREFIX)
+    process = start("run", scenario, "--no-report", *words)
+    page = Path(f"/dev/shm/tailgate-{PREFIX}/run-exchange.page")
+    deadline = time.monotonic() + WAIT_SECONDS
+    try:
+        while not page.exists() or int.from_bytes(page.read_bytes()[8:16], "little") == 0:
+            assert process.poll() is None, "the run ended early"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_server_that_dies_in_the_run_is_one_line(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
-    scenario = tmp_path / "long.yaml"
-    scenario.write_text(
-        "title: long enough for a server to die\n"
-        "traffic: {driver: trex, rate: 1k/s, duration: 60s}\nmeasure: {wire_floor: false}\n"
-    )
-    process = start(
-        "run", scenario, "--no-report", "--trex-home", home, "--results", tmp_path / "r", "--prefix", PREFIX
-    )
-    wait_until_publishing(process)
-    (server,) = servers(home)
-    os.kill(server, 9)
-    assert process.wait(timeout=WAIT_SECONDS) == 69
+    with publishing(home, tmp_path) as process:
+        (server,) = servers(home)
+        os.kill(server, 9)
+        assert process.wait(timeout=WAIT_SECONDS) == 69
     assert left_behind(PREFIX) == []
     assert servers(home) == []
 
 
 def test_heal_ends_the_server_of_a_killed_run(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
-    scenario = tmp_path / "long.yaml"
-    scenario.write_text(
-        "title: long enough to be killed\n"
-        "traffic: {driver: trex, rate: 1k/s, duration: 60s}\nmeasure: {wire_floor: false}\n"
-    )
-    process = start(
-        "run", scenario, "--no-report", "--trex-home", home, "--results", tmp_path / "r", "--prefix", PREFIX
-    )
-    wait_until_publishing(process)
-    process.kill()
-    process.wait()
+    with publishing(home, tmp_path):
+        pass
     assert servers(home)
     assert tailgate("heal").code == 0
     assert left_behind(PREFIX) == []
@@ -234,7 +302,7 @@ def test_a_remote_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     scenario = tmp_path / "remote.yaml"
     scenario.write_text(
         "title: nobody is there\n"
-        "traffic:\n  driver: trex\n  server: 127.0.0.1\n  ports: [0, 1]\n"
+        "traffic:\n  driver: trex\n  rate: 100/s\n  duration: 1s\n  server: 127.0.0.1\n  ports: [0, 1]\n"
         f"  trex: {{folder: {tmp_path}/files, rpc_port: 9, publish_port: 9}}\n"
         "measure: {wire_floor: false}\n"
     )
@@ -265,13 +333,3 @@ def servers(home: Path) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def wait_until_publishing(process: subprocess.Popen[bytes]) -> None:
-    """Returns when the exchange has learnt of the first packets."""
-    page = Path(f"/dev/shm/tailgate-{PREFIX}/run-exchange.page")
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not page.exists() or int.from_bytes(page.read_bytes()[8:16], "little") == 0:
-        assert process.poll() is None, "the run ended early"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -16,16 +16,25 @@ for each in (folder, folder.parent / "engine" / "feed", folder.parent / "engine"
 
 from exchange_process import Wires  # noqa: E402 (the path comes first)
 
+from lab.topology import Ledger  # noqa: E402
+
 
 @pytest.fixture
 def wires() -> Iterator[Wires]:
+    """The ledger has the namespace: the next run, or `tailgate heal`, removes what a killed test has left."""
     if os.geteuid() != 0:
         pytest.skip("needs root to make a network namespace")
+    ledger = Ledger.open(f"t{os.getpid()}lines{time.monotonic_ns() % 10**6}")
+    namespace = f"{ledger.prefix}-wires"
     try:
-        wires = Wires(f"tgt{os.getpid()}-{time.monotonic_ns() % 10**6}").__enter__()
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"cannot make a network namespace here: {error}")
-    try:
-        yield wires
+        ledger.add_namespace(namespace)
+        try:
+            wires = Wires(namespace).open()
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"cannot make a network namespace here: {error}")
+        try:
+            yield wires
+        finally:
+            wires.close()
     finally:
-        wires.__exit__()
+        ledger.close()

@@ -30,7 +30,7 @@ class Wires:
     namespace: str
     sockets: list[socket.socket] = field(default_factory=list)
 
-    def __enter__(self) -> "Wires":
+    def open(self) -> "Wires":
         run_ip("netns", "add", self.namespace)
         run_ip("-n", self.namespace, "link", "set", "lo", "up")
         for name in "xy":
@@ -44,10 +44,10 @@ class Wires:
         worker.join()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """The namespace is its maker's to remove."""
         for each in self.sockets:
             each.close()
-        run_ip("netns", "del", self.namespace)
 
     def _open_sockets(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)

@@ -105,8 +105,12 @@ def test_a_tunable_that_is_not_one_is_named_with_those_that_are() -> None:
 
 
 def test_a_profile_that_is_not_there_is_named_with_the_nearest() -> None:
-    with pytest.raises(InputError, match="did you mean microburst"):
+    with pytest.raises(
+        InputError, match=r"unknown; did you mean microburst\? there are imix_noise, incast, "
+    ):
         profile_path("mircoburst")
+    with pytest.raises(InputError, match=r"unknown; there are imix_noise, "):
+        profile_path("x")
     with pytest.raises(InputError, match="there is no such file"):
         profile_path("nowhere/mine.py")
 
@@ -131,6 +135,23 @@ def test_a_broken_profile_is_one_line(tmp_path: Path) -> None:
     broken.write_text("def register():\n    return 1 / 0\n")
     with pytest.raises(InputError, match=r"broken.py: ZeroDivisionError") as caught:
         load_profile(str(broken), tunables={}, direction=0, seed=1)
+    assert "\n" not in str(caught.value)
+
+
+ENDS = {
+    "sys.exit(0)\n": r"it ends the program, sys.exit\(0\), and gives no streams",
+    "def register():\n    sys.exit('no more')\n": r"it ends the program, sys.exit\('no more'\), and",
+    "class Mine:\n    def get_streams(self, **_):\n        sys.exit(0)\ndef register():\n    return Mine()\n": "it",
+}
+
+
+@pytest.mark.parametrize("text", ENDS)
+def test_a_profile_that_ends_the_program_is_one_line(tmp_path: Path, text: str) -> None:
+    """Not silence and exit code 0, from which nobody learns that no profile was played."""
+    ends = tmp_path / "ends.py"
+    ends.write_text("import sys\n" + text)
+    with pytest.raises(InputError, match=f"profile .*ends.py: {ENDS[text]}") as caught:
+        load_profile(str(ends), tunables={}, direction=0, seed=1)
     assert "\n" not in str(caught.value)
 
 

@@ -157,6 +157,7 @@ int exchange_start(struct exchange *exchange);
 
 /* Before the start command, when `follows`: where to learn what is out. 0 or -errno. */
 int exchange_follow(struct exchange *exchange, uint32_t map_id);
+int exchange_follow_file(struct exchange *exchange, const char *path, uint64_t offset);
 
 void exchange_switch_word(struct exchange *exchange, void *word); /* before the start; stays mapped */
 void exchange_command_start(struct exchange *exchange, int64_t at_ns); /* time intended for the first packet */

@@ -11,6 +11,11 @@ int exchange_follow(struct exchange *exchange, uint32_t map_id) {
     return exchange->followed == NULL ? -errno : 0;
 }
 
+int exchange_follow_file(struct exchange *exchange, const char *path, uint64_t offset) {
+    exchange->followed = followed_open_file(path, offset);
+    return exchange->followed == NULL ? -errno : 0;
+}
+
 void exchange_switch_word(struct exchange *exchange, void *word) {
     exchange->switches.word = word;
 }

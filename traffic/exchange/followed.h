@@ -5,6 +5,9 @@
  * exchange never serves, and never executes against, what was not on a wire yet; and a heartbeat behind the last
  * packet tells that all is out even when that packet was lost.
  *
+ * Where lines have no tap, since memory is all that they are, the engine under test tells the same two words in its
+ * control page (engine/control.h), at most 100 us late; that page is a file.
+ *
  * Owner: the exchange loop reads; each word is written whole by one CPU. Cost: two loads.
  */
 #ifndef TRAFFIC_EXCHANGE_FOLLOWED_H
@@ -28,6 +31,9 @@ enum {
 
 /* Maps the page of the BPF map with this number; NULL with errno. It stays mapped. */
 const volatile struct followed_page *followed_open(uint32_t map_id);
+
+/* The same of a file: it stands at `offset`, a multiple of 8. EINVAL: the file is too short for it. */
+const volatile struct followed_page *followed_open_file(const char *path, uint64_t offset);
 
 /* The number behind the last message seen on any line. */
 static inline uint64_t followed_next(const volatile struct followed_page *page) {

@@ -25,5 +25,5 @@ def profile_path(profile: str) -> Path:
     close = difflib.get_close_matches(profile, SHIPPED, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise InputError(
-        f"profile {profile}: unknown; {hint}There are {', '.join(SHIPPED)}, or name a Python file (x.py)"
+        f"profile {profile}: unknown; {hint}there are {', '.join(SHIPPED)}, or name a Python file (x.py)"
     )

@@ -38,7 +38,11 @@ def load_stl(profile: str, *, direction: int, port_id: int, tunables: Mapping[st
     except TRexError as error:
         last = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
         raise InputError(f"profile {profile}: {last}") from None
-    if loaded is None:  # its argument parser gave up
+    except SystemExit as end:  # the library swallows only that of get_streams()
+        raise InputError(
+            f"profile {profile}: it ends the program, sys.exit({end.code!r}), and gives no streams"
+        ) from None
+    if loaded is None:  # its argument parser gave up, or it called sys.exit
         raise InputError(f"profile {profile}: {_complaint(said.getvalue())}")
     return loaded
 
@@ -57,7 +61,8 @@ def _complaint(text: str) -> str:
     """What argparse said, in one line."""
     wrong = re.findall(r"error: (.*)", text)
     known = sorted(set(re.findall(r"--([A-Za-z][\w-]*)", text.split("error:")[0])) - {"help"})
-    return f"{wrong[-1] if wrong else 'it gave no streams'}; its tunables: {', '.join(known) or 'none'}"
+    what = wrong[-1] if wrong else "it ends the program, or returns nothing, and gives no streams"
+    return f"{what}; its tunables: {', '.join(known) or 'none'}"
 
 
 def _tunable(text: str) -> tuple[str, str]:

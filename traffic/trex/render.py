@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from traffic.config import LineConfig, PublisherConfig
     from traffic.market.stream import Stream
 
-__all__ = ["Plan", "hardware_address", "plan_of", "played_ns", "render"]
+__all__ = ["ANY_MAC", "Plan", "hardware_address", "plan_of", "played_ns", "render"]
 
 END_OF_SESSION = 0xFFFF
 END_EVERY_NS = 1_000_000
 SIOCGIFHWADDR = 0x8927
+ANY_MAC = bytes.fromhex("020000000001")  # of a line that has no interface here: the generator puts its own in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ With fewer than MIN_CPUS_BUSY CPUs it runs in low-end mode: all its threads on o
 """
 
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "ServerConfig",
     "config_text",
     "find_installation",
+    "how_it_ended",
     "interface_text",
     "why_it_ended",
 ]
@@ -160,11 +162,22 @@ def command(installation: Installation, config: ServerConfig, path: Path) -> lis
 
 _CAUSES = (
     (re.compile(r"Address already in use", re.I), "its RPC port is occupied"),
+    (re.compile(r"[0-9a-f:.]+ does not exist"), "trex-cfg"),
+    (re.compile(r"net_\w+: ioctl failed.*"), None),
     (re.compile(r"ERROR.*", re.I), None),
     (re.compile(r"EAL: Cannot.*|EAL: .*[Ff]ailed.*", re.I), None),
     (re.compile(r"error while loading shared libraries.*"), None),
     (re.compile(r".*assert.*", re.I), None),
 )
+
+
+def how_it_ended(code: int) -> str:
+    """Its return code as subprocess has it, in words."""
+    return (
+        f"ended with exit code {code}"
+        if code >= 0
+        else f"was ended by signal {-code} ({signal.strsignal(-code)})"
+    )
 
 
 def why_it_ended(log: str) -> str:
@@ -174,4 +187,5 @@ def why_it_ended(log: str) -> str:
         for line in lines:
             if found := pattern.search(line):
                 return f"{meaning}: {line[:160]}" if meaning else found[0][:160]
-    return lines[-1][:160] if lines else "it said nothing"
+    words = [line for line in lines if re.search(r"\w", line)]  # and no rules between paragraphs
+    return f"its last words: {words[-1][:160]}" if words else "it said nothing"

@@ -153,7 +153,7 @@ class TrexSession:
                 who = f" by {owner!r}" if owner else ""
                 raise MissingError(
                     f"{self._where}: port {index} is taken{who}: {_one_line(error)}: "
-                    "end that session, or take it over with force"
+                    "end that session, or take it over with traffic.trex.force"
                 ) from None
         self._client.reset(ports=list(self._config.ports))
 

@@ -12,7 +12,7 @@ from engine._engine import lib
 from engine import Engine, EngineConfig
 from engine.config import BookConfig
 from lab.errors import UndecidedError
-from lab.run.pages import EnginePage, ExchangePage
+from lab.run.pages import ENGINE_LINES_OFFSET, ENGINE_MAGIC, EnginePage, ExchangePage
 
 EXCHANGE_MAGIC = 0x7461696C67617465
 
@@ -55,11 +55,27 @@ def test_the_engines_page_is_what_the_engine_publishes(tmp_path: Path) -> None:
         engine.step(b"TAILGATE01" + struct.pack(">QH", 1, 3) + 3 * blocks, now_ns=now_ns)
         lib.engine_poll(engine._runner._engine)
         page = EnginePage(path)
-        state = page.read()
+        state, lines = page.read(), page.lines()
         page.close()
+    assert lines is not None
+    assert (lines.next, lines.packets) == ((4, 0), (1, 0)), "line A told of messages 1 to 3"
+    assert lines.heard_ns == (now_ns, now_ns), "of B: when the feed was first heard at all"
     assert before_ns <= state.heartbeat_ns <= time.monotonic_ns() + 1_000_000
     assert (state.delivered, state.triggers, state.orders) == (3, 0, 0)
     assert (state.feed_state, state.session_up) == (2, True)
+
+
+def test_what_the_lines_told_is_not_read_while_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    for looks, whole in ((6, True), (7, False)):
+        head = struct.pack("<Q", ENGINE_MAGIC).ljust(ENGINE_LINES_OFFSET, b"\0")
+        path.write_bytes(head + struct.pack("<7Q", 10, 20, 30, 40, 50, 60, looks).ljust(4096, b"\0"))
+        page = EnginePage(path)
+        lines = page.lines()
+        assert (lines is not None) == whole
+        if lines is not None:
+            assert (lines.next, lines.packets, lines.heard_ns) == ((10, 20), (30, 40), (50, 60))
+        page.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(4_096), struct.pack("<Q", EXCHANGE_MAGIC + 1)])

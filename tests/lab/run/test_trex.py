@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from lab.report.generator import generator_rows
 from lab.run.settings import main_plan
 from lab.run.trex import began_ns
 from lab.run.trex_latency import percentiles_us, with_percentiles
-from lab.run.trex_plan import publisher_settings, trex_plan
+from lab.run.trex_plan import path_at_server, publisher_settings, trex_plan
 from lab.scenario import Traffic, load_scenario
 
 EVERY_NS = 2_000_000
+MEMIF = "engine: {wire: dpdk, dpdk: {device: net_memif}}\n"
 HOME_PROGRAMS = ("_t-rex-64", "t-rex-64")
 
 
@@ -72,7 +74,13 @@ def test_the_files_of_a_remote_server_are_where_it_finds_them() -> None:
     assert plan is not None
     settings = publisher_settings(plan, Path("/dev/shm/x"))
     assert settings is not None
-    assert settings["folder"] == "/shared"
+    assert settings["folder"] == f"/shared/x-{os.uname().nodename}", "of this lab alone: it is removed"
+    assert not settings["own_macs"], "the server's cards have addresses of their own"
+    assert path_at_server(plan, f"{settings['folder']}/A.pcap") == f"{settings['folder']}/A.pcap"
+    keys = {"folder": "/shared", "server_folder": "/mnt/lab"}
+    mounted = trex_plan(traffic(server="far", ports=[2, 3], trex=keys), None)
+    assert mounted is not None
+    assert path_at_server(mounted, "/shared/x/A.pcap") == "/mnt/lab/x/A.pcap"
 
 
 def load(folder: Path, text: str) -> None:
@@ -88,9 +96,27 @@ def load(folder: Path, text: str) -> None:
         ("traffic: {driver: trex, ports: [x0]}", "two: of line A and of line B"),
         ("traffic: {driver: trex, server: far}", "the numbers of its ports"),
         ("traffic: {driver: trex, server: far, ports: [0, 1]}", "needs folder"),
+        (
+            "traffic: {driver: trex, server: far, ports: [0, 1], trex: {server_folder: /x}}",
+            "the server's path of folder",
+        ),
         ("traffic: {driver: trex, server: far, ports: [a, b], trex: {folder: /x}}", "are numbers"),
         ("traffic: {driver: trex, ports: [x0, y0], trex: {latency: {rate: 10/s}}}", "on the lab's own wires"),
         ("traffic: {driver: moongen}", "exchange"),
+        (
+            "traffic: {driver: trex, ports: ['memif:/x,id=0', 'memif:/x,id=1']}",
+            "leave ports out, and the lab joins both",
+        ),
+        (MEMIF + "traffic: {driver: trex, ports: [x0, y0]}", "whose ends the lab makes"),
+        (
+            MEMIF + "traffic: {driver: trex, server: far, ports: [0, 1], trex: {folder: /x}}",
+            "memory of this machine (net_memif): server: local",
+        ),
+        (
+            MEMIF + "traffic: {driver: trex, trex: {latency: {rate: 10/s}}}",
+            "no second port on lines in shared memory",
+        ),
+        (MEMIF[:-2] + ", journal: false}\ntraffic: {driver: trex}", "have their stamps in the journal"),
         ("traffic: {driver: trex, ports: [x0, y0], noise: [{profile: incast}]}", "on the lab's own wires"),
         ("traffic: {driver: trex, noise: [{profile: incast, at: 1s}]}", "no at, no duration"),
         ("traffic: {driver: trex, noise: [{profile: incats}]}", "did you mean incast?"),

@@ -179,6 +179,24 @@ def test_a_port_in_a_lab_reads_one_queue_and_sees_frames_as_they_were(host: Path
 
 
 @pytest.mark.privileged
+def test_a_line_whose_far_end_is_anothers_has_an_end_at_the_engine_alone(host: Path, prefix: str) -> None:
+    before = subprocess.check_output(["ip", "-br", "address", "show", "dev", "card7"])
+    ledger = Ledger.open(prefix)
+    with Topology(ledger, PortPlan(wires={"A": (None, "card7")})) as topology:
+        assert topology.far_lines == ("A",)
+        with inside(NAMED / topology.engine):
+            [link] = json.loads(subprocess.check_output(["ip", "-j", "link", "show", "line_a"]))
+            assert {"UP", "ALLMULTI"} <= set(link["flags"])
+        with inside(NAMED / topology.exchange):
+            links = subprocess.check_output(["ip", "-br", "link"], text=True)
+            assert "line_a" not in links
+            assert "line_b" in links
+    assert "card6" in subprocess.check_output(["ip", "-br", "link"], text=True), "never was the lab's"
+    ledger.close()
+    assert subprocess.check_output(["ip", "-br", "address", "show", "dev", "card7"])[:8] == before[:8]
+
+
+@pytest.mark.privileged
 @pytest.mark.parametrize("stage", ["written", "down", "moved", "renamed", "at home, under the lab's name"])
 def test_a_lab_that_died_while_it_took_a_port_is_undone(host: Path, prefix: str, stage: str) -> None:
     subprocess.run(["ip", "address", "add", "198.51.102.1/24", "dev", "card6"], check=True)

@@ -252,7 +252,7 @@ def main() -> None:
     parser.add_argument("--owner", default="")
     for name in ("--mute", "--die", "--refuse"):
         parser.add_argument(name, action="append", default=[])
-    serve(Server(parser.parse_args()))
+    serve(Server(argparse.Namespace(**vars(parser.parse_args()), address="127.0.0.1")))
 
 
 def serve(server: Server) -> None:
@@ -263,8 +263,8 @@ def serve(server: Server) -> None:
     zipped = ZippedMsg()
     context = zmq.Context()
     rpc, publisher = context.socket(zmq.REP), context.socket(zmq.PUB)
-    rpc.bind(f"tcp://127.0.0.1:{server.options.rpc_port}")
-    publisher.bind(f"tcp://127.0.0.1:{server.options.publish_port}")
+    rpc.bind(f"tcp://{server.options.address}:{server.options.rpc_port}")
+    publisher.bind(f"tcp://{server.options.address}:{server.options.publish_port}")
     threading.Thread(target=tick, args=(publisher,), daemon=True).start()
     print("up", flush=True)
     while True:

@@ -98,7 +98,7 @@ def main() -> None:
     given = parser.parse_args()
     (document,) = yaml.safe_load(Path(given.cfg).read_text())
     options = argparse.Namespace(
-        rpc_port=document["zmq_rpc_port"], publish_port=document["zmq_pub_port"],
+        address="*", rpc_port=document["zmq_rpc_port"], publish_port=document["zmq_pub_port"],
         api=os.environ.get("STANDIN_API", "5.1"), mode="STL", owner="",
         mute=[], die=[], refuse=[],
     )  # fmt: skip

@@ -145,6 +145,33 @@ def test_what_was_not_seen_yet_is_not_served(wires: Wires, followed: Map, tmp_pa
 
 
 @pytest.mark.privileged
+def test_the_page_may_stand_in_a_file(wires: Wires, tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    path.write_bytes(bytes(4096))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as page, start(tmp_path, wires) as process:
+        process.event()
+        process.command(do="follow", page=str(path), offset=320)
+        process.command(do="start", at_ns=time.monotonic_ns())
+        struct.pack_into("<2Q", page, 320, 1, 5)
+        wait_for(tmp_path, 4)
+        struct.pack_into("<2Q", page, 320, 2001, 5)
+        assert process.event()["event"] == "published"
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("offset", "why"), [(4096 - 8, "Invalid argument"), (4, "Invalid argument")])
+def test_a_page_that_is_not_whole_is_one_line(wires: Wires, tmp_path: Path, offset: int, why: str) -> None:
+    path = tmp_path / "page"
+    path.write_bytes(bytes(4096))
+    with start(tmp_path, wires) as process:
+        process.event()
+        process.command(do="follow", page=str(path), offset=offset)
+        code, said = process.end()
+    assert code == 70
+    assert said.strip() == f"traffic: error: command follow: page {path}, offset {offset}: {why}"
+
+
+@pytest.mark.privileged
 def test_a_map_that_is_not_there_is_one_line(wires: Wires, tmp_path: Path) -> None:
     with start(tmp_path, wires) as process:
         process.event()

@@ -12,6 +12,7 @@ from traffic.trex.server import (
     command,
     config_text,
     find_installation,
+    how_it_ended,
     interface_text,
     why_it_ended,
 )
@@ -105,6 +106,14 @@ def test_no_installation_is_said_with_what_to_set(tmp_path: Path) -> None:
     assert find_installation(tmp_path).program == tmp_path / "_t-rex-64"
 
 
+def test_its_end_is_told_in_words() -> None:
+    assert [how_it_ended(code) for code in (0, 127, -9)] == [
+        "ended with exit code 0",
+        "ended with exit code 127",
+        "was ended by signal 9 (Killed)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("log", "why"),
     [
@@ -115,7 +124,15 @@ def test_no_installation_is_said_with_what_to_set(tmp_path: Path) -> None:
             "error while loading shared",
         ),
         ("EAL: Cannot get hugepage information.\n", "EAL: Cannot get hugepage information."),
-        ("one\nlast words\n\n", "last words"),
+        (
+            "0000:99:00.0 does not exist \nERROR trex-cfg could not make\n",
+            "trex-cfg: 0000:99:00.0 does not exist",
+        ),
+        (
+            "AFPACKET: x(): net_af_packet0: ioctl failed (SIOCGIFINDEX):No such device\nEAL: Bus failed.\n",
+            "net_af_packet0",
+        ),
+        ("one\ntwo\n-----\n", "its last words: two"),
         ("", "it said nothing"),
     ],
 )
