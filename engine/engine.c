@@ -325,16 +325,16 @@ static inline void tell_time(struct engine *engine, bool idle, uint64_t ticks, u
     }
 }
 
+/* Each word is released, so that whoever sees it has seen the odd number before it. */
 static void publish_lines(struct control *control, const struct feed *feed)
 {
     const uint64_t looks = atomic_load_explicit(&control->line_looks, memory_order_relaxed);
     atomic_store_explicit(&control->line_looks, looks + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
     for (uint32_t line = 0; line < FEED_LINE_COUNT; line++) {
         const uint64_t packets = feed->statistics.lines[line].packets;
-        atomic_store_explicit(&control->line_next[line], feed->lines[line].next_sequence, memory_order_relaxed);
-        atomic_store_explicit(&control->line_packets[line], packets, memory_order_relaxed);
-        atomic_store_explicit(&control->line_heard_ns[line], feed->lines[line].heard_ns, memory_order_relaxed);
+        atomic_store_explicit(&control->line_next[line], feed->lines[line].next_sequence, memory_order_release);
+        atomic_store_explicit(&control->line_packets[line], packets, memory_order_release);
+        atomic_store_explicit(&control->line_heard_ns[line], feed->lines[line].heard_ns, memory_order_release);
     }
     atomic_store_explicit(&control->line_looks, looks + 2, memory_order_release);
 }
