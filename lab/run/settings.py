@@ -323,7 +323,10 @@ def engine_settings(
         },
         "book": {"orders": engine.capacity.orders, "levels": engine.capacity.levels},
         "strategy": {"name": engine.strategy, **plain(engine.parameters)},
-        "strategies": {"allow": sorted({sha256_of(path) for path in plan.strategies})},
+        "strategies": {
+            "allow": sorted({sha256_of(path) for path in plan.strategies}),
+            "budget": {"event_ns_max": engine.budget.event_ns},
+        },
         "ctl": {"socket": str(control_socket(plan, scratch)), "audit": str(directory / "audit.jsonl")},
         "risk": engine.risk.model_dump(mode="json", exclude={"late_after_ns"}) | late_after(engine),
         "decisions": min(max(messages, 1024), DECISIONS_MAX),

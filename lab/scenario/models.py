@@ -289,6 +289,20 @@ class Watchdog(FrozenModel):
     ] = 500_000_000
 
 
+class Budget(FrozenModel):
+    """What a strategy in a shared object may use before it is put out."""
+
+    event_ns: Annotated[
+        Duration,
+        Field(
+            alias="event",
+            ge=100,
+            le=1_000_000_000,
+            description="One call; the fourth slow one of 64 is too many.",
+        ),
+    ] = 5_000
+
+
 class Engine(FrozenModel):
     """The device under test."""
 
@@ -308,6 +322,7 @@ class Engine(FrozenModel):
         Literal["touch_taker", "reflector"],
         Field(description="touch_taker trades on the touch; reflector answers with the least possible work."),
     ] = "touch_taker"
+    budget: Annotated[Budget, Field(description="What a strategy that is deployed may use.")] = Budget()
     parameters: Annotated[StrategyParameters, Field(description="The strategy's parameters.")] = (
         StrategyParameters()
     )

@@ -69,6 +69,7 @@ class Topology:
         self.engine = f"{ledger.prefix}-engine"
         self._open: list[NetNS] = []
         self._spaces: dict[str, NetNS] = {}
+        self._indices: dict[tuple[str, str], int] = {}
 
     def __enter__(self) -> Topology:
         try:
@@ -190,8 +191,10 @@ class Topology:
 
     def set_link(self, namespace: str, interface: str, *, up: bool) -> None:
         """Brings one end of a wire up or down; the other end loses or gains its carrier."""
-        space = self._spaces[namespace]
-        space.link("set", index=self._index(space, interface), state="up" if up else "down")
+        end = (namespace, interface)
+        if end not in self._indices:  # looking one up takes milliseconds, which a fault in mid-run has not
+            self._indices[end] = self.interface_index(namespace, interface)
+        self._spaces[namespace].link("set", index=self._indices[end], state="up" if up else "down")
 
     def carrier_up(self, wire: Wire) -> bool:
         """True when both ends are up."""
